@@ -71,3 +71,7 @@ var (
 // MaxEntrySize is the largest encoded command in bytes. Above it, replication of one entry starts
 // to endanger heartbeats.
 const MaxEntrySize = 512 << 10
+
+// AccountID names one account for as long as the cluster lives; the directory gives it out and
+// records which partition holds the account. 0 is no account.
+type AccountID uint64

@@ -1,0 +1,109 @@
+// Package index holds the words for mail as Rookery keeps it: accounts, mailboxes, messages, flags
+// and the numbers of IMAP (RFC 9051, section 2.3). A partition's replicated state is made of them
+// (index/mailbox); servers reach it through index/mailstore. This package decides and stores nothing.
+package index
+
+import (
+	"errors"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster"
+)
+
+// AccountID names one account; see cluster.AccountID.
+type AccountID = cluster.AccountID
+
+// MailboxID names one mailbox of an account through renames. A mailbox made anew under an old name
+// has another id.
+type MailboxID uint32
+
+// UID is a message's unique identifier in a mailbox, ascending, never 0 (RFC 9051, section 2.3.1.1).
+type UID uint32
+
+// ModSeq is a modification sequence (RFC 7162). Rookery counts it per account: each command that
+// changes something of an account gives all it changes the account's next value.
+type ModSeq uint64
+
+// BodyID names a body within its partition.
+type BodyID uint64
+
+// Flags are the system flags as bits (RFC 9051, section 2.3.2). The numbers are stored.
+type Flags uint32
+
+// The system flags.
+const (
+	FlagSeen Flags = 1 << iota
+	FlagAnswered
+	FlagFlagged
+	FlagDeleted
+	FlagDraft
+)
+
+// SpecialUse are the special-use attributes of a mailbox as bits (RFC 6154). The numbers are stored.
+type SpecialUse uint32
+
+// The special uses.
+const (
+	UseAll SpecialUse = 1 << iota
+	UseArchive
+	UseDrafts
+	UseFlagged
+	UseJunk
+	UseSent
+	UseTrash
+	UseImportant // RFC 8457
+)
+
+// Inbox is the name of the mailbox that every account has.
+const Inbox = "INBOX"
+
+// Delimiter separates the levels of a mailbox name.
+const Delimiter = '/'
+
+// Mailbox is a mailbox with its counters, all of one moment.
+type Mailbox struct {
+	ID            MailboxID // 0 for a name that is only subscribed
+	Name          string    // UTF-8
+	UIDValidity   uint32
+	UIDNext       UID
+	HighestModSeq ModSeq
+	Messages      uint32
+	Unseen        uint32
+	Deleted       uint32
+	Bytes         uint64
+	SpecialUse    SpecialUse
+	Subscribed    bool
+	Created       time.Time
+	Keywords      []string // every keyword used in it so far
+}
+
+// FlagState is what of a message can change.
+type FlagState struct {
+	ModSeq   ModSeq
+	System   Flags
+	Keywords []string // as first written; compared without case
+}
+
+// Usage is an account's use of its quota and the limits; a limit of 0 is none.
+type Usage struct {
+	Bytes, Messages           uint64
+	BytesLimit, MessagesLimit uint64
+}
+
+// UIDRange is Lo..Hi, both included.
+type UIDRange struct{ Lo, Hi UID }
+
+// Errors that doors act on; test with errors.Is. cluster.ErrUnavailable and cluster.ErrStorageFull
+// come through as they are.
+var (
+	ErrNoMailbox       = errors.New("no such mailbox")
+	ErrMailboxExists   = errors.New("mailbox already exists")
+	ErrHasChildren     = errors.New("mailbox has children")
+	ErrOverQuota       = errors.New("over quota")
+	ErrGone            = errors.New("mailbox was deleted or made anew meanwhile")
+	ErrTooManyKeywords = errors.New("too many keywords in this mailbox")
+	ErrTooLarge        = errors.New("message is larger than allowed")
+	ErrInvalidName     = errors.New("not a mailbox name")
+	ErrNoMessage       = errors.New("no such message")
+	ErrNoAccount       = errors.New("no such account")
+)
