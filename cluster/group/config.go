@@ -1,0 +1,57 @@
+package group
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/raftlog"
+	"github.com/rookery-mail/rookery/cluster/state"
+)
+
+// Config says what a replica of a group is made of. Logs, State, Machine and Transport are
+// required. The group closes Transport (if it is a raft.WithClose) and nothing else of these.
+type Config struct {
+	ID        cluster.GroupID
+	Node      cluster.NodeID
+	Logs      *raftlog.DB
+	State     *state.DB
+	Machine   cluster.StateMachine
+	Transport raft.Transport
+	Timing    Timing
+	Limits    Limits
+	Dir       string       // where a received snapshot waits for its import; shared by all groups of a node
+	FS        vfs.FS       // of Dir; nil means the operating system's files
+	Logger    *slog.Logger // nil means no log
+}
+
+// Timing is a profile of Raft's timeouts.
+type Timing struct {
+	Heartbeat time.Duration // a follower without contact for this long (up to twice) starts a pre-vote
+	Election  time.Duration // a candidate without an answer for this long starts again
+	Lease     time.Duration // a leader without a majority for this long steps down; at most Heartbeat
+	Commit    time.Duration // an idle leader tells followers the commit index after this long
+}
+
+// LAN suits nodes with round trips up to some 10 ms: a failover takes about a second.
+func LAN() Timing {
+	return Timing{Heartbeat: 700 * time.Millisecond, Election: 700 * time.Millisecond,
+		Lease: 500 * time.Millisecond, Commit: 50 * time.Millisecond}
+}
+
+// WAN suits regions with round trips up to some 300 ms: a failover takes a few seconds.
+func WAN() Timing {
+	return Timing{Heartbeat: 2500 * time.Millisecond, Election: 2500 * time.Millisecond,
+		Lease: 2000 * time.Millisecond, Commit: 100 * time.Millisecond}
+}
+
+// Limits bound what a replica holds. Zero values mean the defaults.
+type Limits struct {
+	SnapshotBytes   int64 // log bytes since the last snapshot that cause the next one; default 64 MiB
+	SnapshotEntries int64 // the same in entries; default 500,000
+	TrailingBytes   int64 // log bytes kept behind a snapshot for slow followers; default 16 MiB
+	InFlightBytes   int64 // proposals waiting for their commit; default 8 MiB
+}
