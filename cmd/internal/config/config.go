@@ -1,0 +1,207 @@
+// Package config reads rookery.toml: the facts that belong to one node (addresses, data directory,
+// region, certificates). What belongs to the cluster is in the directory and set through the CLI.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// DefaultPath is where the configuration is looked for when nothing else is said.
+const DefaultPath = "/etc/rookery/rookery.toml"
+
+// Config is one node's rookery.toml. deploy/rookery.toml comments every field.
+type Config struct {
+	DataDir string `toml:"data_dir"`
+	Node    string `toml:"node"`
+	Region  string `toml:"region"`
+
+	Cluster Cluster `toml:"cluster"`
+	SMTP    SMTP    `toml:"smtp"`
+	IMAP    IMAP    `toml:"imap"`
+	TLS     TLS     `toml:"tls"`
+	Admin   Admin   `toml:"admin"`
+	Log     Log     `toml:"log"`
+}
+
+// Cluster holds the addresses that nodes use among themselves.
+type Cluster struct {
+	Listen          string `toml:"listen"`
+	Advertise       string `toml:"advertise"`
+	GossipListen    string `toml:"gossip_listen"`
+	GossipAdvertise string `toml:"gossip_advertise"`
+	Timing          string `toml:"timing"`
+	// MinFreeBytes is the room that is kept free on the data disk; below it writes get 452.
+	MinFreeBytes uint64 `toml:"min_free_bytes"`
+	CacheBytes   int64  `toml:"cache_bytes"`
+}
+
+// SMTP holds the mail-in listeners; an empty list turns one off.
+type SMTP struct {
+	Hostname       string   `toml:"hostname"`
+	MX             []string `toml:"mx"`
+	Submission     []string `toml:"submission"`
+	Submissions    []string `toml:"submissions"`
+	LMTP           []string `toml:"lmtp"`
+	MaxConnections int      `toml:"max_connections"`
+	MaxPerAddress  int      `toml:"max_connections_per_address"`
+	MaxRecipients  int      `toml:"max_recipients"`
+}
+
+// IMAP holds the IMAP listeners; an empty list turns one off.
+type IMAP struct {
+	Listen         []string `toml:"listen"`
+	TLSListen      []string `toml:"tls_listen"`
+	MaxConnections int      `toml:"max_connections"`
+	MaxPerAddress  int      `toml:"max_connections_per_address"`
+}
+
+// TLS names the certificate of the mail doors.
+type TLS struct {
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
+}
+
+// Admin holds where the admin API listens.
+type Admin struct {
+	Socket string `toml:"socket"`
+	Listen string `toml:"listen"`
+}
+
+// Log says how much is logged and in which form.
+type Log struct {
+	Level  string `toml:"level"`
+	Format string `toml:"format"`
+}
+
+// Default returns the configuration before a file is read.
+func Default() Config {
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	return Config{
+		DataDir: "/var/lib/rookery",
+		Node:    strings.SplitN(host, ".", 2)[0],
+		Region:  "default",
+		Cluster: Cluster{Listen: ":7700", GossipListen: ":7701", Timing: "lan",
+			MinFreeBytes: 256 << 20, CacheBytes: 256 << 20},
+		SMTP: SMTP{Hostname: host, MX: []string{":25"}, Submission: []string{":587"}, Submissions: []string{":465"},
+			MaxConnections: 2000, MaxPerAddress: 100, MaxRecipients: 1000},
+		IMAP: IMAP{Listen: []string{":143"}, TLSListen: []string{":993"},
+			MaxConnections: 20000, MaxPerAddress: 500},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// Load reads and checks the file at path. Errors name the field and what to write instead.
+func Load(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return Config{}, fmt.Errorf("no configuration at %s: write one (deploy/rookery.toml is a commented example) or name it with --config", path)
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := Parse(data)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Parse reads a configuration from TOML, fills in defaults and checks it.
+func Parse(data []byte) (Config, error) {
+	c := Default()
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		var strict *toml.StrictMissingError
+		if errors.As(err, &strict) {
+			return Config{}, fmt.Errorf("unknown field:\n%s", strict.String())
+		}
+		return Config{}, err
+	}
+	if c.Admin.Socket == "" {
+		c.Admin.Socket = filepath.Join(c.DataDir, "admin.sock")
+	}
+	return c, c.check()
+}
+
+// nodeName is what a node id looks like: it stands in certificates, keys of JSON and log lines.
+var nodeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func (c *Config) check() error {
+	if !nodeName.MatchString(c.Node) {
+		return fmt.Errorf("node = %q: use 1 to 63 lower-case letters, digits and hyphens", c.Node)
+	}
+	if !nodeName.MatchString(c.Region) {
+		return fmt.Errorf("region = %q: use 1 to 63 lower-case letters, digits and hyphens", c.Region)
+	}
+	if !filepath.IsAbs(c.DataDir) {
+		return fmt.Errorf("data_dir = %q: use an absolute path", c.DataDir)
+	}
+	if c.SMTP.Hostname == "" {
+		return errors.New("smtp.hostname is empty: give the name that this node says in EHLO and that its address resolves back to")
+	}
+	if c.Cluster.Timing != "lan" && c.Cluster.Timing != "wan" {
+		return fmt.Errorf("cluster.timing = %q: use \"lan\" (round trips below 10 ms) or \"wan\"", c.Cluster.Timing)
+	}
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		return errors.New("tls: give both certificate and key, or neither for a generated one")
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return fmt.Errorf("log.format = %q: use \"text\" or \"json\"", c.Log.Format)
+	}
+	return c.checkAddresses()
+}
+
+func (c *Config) checkAddresses() error {
+	named := map[string][]string{
+		"cluster.listen": {c.Cluster.Listen}, "cluster.gossip_listen": {c.Cluster.GossipListen},
+		"smtp.mx": c.SMTP.MX, "smtp.submission": c.SMTP.Submission, "smtp.submissions": c.SMTP.Submissions,
+		"imap.listen": c.IMAP.Listen, "imap.tls_listen": c.IMAP.TLSListen,
+	}
+	for field, addresses := range named {
+		for _, a := range addresses {
+			if _, _, err := net.SplitHostPort(a); err != nil {
+				return fmt.Errorf("%s = %q: use host:port or :port", field, a)
+			}
+		}
+	}
+	var err error
+	if c.Cluster.Advertise, err = advertised("cluster.advertise", c.Cluster.Advertise, c.Cluster.Listen); err != nil {
+		return err
+	}
+	c.Cluster.GossipAdvertise, err = advertised("cluster.gossip_advertise", c.Cluster.GossipAdvertise, c.Cluster.GossipListen)
+	return err
+}
+
+// advertised returns the address that other nodes are to dial.
+func advertised(field, value, listen string) (string, error) {
+	if value != "" {
+		if _, _, err := net.SplitHostPort(value); err != nil {
+			return "", fmt.Errorf("%s = %q: use host:port", field, value)
+		}
+		return value, nil
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", field, err)
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		name, err := os.Hostname()
+		if err != nil {
+			return "", fmt.Errorf("%s is empty and this machine has no host name: %w", field, err)
+		}
+		return net.JoinHostPort(name, port), nil
+	}
+	return listen, nil
+}
