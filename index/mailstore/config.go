@@ -1,0 +1,48 @@
+package mailstore
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/index"
+)
+
+// The defaults of Config.
+const (
+	DefaultMaxMessage   = 50 << 20
+	DefaultTombstoneAge = 30 * 24 * time.Hour
+)
+
+func (c *Config) defaults() {
+	if c.Limits == nil {
+		c.Limits = func(index.AccountID) (bytes, messages uint64) { return 0, 0 }
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = randomID
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.InlineLimit == 0 {
+		c.InlineLimit = maxInline
+	}
+	if c.ChunkSize == 0 {
+		c.ChunkSize = maxChunk
+	}
+	if c.MaxMessage == 0 {
+		c.MaxMessage = DefaultMaxMessage
+	}
+	if c.TombstoneAge == 0 {
+		c.TombstoneAge = DefaultTombstoneAge
+	}
+}
+
+func randomID() (id cluster.CommandID) {
+	rand.Read(id[:]) // never fails, see crypto/rand
+	return id
+}

@@ -1,0 +1,108 @@
+// Package mailstore is the only door to mail for servers: it delivers and appends messages, opens
+// mailboxes, reads from this node's replica of the account's partition, and changes by proposing
+// commands. It decides nothing about mailboxes (index/mailbox does) and knows no protocol.
+//
+// A write returns once the local replica has applied it, where there is one, so that whoever wrote
+// reads it back. Reads are answered from one snapshot each; without a local replica they are
+// cluster.ErrNoReplica.
+package mailstore
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/index"
+)
+
+// Proposer commits a command in a group, wherever its leader is, and returns the result and its
+// position in the group's log. It retries with the same command id. Errors that come through to
+// callers of a Store: cluster.ErrUnavailable, cluster.ErrStorageFull, and the context's.
+type Proposer interface {
+	Propose(ctx context.Context, g cluster.GroupID, c command.Command) (result []byte, at cluster.LogIndex, err error)
+}
+
+// Replica is this node's copy of a partition.
+type Replica interface {
+	Snapshot() kv.Snapshot
+	WaitApplied(ctx context.Context, at cluster.LogIndex) error
+}
+
+// Feed tells of changes that a local replica has applied; index/partition is one.
+type Feed interface {
+	// Watch returns a channel of capacity one that gets a token when something of the account
+	// changed, and the function that ends it.
+	Watch(a index.AccountID) (changed <-chan struct{}, stop func())
+}
+
+// Config is what a Store is made of. Fields without a default are required.
+type Config struct {
+	Proposer Proposer
+	// Replica returns the local replica of a partition, or cluster.ErrNoReplica.
+	Replica func(g cluster.GroupID) (Replica, error)
+	// Feed returns the change feed of a local replica, or cluster.ErrNoReplica.
+	Feed func(g cluster.GroupID) (Feed, error)
+	// Locate says which partition holds an account, or index.ErrNoAccount.
+	Locate func(a index.AccountID) (cluster.GroupID, error)
+	// Limits returns the quota of an account; 0 is none. Nil: no account has limits.
+	Limits func(a index.AccountID) (bytes, messages uint64)
+	// RemoteUsage asks a node that holds the account's partition for Store.LocalUsage. Nil: usage
+	// is known where there is a replica only.
+	RemoteUsage func(ctx context.Context, g cluster.GroupID, a index.AccountID) (index.Usage, error)
+	// Clock gives the time that commands carry. Nil: time.Now.
+	Clock func() time.Time
+	// NewID gives random identities of commands and uploads. Nil: crypto/rand.
+	NewID  func() cluster.CommandID
+	Logger *slog.Logger // nil: none
+
+	InlineLimit int   // compressed octets that travel inside a Deliver or Append; default 256 KiB
+	ChunkSize   int   // octets of a body's chunk before compression; default 256 KiB
+	MaxMessage  int64 // octets of the largest message; default 50 MiB
+	// TombstoneAge is how long expunged UIDs are kept for QRESYNC; default 30 days.
+	TombstoneAge time.Duration
+}
+
+// Store gives access to the mail of all accounts. It is safe for concurrent use and holds nothing
+// to be closed.
+type Store struct {
+	c       Config
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
+}
+
+// New returns a Store over c.
+func New(c Config) (*Store, error) {
+	c.defaults()
+	if c.InlineLimit > maxInline || c.ChunkSize > maxChunk {
+		return nil, fmt.Errorf("mail store: an inline limit of %d and chunks of %d octets do not fit a log entry of %d",
+			c.InlineLimit, c.ChunkSize, cluster.MaxEntrySize)
+	}
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true),
+		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(windowSize))
+	if err != nil {
+		return nil, fmt.Errorf("make compressor: %w", err)
+	}
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk*2))
+	if err != nil {
+		return nil, fmt.Errorf("make decompressor: %w", err)
+	}
+	return &Store{c: c, encoder: encoder, decoder: decoder}, nil
+}
+
+// Account returns the door to one account. It does no I/O; that there is no such account shows when
+// it is first used.
+func (s *Store) Account(id index.AccountID) *Account { return &Account{store: s, id: id} }
+
+// Sizes that keep every command below cluster.MaxEntrySize: a body part, a summary, and the targets.
+const (
+	maxInline  = 256 << 10
+	maxChunk   = 256 << 10
+	maxSummary = 128 << 10
+	windowSize = 256 << 10
+)
