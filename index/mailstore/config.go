@@ -28,10 +28,10 @@ func (c *Config) defaults() {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.InlineLimit == 0 {
+	if c.InlineLimit <= 0 || c.InlineLimit > maxInline {
 		c.InlineLimit = maxInline
 	}
-	if c.ChunkSize == 0 {
+	if c.ChunkSize <= 0 || c.ChunkSize > maxChunk {
 		c.ChunkSize = maxChunk
 	}
 	if c.MaxMessage == 0 {

@@ -76,23 +76,19 @@ type Store struct {
 	decoder *zstd.Decoder
 }
 
-// New returns a Store over c.
-func New(c Config) (*Store, error) {
+// New returns a Store over c. Sizes above what a log entry can take are lowered to that.
+func New(c Config) *Store {
 	c.defaults()
-	if c.InlineLimit > maxInline || c.ChunkSize > maxChunk {
-		return nil, fmt.Errorf("mail store: an inline limit of %d and chunks of %d octets do not fit a log entry of %d",
-			c.InlineLimit, c.ChunkSize, cluster.MaxEntrySize)
-	}
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true),
 		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(windowSize))
 	if err != nil {
-		return nil, fmt.Errorf("make compressor: %w", err)
+		panic(fmt.Sprintf("mailstore: compressor with constant options: %v", err))
 	}
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk*2))
 	if err != nil {
-		return nil, fmt.Errorf("make decompressor: %w", err)
+		panic(fmt.Sprintf("mailstore: decompressor with constant options: %v", err))
 	}
-	return &Store{c: c, encoder: encoder, decoder: decoder}, nil
+	return &Store{c: c, encoder: encoder, decoder: decoder}
 }
 
 // Account returns the door to one account. It does no I/O; that there is no such account shows when

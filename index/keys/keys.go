@@ -1,0 +1,147 @@
+// Package keys is the one table of the keys of a partition. KEYS.md says what is kept under each.
+// It knows the bytes of keys only; the records are in index/indexpb, the blocks in index/uidset.
+//
+// A key is a table's byte and fixed-width big-endian fields, so that keys order as their fields do;
+// a name or hash ends a key. The functions append to dst, which may be nil or a buffer used again.
+package keys
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/rookery-mail/rookery/index"
+)
+
+// Version is the version of the key schema that KEYS.md describes.
+const Version = 1
+
+// Table is the first byte of a key. Numbers are for ever: append, never reuse. Bytes up to
+// cluster.Reserved belong to the group.
+type Table byte
+
+// The tables.
+const (
+	TableAccount      Table = 0x10
+	TableMailbox      Table = 0x11
+	TableName         Table = 0x12
+	TableSubscription Table = 0x13
+	TableUIDs         Table = 0x14
+	TableUnseen       Table = 0x15
+	TableFlags        Table = 0x16
+	TableSummary      Table = 0x17
+	TableChange       Table = 0x18
+	TableTombstone    Table = 0x19
+	TableBody         Table = 0x1a
+	TableChunk        Table = 0x1b
+	TableUpload       Table = 0x1c
+	TableDedup        Table = 0x1d
+	TableDedupExpiry  Table = 0x1e
+	TableCounter      Table = 0x1f
+	TableGraveyard    Table = 0x20
+)
+
+// ErrFormat says that bytes are no key of the table they were read as.
+var ErrFormat = errors.New("not a key of this table")
+
+// Account is the key of an AccountRecord.
+func Account(dst []byte, a index.AccountID) []byte { return account(dst, TableAccount, a) }
+
+// Mailbox is the key of a MailboxRecord.
+func Mailbox(dst []byte, a index.AccountID, m index.MailboxID) []byte {
+	return InMailbox(dst, TableMailbox, a, m)
+}
+
+// Name is the key under which a mailbox name's id is kept, see EncodeID.
+func Name(dst []byte, a index.AccountID, name string) []byte {
+	return append(account(dst, TableName, a), name...)
+}
+
+// Subscription is the key of a subscription to a name that is no mailbox. It has no value.
+func Subscription(dst []byte, a index.AccountID, name string) []byte {
+	return append(account(dst, TableSubscription, a), name...)
+}
+
+// Block is the key of a UID block of TableUIDs or TableUnseen.
+func Block(dst []byte, t Table, a index.AccountID, m index.MailboxID, number uint32) []byte {
+	return binary.BigEndian.AppendUint32(InMailbox(dst, t, a, m), number)
+}
+
+// Message is the key of a message's record in TableFlags or TableSummary.
+func Message(dst []byte, t Table, a index.AccountID, m index.MailboxID, u index.UID) []byte {
+	return binary.BigEndian.AppendUint32(InMailbox(dst, t, a, m), uint32(u))
+}
+
+// Sequenced is the key of a message's entry in TableChange or TableTombstone.
+func Sequenced(dst []byte, t Table, a index.AccountID, m index.MailboxID, s index.ModSeq, u index.UID) []byte {
+	dst = binary.BigEndian.AppendUint64(InMailbox(dst, t, a, m), uint64(s))
+	return binary.BigEndian.AppendUint32(dst, uint32(u))
+}
+
+// Graveyard is the key of a deleted mailbox whose summaries, and references to bodies, are still
+// there. It has no value.
+func Graveyard(dst []byte, a index.AccountID, m index.MailboxID) []byte {
+	return InMailbox(dst, TableGraveyard, a, m)
+}
+
+// InAccount is the prefix of all keys of t that belong to an account.
+func InAccount(dst []byte, t Table, a index.AccountID) []byte { return account(dst, t, a) }
+
+// InMailbox is the prefix of all keys of t that belong to a mailbox.
+func InMailbox(dst []byte, t Table, a index.AccountID, m index.MailboxID) []byte {
+	return binary.BigEndian.AppendUint32(account(dst, t, a), uint32(m))
+}
+
+// Whole is the prefix of all keys of t.
+func Whole(dst []byte, t Table) []byte { return append(dst, byte(t)) }
+
+// After appends to dst the lowest key above all keys that start with prefix.
+func After(dst, prefix []byte) []byte {
+	end := len(prefix)
+	for end > 0 && prefix[end-1] == 0xff {
+		end--
+	}
+	if end == 0 {
+		return dst // the end of all keys
+	}
+	dst = append(dst, prefix[:end]...)
+	dst[len(dst)-1]++
+	return dst
+}
+
+// LastField reads the four bytes at the end of a key: a block's number, a message's UID, the id of
+// a mailbox or the number of a chunk.
+func LastField(key []byte) (uint32, error) {
+	if len(key) < 5 {
+		return 0, fmt.Errorf("key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return binary.BigEndian.Uint32(key[len(key)-4:]), nil
+}
+
+// ReadSequenced reads the modification sequence and UID of a key that Sequenced made.
+func ReadSequenced(key []byte) (index.ModSeq, index.UID, error) {
+	if len(key) != 25 {
+		return 0, 0, fmt.Errorf("sequenced key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return index.ModSeq(binary.BigEndian.Uint64(key[13:])), index.UID(binary.BigEndian.Uint32(key[21:])), nil
+}
+
+// ReadName reads the name of a key that Name or Subscription made.
+func ReadName(key []byte) (string, error) {
+	if len(key) < 9 {
+		return "", fmt.Errorf("name key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return string(key[9:]), nil
+}
+
+// ReadMailbox reads the account and mailbox of a key that Mailbox or Graveyard made.
+func ReadMailbox(key []byte) (index.AccountID, index.MailboxID, error) {
+	if len(key) != 13 {
+		return 0, 0, fmt.Errorf("mailbox key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return index.AccountID(binary.BigEndian.Uint64(key[1:])), index.MailboxID(binary.BigEndian.Uint32(key[9:])), nil
+}
+
+func account(dst []byte, t Table, a index.AccountID) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(t)), uint64(a))
+}
