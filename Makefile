@@ -1,0 +1,70 @@
+# Rookery. `make demo` shows the main job, `make test` passes the tests; both install what they need.
+
+GO      ?= go
+BIN     := bin/rookery
+VERSION ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+CYCLES  ?= 20
+FUZZTIME ?= 30s
+
+# Packages that start goroutines: tested with the race detector.
+RACE := ./cluster/... ./index/partition/... ./index/mailstore/... ./mta/... ./imapd ./cmd/...
+
+export GOFLAGS := -buildvcs=false
+
+.PHONY: all build demo test race e2e chaos fuzz lint bench generate clean needs-go
+
+all: build
+
+needs-go:
+	@command -v $(GO) >/dev/null || { echo "Rookery needs Go 1.26 or newer: https://go.dev/doc/install"; exit 1; }
+
+build: needs-go
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/rookery
+
+# The main job on real processes: three nodes, mail in, a leader killed, everything read back.
+# KEEP=1 leaves the cluster running.
+demo: build
+	@$(GO) run ./deploy/demo -binary $(BIN) $(if $(KEEP),-keep)
+
+test: build lint
+	$(GO) test -timeout 10m ./...
+	$(MAKE) race
+	$(MAKE) e2e
+
+race: needs-go
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 10m $(RACE)
+
+# Real clients (curl, swaks, mbsync, mutt from Debian) against a running node.
+e2e: build
+	@deploy/e2etest/install-clients
+	ROOKERY_E2E=1 $(GO) test -timeout 10m -count 1 ./deploy/e2etest
+
+# Nodes killed and cut off under load, again and again; the ledger decides.
+chaos: build
+	@$(GO) run ./deploy/chaos -binary $(BIN) -cycles $(CYCLES)
+
+# Every fuzz target for FUZZTIME each.
+fuzz: needs-go
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
+	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; done
+
+lint: needs-go
+	@out=$$(gofmt -l cmd cluster mta imapd blobstore index deploy bench 2>/dev/null); \
+	  test -z "$$out" || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+
+bench: needs-go
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+
+# Regenerates the protobuf codecs; installs the generators of the versions used.
+generate: needs-go
+	@command -v protoc >/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -q protobuf-compiler || { echo "install protobuf-compiler"; exit 1; }; }
+	$(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+	$(GO) install github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@v0.6.0
+	PATH="$$PATH:$$($(GO) env GOPATH)/bin" $(GO) generate ./...
+
+clean:
+	rm -rf bin

@@ -1,0 +1,181 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sort"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/exactlyonce"
+	"github.com/rookery-mail/rookery/cluster/group"
+	"github.com/rookery-mail/rookery/cluster/raftlog"
+	"github.com/rookery-mail/rookery/cluster/state"
+	"github.com/rookery-mail/rookery/index/partition"
+)
+
+// host holds the replicas of this node: it opens, closes and drops them. What should be here is
+// decided elsewhere (assign.go).
+type host struct {
+	node      cluster.NodeID
+	logs      *raftlog.DB
+	state     *state.DB
+	snapshots string
+	timing    group.Timing
+	logger    *slog.Logger
+	// dial gives the Raft transport of a group.
+	dial func(cluster.GroupID) (raft.Transport, error)
+	// directory is the machine of group 0.
+	directory exactlyonce.Machine
+	// opened is told of each replica once it runs, with a context that ends when it closes.
+	opened func(ctx context.Context, g *group.Group)
+
+	mu       sync.Mutex // guards what follows
+	replicas map[cluster.GroupID]*replica
+	failed   map[cluster.GroupID]error // replicas that could not be opened
+	closed   bool
+}
+
+// replica is one open group with what belongs to it.
+type replica struct {
+	*group.Group
+	partition *partition.Partition // nil for the directory
+	cancel    context.CancelFunc
+	running   sync.WaitGroup // what opened started
+}
+
+// open opens the replica of g, or returns the one that is open.
+func (h *host) open(ctx context.Context, g cluster.GroupID) (*replica, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.replicas[g]; r != nil {
+		return r, nil
+	}
+	if h.closed {
+		return nil, cluster.ErrStopped
+	}
+	r, err := h.start(ctx, g)
+	if err != nil {
+		h.failed[g] = err
+		return nil, err
+	}
+	delete(h.failed, g)
+	h.replicas[g] = r
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel = cancel
+	r.running.Go(func() { h.opened(life, r.Group) })
+	return r, nil
+}
+
+func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
+	transport, err := h.dial(g)
+	if err != nil {
+		return nil, fmt.Errorf("open %v: %w", g, err)
+	}
+	r := &replica{}
+	machine := h.directory
+	if g != cluster.DirectoryGroup {
+		r.partition = partition.New(partition.Config{})
+		machine = r.partition
+	}
+	r.Group, err = group.Open(ctx, group.Config{
+		ID: g, Node: h.node, Logs: h.logs, State: h.state, Machine: exactlyonce.New(machine),
+		Transport: transport, Timing: h.timing, Dir: h.snapshots, Logger: h.logger.With("group", g.String()),
+	})
+	if err != nil {
+		if closer, ok := transport.(raft.WithClose); ok {
+			_ = closer.Close() // the error that matters is err
+		}
+		return nil, fmt.Errorf("open %v: %w", g, err)
+	}
+	return r, nil
+}
+
+// get returns the open replica of g.
+func (h *host) get(g cluster.GroupID) (*replica, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.replicas[g]; r != nil {
+		return r, nil
+	}
+	if err := h.failed[g]; err != nil {
+		return nil, fmt.Errorf("%v: %w: %w", g, cluster.ErrNoReplica, err)
+	}
+	return nil, fmt.Errorf("%v: %w", g, cluster.ErrNoReplica)
+}
+
+// all returns the open replicas by group.
+func (h *host) all() []*replica {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]*replica, 0, len(h.replicas))
+	for _, r := range h.replicas {
+		out = append(out, r)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].ID() < out[j].ID() })
+	return out
+}
+
+// failures returns why replicas that should be here are not.
+func (h *host) failures() map[cluster.GroupID]error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make(map[cluster.GroupID]error, len(h.failed))
+	for g, err := range h.failed {
+		out[g] = err
+	}
+	return out
+}
+
+// drop closes the replica of g and deletes what this node holds of it. The group must have let go of
+// this node before.
+func (h *host) drop(ctx context.Context, g cluster.GroupID) error {
+	h.mu.Lock()
+	r := h.replicas[g]
+	delete(h.replicas, g)
+	h.mu.Unlock()
+	if r != nil {
+		if err := h.stop(ctx, r); err != nil {
+			return err
+		}
+	}
+	// The log goes first: state without a log is refused at start, a log without state is not.
+	if err := h.logs.Drop(g); err != nil {
+		return err
+	}
+	return h.state.Group(g).Drop(ctx)
+}
+
+func (h *host) stop(ctx context.Context, r *replica) error {
+	r.cancel()
+	err := r.Close(ctx)
+	r.running.Wait()
+	return err
+}
+
+// close stops all replicas, the directory last, since the others' leaders hand over by its map.
+func (h *host) close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	var wg sync.WaitGroup
+	replicas := h.all()
+	errs := make([]error, len(replicas))
+	for i, r := range replicas {
+		if r.ID() == cluster.DirectoryGroup {
+			continue
+		}
+		wg.Go(func() { errs[i] = h.stop(ctx, r) })
+	}
+	wg.Wait()
+	for i, r := range replicas {
+		if r.ID() == cluster.DirectoryGroup {
+			errs[i] = h.stop(ctx, r)
+		}
+	}
+	return errors.Join(errs...)
+}
