@@ -24,17 +24,18 @@ const (
 	PutPartitionMap   Kind = 0x010e
 	InitialiseCluster Kind = 0x010f
 
-	Deliver       Kind = 0x0201
-	Append        Kind = 0x0202
-	CreateMailbox Kind = 0x0203
-	DeleteMailbox Kind = 0x0204
-	RenameMailbox Kind = 0x0205
-	Subscribe     Kind = 0x0206
-	StoreFlags    Kind = 0x0207
-	Copy          Kind = 0x0208
-	Move          Kind = 0x0209
-	Expunge       Kind = 0x020a
-	DropAccount   Kind = 0x020b
+	Deliver        Kind = 0x0201
+	Append         Kind = 0x0202
+	CreateMailbox  Kind = 0x0203
+	DeleteMailbox  Kind = 0x0204
+	RenameMailbox  Kind = 0x0205
+	Subscribe      Kind = 0x0206
+	StoreFlags     Kind = 0x0207
+	Copy           Kind = 0x0208
+	Move           Kind = 0x0209
+	Expunge        Kind = 0x020a
+	DropAccount    Kind = 0x020b
+	DrainGraveyard Kind = 0x020c
 
 	StageChunk  Kind = 0x0301
 	DropUploads Kind = 0x0302
@@ -101,6 +102,8 @@ func Describe(k Kind) (info Info, ok bool) {
 		return Info{"Expunge", "0.1"}, true
 	case DropAccount:
 		return Info{"DropAccount", "0.1"}, true
+	case DrainGraveyard:
+		return Info{"DrainGraveyard", "0.1"}, true
 	case StageChunk:
 		return Info{"StageChunk", "0.1"}, true
 	case DropUploads:

@@ -683,6 +683,7 @@ type AccountRecord struct {
 	LastUidValidity uint32                 `protobuf:"varint,3,opt,name=last_uid_validity,json=lastUidValidity,proto3" json:"last_uid_validity,omitempty"`
 	UsedBytes       uint64                 `protobuf:"varint,4,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
 	UsedMessages    uint64                 `protobuf:"varint,5,opt,name=used_messages,json=usedMessages,proto3" json:"used_messages,omitempty"`
+	Mailboxes       uint32                 `protobuf:"varint,6,opt,name=mailboxes,proto3" json:"mailboxes,omitempty"` // how many there are
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -752,23 +753,31 @@ func (x *AccountRecord) GetUsedMessages() uint64 {
 	return 0
 }
 
+func (x *AccountRecord) GetMailboxes() uint32 {
+	if x != nil {
+		return x.Mailboxes
+	}
+	return 0
+}
+
 type MailboxRecord struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // UTF-8 (NFC), "/" between levels, INBOX in capitals
-	UidValidity   uint32                 `protobuf:"varint,2,opt,name=uid_validity,json=uidValidity,proto3" json:"uid_validity,omitempty"`
-	UidNext       uint32                 `protobuf:"varint,3,opt,name=uid_next,json=uidNext,proto3" json:"uid_next,omitempty"`
-	ModSeq        uint64                 `protobuf:"varint,4,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"` // HIGHESTMODSEQ
-	Messages      uint32                 `protobuf:"varint,5,opt,name=messages,proto3" json:"messages,omitempty"`
-	Unseen        uint32                 `protobuf:"varint,6,opt,name=unseen,proto3" json:"unseen,omitempty"`
-	Deleted       uint32                 `protobuf:"varint,7,opt,name=deleted,proto3" json:"deleted,omitempty"`
-	Bytes         uint64                 `protobuf:"varint,8,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	SpecialUse    uint32                 `protobuf:"varint,9,opt,name=special_use,json=specialUse,proto3" json:"special_use,omitempty"` // bits of index.SpecialUse
-	Subscribed    bool                   `protobuf:"varint,10,opt,name=subscribed,proto3" json:"subscribed,omitempty"`
-	Created       int64                  `protobuf:"varint,11,opt,name=created,proto3" json:"created,omitempty"`                           // Unix milliseconds
-	NameModSeq    uint64                 `protobuf:"varint,12,opt,name=name_mod_seq,json=nameModSeq,proto3" json:"name_mod_seq,omitempty"` // of the last create, rename or subscription change
-	Keywords      []string               `protobuf:"bytes,13,rep,name=keywords,proto3" json:"keywords,omitempty"`                          // position is the keyword's number, for ever in this mailbox
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // UTF-8 (NFC), "/" between levels, INBOX in capitals
+	UidValidity     uint32                 `protobuf:"varint,2,opt,name=uid_validity,json=uidValidity,proto3" json:"uid_validity,omitempty"`
+	UidNext         uint32                 `protobuf:"varint,3,opt,name=uid_next,json=uidNext,proto3" json:"uid_next,omitempty"`
+	ModSeq          uint64                 `protobuf:"varint,4,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"` // HIGHESTMODSEQ
+	Messages        uint32                 `protobuf:"varint,5,opt,name=messages,proto3" json:"messages,omitempty"`
+	Unseen          uint32                 `protobuf:"varint,6,opt,name=unseen,proto3" json:"unseen,omitempty"`
+	Deleted         uint32                 `protobuf:"varint,7,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Bytes           uint64                 `protobuf:"varint,8,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	SpecialUse      uint32                 `protobuf:"varint,9,opt,name=special_use,json=specialUse,proto3" json:"special_use,omitempty"` // bits of index.SpecialUse
+	Subscribed      bool                   `protobuf:"varint,10,opt,name=subscribed,proto3" json:"subscribed,omitempty"`
+	Created         int64                  `protobuf:"varint,11,opt,name=created,proto3" json:"created,omitempty"`                                          // Unix milliseconds
+	NameModSeq      uint64                 `protobuf:"varint,12,opt,name=name_mod_seq,json=nameModSeq,proto3" json:"name_mod_seq,omitempty"`                // of the last create, rename or subscription change
+	Keywords        []string               `protobuf:"bytes,13,rep,name=keywords,proto3" json:"keywords,omitempty"`                                         // position is the keyword's number, for ever in this mailbox
+	ForgottenModSeq uint64                 `protobuf:"varint,14,opt,name=forgotten_mod_seq,json=forgottenModSeq,proto3" json:"forgotten_mod_seq,omitempty"` // of the latest tombstone that was dropped; what vanished up to it is not known
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *MailboxRecord) Reset() {
@@ -890,6 +899,13 @@ func (x *MailboxRecord) GetKeywords() []string {
 		return x.Keywords
 	}
 	return nil
+}
+
+func (x *MailboxRecord) GetForgottenModSeq() uint64 {
+	if x != nil {
+		return x.ForgottenModSeq
+	}
+	return 0
 }
 
 type FlagRecord struct {
@@ -1034,6 +1050,7 @@ type UploadRecord struct {
 	Chunks        uint32                 `protobuf:"varint,2,opt,name=chunks,proto3" json:"chunks,omitempty"`
 	Touched       int64                  `protobuf:"varint,3,opt,name=touched,proto3" json:"touched,omitempty"` // Unix milliseconds of the last chunk
 	Stored        uint64                 `protobuf:"varint,4,opt,name=stored,proto3" json:"stored,omitempty"`
+	Last          uint32                 `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"` // the highest number of a chunk; whole when chunks is one more
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1092,6 +1109,13 @@ func (x *UploadRecord) GetTouched() int64 {
 func (x *UploadRecord) GetStored() uint64 {
 	if x != nil {
 		return x.Stored
+	}
+	return 0
+}
+
+func (x *UploadRecord) GetLast() uint32 {
+	if x != nil {
+		return x.Last
 	}
 	return 0
 }
@@ -2244,6 +2268,51 @@ func (x *DropUploadsCommand) GetUntouchedSince() int64 {
 	return 0
 }
 
+// DrainGraveyardCommand releases the bodies of deleted mailboxes, a bounded step each.
+type DrainGraveyardCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // messages at most; 0 is the default
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainGraveyardCommand) Reset() {
+	*x = DrainGraveyardCommand{}
+	mi := &file_index_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainGraveyardCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainGraveyardCommand) ProtoMessage() {}
+
+func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainGraveyardCommand.ProtoReflect.Descriptor instead.
+func (*DrainGraveyardCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *DrainGraveyardCommand) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type TargetResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          Code                   `protobuf:"varint,1,opt,name=code,proto3,enum=rookery.index.v1.Code" json:"code,omitempty"`
@@ -2257,7 +2326,7 @@ type TargetResult struct {
 
 func (x *TargetResult) Reset() {
 	*x = TargetResult{}
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2338,7 @@ func (x *TargetResult) String() string {
 func (*TargetResult) ProtoMessage() {}
 
 func (x *TargetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2351,7 @@ func (x *TargetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetResult.ProtoReflect.Descriptor instead.
 func (*TargetResult) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{28}
+	return file_index_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TargetResult) GetCode() Code {
@@ -2332,13 +2401,14 @@ type Result struct {
 	To            []*UIDRange            `protobuf:"bytes,8,rep,name=to,proto3" json:"to,omitempty"`              // Append, Copy, Move: new UIDs in the same order
 	Changed       []*UIDRange            `protobuf:"bytes,9,rep,name=changed,proto3" json:"changed,omitempty"`    // StoreFlags, Expunge
 	Modified      []*UIDRange            `protobuf:"bytes,10,rep,name=modified,proto3" json:"modified,omitempty"` // StoreFlags: refused by unchanged_since
+	More          bool                   `protobuf:"varint,11,opt,name=more,proto3" json:"more,omitempty"`        // DrainGraveyard, DropUploads: work is left
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2420,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2433,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{29}
+	return file_index_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Result) GetCode() Code {
@@ -2434,6 +2504,13 @@ func (x *Result) GetModified() []*UIDRange {
 		return x.Modified
 	}
 	return nil
+}
+
+func (x *Result) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 var File_index_proto protoreflect.FileDescriptor
@@ -2509,14 +2586,15 @@ const file_index_proto_rawDesc = "" +
 	"\benvelope\x18\b \x01(\fR\benvelope\x12\x1c\n" +
 	"\tstructure\x18\t \x01(\fR\tstructure\x12!\n" +
 	"\fcontent_hash\x18\n" +
-	" \x01(\fR\vcontentHash\"\xbb\x01\n" +
+	" \x01(\fR\vcontentHash\"\xd9\x01\n" +
 	"\rAccountRecord\x12\x17\n" +
 	"\amod_seq\x18\x01 \x01(\x04R\x06modSeq\x12!\n" +
 	"\fnext_mailbox\x18\x02 \x01(\rR\vnextMailbox\x12*\n" +
 	"\x11last_uid_validity\x18\x03 \x01(\rR\x0flastUidValidity\x12\x1d\n" +
 	"\n" +
 	"used_bytes\x18\x04 \x01(\x04R\tusedBytes\x12#\n" +
-	"\rused_messages\x18\x05 \x01(\x04R\fusedMessages\"\xf7\x02\n" +
+	"\rused_messages\x18\x05 \x01(\x04R\fusedMessages\x12\x1c\n" +
+	"\tmailboxes\x18\x06 \x01(\rR\tmailboxes\"\xa3\x03\n" +
 	"\rMailboxRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fuid_validity\x18\x02 \x01(\rR\vuidValidity\x12\x19\n" +
@@ -2535,7 +2613,8 @@ const file_index_proto_rawDesc = "" +
 	"\acreated\x18\v \x01(\x03R\acreated\x12 \n" +
 	"\fname_mod_seq\x18\f \x01(\x04R\n" +
 	"nameModSeq\x12\x1a\n" +
-	"\bkeywords\x18\r \x03(\tR\bkeywords\"Y\n" +
+	"\bkeywords\x18\r \x03(\tR\bkeywords\x12*\n" +
+	"\x11forgotten_mod_seq\x18\x0e \x01(\x04R\x0fforgottenModSeq\"Y\n" +
 	"\n" +
 	"FlagRecord\x12\x17\n" +
 	"\amod_seq\x18\x01 \x01(\x04R\x06modSeq\x12\x16\n" +
@@ -2548,12 +2627,13 @@ const file_index_proto_rawDesc = "" +
 	"\n" +
 	"chunk_size\x18\x03 \x01(\rR\tchunkSize\x12\x12\n" +
 	"\x04refs\x18\x04 \x01(\x04R\x04refs\x12\x16\n" +
-	"\x06stored\x18\x05 \x01(\x04R\x06stored\"q\n" +
+	"\x06stored\x18\x05 \x01(\x04R\x06stored\"\x85\x01\n" +
 	"\fUploadRecord\x12\x17\n" +
 	"\abody_id\x18\x01 \x01(\x04R\x06bodyId\x12\x16\n" +
 	"\x06chunks\x18\x02 \x01(\rR\x06chunks\x12\x18\n" +
 	"\atouched\x18\x03 \x01(\x03R\atouched\x12\x16\n" +
-	"\x06stored\x18\x04 \x01(\x04R\x06stored\"%\n" +
+	"\x06stored\x18\x04 \x01(\x04R\x06stored\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\rR\x04last\"%\n" +
 	"\x0fTombstoneRecord\x12\x12\n" +
 	"\x04when\x18\x01 \x01(\x03R\x04when\"s\n" +
 	"\tBodyInput\x12\x12\n" +
@@ -2639,14 +2719,16 @@ const file_index_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\rR\x03seq\x12\x14\n" +
 	"\x05chunk\x18\x03 \x01(\fR\x05chunk\"=\n" +
 	"\x12DropUploadsCommand\x12'\n" +
-	"\x0funtouched_since\x18\x01 \x01(\x03R\x0euntouchedSince\"\xa2\x01\n" +
+	"\x0funtouched_since\x18\x01 \x01(\x03R\x0euntouchedSince\"-\n" +
+	"\x15DrainGraveyardCommand\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"\xa2\x01\n" +
 	"\fTargetResult\x12*\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x16.rookery.index.v1.CodeR\x04code\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x02 \x01(\rR\tmailboxId\x12!\n" +
 	"\fuid_validity\x18\x03 \x01(\rR\vuidValidity\x12\x10\n" +
 	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\xa7\x03\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xbb\x03\n" +
 	"\x06Result\x12*\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x16.rookery.index.v1.CodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x17\n" +
@@ -2659,7 +2741,8 @@ const file_index_proto_rawDesc = "" +
 	"\x02to\x18\b \x03(\v2\x1a.rookery.index.v1.UIDRangeR\x02to\x124\n" +
 	"\achanged\x18\t \x03(\v2\x1a.rookery.index.v1.UIDRangeR\achanged\x126\n" +
 	"\bmodified\x18\n" +
-	" \x03(\v2\x1a.rookery.index.v1.UIDRangeR\bmodified*W\n" +
+	" \x03(\v2\x1a.rookery.index.v1.UIDRangeR\bmodified\x12\x12\n" +
+	"\x04more\x18\v \x01(\bR\x04more*W\n" +
 	"\x06FlagOp\x12\x17\n" +
 	"\x13FLAG_OP_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFLAG_OP_SET\x10\x01\x12\x0f\n" +
@@ -2692,40 +2775,41 @@ func file_index_proto_rawDescGZIP() []byte {
 }
 
 var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_index_proto_goTypes = []any{
-	(FlagOp)(0),                  // 0: rookery.index.v1.FlagOp
-	(Code)(0),                    // 1: rookery.index.v1.Code
-	(*Address)(nil),              // 2: rookery.index.v1.Address
-	(*Envelope)(nil),             // 3: rookery.index.v1.Envelope
-	(*Param)(nil),                // 4: rookery.index.v1.Param
-	(*Part)(nil),                 // 5: rookery.index.v1.Part
-	(*Summary)(nil),              // 6: rookery.index.v1.Summary
-	(*AccountRecord)(nil),        // 7: rookery.index.v1.AccountRecord
-	(*MailboxRecord)(nil),        // 8: rookery.index.v1.MailboxRecord
-	(*FlagRecord)(nil),           // 9: rookery.index.v1.FlagRecord
-	(*BodyRecord)(nil),           // 10: rookery.index.v1.BodyRecord
-	(*UploadRecord)(nil),         // 11: rookery.index.v1.UploadRecord
-	(*TombstoneRecord)(nil),      // 12: rookery.index.v1.TombstoneRecord
-	(*BodyInput)(nil),            // 13: rookery.index.v1.BodyInput
-	(*Limits)(nil),               // 14: rookery.index.v1.Limits
-	(*DeliverTarget)(nil),        // 15: rookery.index.v1.DeliverTarget
-	(*DeliverCommand)(nil),       // 16: rookery.index.v1.DeliverCommand
-	(*AppendCommand)(nil),        // 17: rookery.index.v1.AppendCommand
-	(*AppendMessage)(nil),        // 18: rookery.index.v1.AppendMessage
-	(*CreateMailboxCommand)(nil), // 19: rookery.index.v1.CreateMailboxCommand
-	(*DeleteMailboxCommand)(nil), // 20: rookery.index.v1.DeleteMailboxCommand
-	(*RenameMailboxCommand)(nil), // 21: rookery.index.v1.RenameMailboxCommand
-	(*SubscribeCommand)(nil),     // 22: rookery.index.v1.SubscribeCommand
-	(*UIDRange)(nil),             // 23: rookery.index.v1.UIDRange
-	(*StoreFlagsCommand)(nil),    // 24: rookery.index.v1.StoreFlagsCommand
-	(*CopyCommand)(nil),          // 25: rookery.index.v1.CopyCommand
-	(*ExpungeCommand)(nil),       // 26: rookery.index.v1.ExpungeCommand
-	(*DropAccountCommand)(nil),   // 27: rookery.index.v1.DropAccountCommand
-	(*StageChunkCommand)(nil),    // 28: rookery.index.v1.StageChunkCommand
-	(*DropUploadsCommand)(nil),   // 29: rookery.index.v1.DropUploadsCommand
-	(*TargetResult)(nil),         // 30: rookery.index.v1.TargetResult
-	(*Result)(nil),               // 31: rookery.index.v1.Result
+	(FlagOp)(0),                   // 0: rookery.index.v1.FlagOp
+	(Code)(0),                     // 1: rookery.index.v1.Code
+	(*Address)(nil),               // 2: rookery.index.v1.Address
+	(*Envelope)(nil),              // 3: rookery.index.v1.Envelope
+	(*Param)(nil),                 // 4: rookery.index.v1.Param
+	(*Part)(nil),                  // 5: rookery.index.v1.Part
+	(*Summary)(nil),               // 6: rookery.index.v1.Summary
+	(*AccountRecord)(nil),         // 7: rookery.index.v1.AccountRecord
+	(*MailboxRecord)(nil),         // 8: rookery.index.v1.MailboxRecord
+	(*FlagRecord)(nil),            // 9: rookery.index.v1.FlagRecord
+	(*BodyRecord)(nil),            // 10: rookery.index.v1.BodyRecord
+	(*UploadRecord)(nil),          // 11: rookery.index.v1.UploadRecord
+	(*TombstoneRecord)(nil),       // 12: rookery.index.v1.TombstoneRecord
+	(*BodyInput)(nil),             // 13: rookery.index.v1.BodyInput
+	(*Limits)(nil),                // 14: rookery.index.v1.Limits
+	(*DeliverTarget)(nil),         // 15: rookery.index.v1.DeliverTarget
+	(*DeliverCommand)(nil),        // 16: rookery.index.v1.DeliverCommand
+	(*AppendCommand)(nil),         // 17: rookery.index.v1.AppendCommand
+	(*AppendMessage)(nil),         // 18: rookery.index.v1.AppendMessage
+	(*CreateMailboxCommand)(nil),  // 19: rookery.index.v1.CreateMailboxCommand
+	(*DeleteMailboxCommand)(nil),  // 20: rookery.index.v1.DeleteMailboxCommand
+	(*RenameMailboxCommand)(nil),  // 21: rookery.index.v1.RenameMailboxCommand
+	(*SubscribeCommand)(nil),      // 22: rookery.index.v1.SubscribeCommand
+	(*UIDRange)(nil),              // 23: rookery.index.v1.UIDRange
+	(*StoreFlagsCommand)(nil),     // 24: rookery.index.v1.StoreFlagsCommand
+	(*CopyCommand)(nil),           // 25: rookery.index.v1.CopyCommand
+	(*ExpungeCommand)(nil),        // 26: rookery.index.v1.ExpungeCommand
+	(*DropAccountCommand)(nil),    // 27: rookery.index.v1.DropAccountCommand
+	(*StageChunkCommand)(nil),     // 28: rookery.index.v1.StageChunkCommand
+	(*DropUploadsCommand)(nil),    // 29: rookery.index.v1.DropUploadsCommand
+	(*DrainGraveyardCommand)(nil), // 30: rookery.index.v1.DrainGraveyardCommand
+	(*TargetResult)(nil),          // 31: rookery.index.v1.TargetResult
+	(*Result)(nil),                // 32: rookery.index.v1.Result
 }
 var file_index_proto_depIdxs = []int32{
 	2,  // 0: rookery.index.v1.Envelope.from:type_name -> rookery.index.v1.Address
@@ -2753,7 +2837,7 @@ var file_index_proto_depIdxs = []int32{
 	23, // 22: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
 	1,  // 23: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
 	1,  // 24: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
-	30, // 25: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
+	31, // 25: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
 	23, // 26: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
 	23, // 27: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
 	23, // 28: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
@@ -2780,7 +2864,7 @@ func file_index_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
