@@ -4,9 +4,7 @@ import (
 	"context"
 
 	"github.com/rookery-mail/rookery/index"
-	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/uidset"
-	"time"
 )
 
 type Account struct {
@@ -59,18 +57,6 @@ func (m *Mailbox) Move(ctx context.Context, uids *uidset.Set, to string) (CopyRe
 func (m *Mailbox) Expunge(ctx context.Context, uids *uidset.Set) (*uidset.Set, error) {
 	panic("stub")
 }
-
-type Message struct {
-	UID                              index.UID
-	State                            index.FlagState
-	Size                             uint64
-	InternalDate, SaveDate, SentDate time.Time
-	HeaderSize                       uint64
-	BodyID                           index.BodyID
-}
-
-func (m *Message) Envelope() *indexpb.Envelope { panic("stub") }
-func (m *Message) Structure() *indexpb.Part    { panic("stub") }
 
 type Incoming struct{}
 

@@ -1,0 +1,143 @@
+// Package access holds the words in which servers and the mail store speak of reading and changing
+// mail: requests, results and views. They stand apart from index/mailstore, which answers them, so that
+// the deciding code of servers (imapd/engine) can use them without knowing who answers.
+package access
+
+import (
+	"io"
+	"time"
+
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/uidset"
+)
+
+// Target is one place that a message is delivered to.
+type Target struct {
+	Account  index.AccountID
+	Address  string // the envelope recipient; a second delivery to it of the same message is found out
+	Mailbox  string // made where missing; empty is INBOX
+	Flags    index.Flags
+	Keywords []string // those that the mailbox has no room for are left out
+}
+
+// Delivery says where a message goes.
+type Delivery struct {
+	Targets  []Target
+	Received time.Time // becomes the internal date; zero is now
+}
+
+// Outcome is what became of one target.
+type Outcome struct {
+	// Err is nil where the message is in the mailbox: index.ErrOverQuota, index.ErrInvalidName,
+	// index.ErrNoAccount, cluster.ErrUnavailable, cluster.ErrStorageFull, or the context's.
+	Err         error
+	UID         index.UID
+	UIDValidity uint32
+	Duplicate   bool // it was there already: the same message, recipient and content in 24 hours
+}
+
+// AppendOptions are the arguments of APPEND (RFC 9051, section 6.3.12).
+type AppendOptions struct {
+	Flags        index.Flags
+	Keywords     []string
+	InternalDate time.Time // zero is now
+}
+
+// View is what a session needs to select a mailbox, all of one moment.
+type View struct {
+	Mailbox     index.Mailbox
+	UIDs        *uidset.Set // the caller's own
+	FirstUnseen index.UID   // the lowest UID without \Seen, 0 where there is none
+}
+
+// Change is a message that is new or whose flags changed.
+type Change struct {
+	UID   index.UID
+	State index.FlagState
+}
+
+// Changes is what happened in a mailbox after a modification sequence.
+type Changes struct {
+	Mailbox  index.Mailbox
+	Changed  []Change // in UID order
+	Vanished *uidset.Set
+}
+
+// FlagOp says what STORE does with the flags it names.
+type FlagOp int
+
+// The ways of STORE (RFC 9051, section 6.4.6).
+const (
+	Set FlagOp = iota + 1
+	Add
+	Remove
+)
+
+// StoreRequest is a STORE. With UnchangedSince, messages whose modification sequence is above it
+// are left alone (RFC 7162, section 3.1.3).
+type StoreRequest struct {
+	UIDs           *uidset.Set
+	Op             FlagOp
+	Flags          index.Flags
+	Keywords       []string
+	UnchangedSince *index.ModSeq
+}
+
+// StoreResult says what a STORE did.
+type StoreResult struct {
+	Changed  *uidset.Set  // whose flags are other than before
+	Modified *uidset.Set  // refused by UnchangedSince
+	ModSeq   index.ModSeq // of the account afterwards
+}
+
+// CopyResult pairs the UIDs of a COPY or MOVE (RFC 4315): walked side by side, From and To give as
+// many UIDs each.
+type CopyResult struct {
+	UIDValidity uint32
+	From, To    []index.UIDRange
+}
+
+// Body reads a message's octets. It keeps the state of the moment it was opened, so that an expunge
+// does not cut it short; it holds one chunk in memory. ReadAt is for one goroutine at a time.
+type Body interface {
+	Size() int64
+	io.ReaderAt
+	io.Closer
+}
+
+// Message is what is known of a message without opening its body. Envelope and Structure are decoded
+// when asked for and share the memory of Encoded*, which is only valid where the Message was given.
+type Message struct {
+	UID          index.UID
+	State        index.FlagState
+	Size         uint64 // octets
+	HeaderSize   uint64 // octets of the top header with its empty line
+	InternalDate time.Time
+	SaveDate     time.Time
+	SentDate     time.Time // of the Date field; zero where absent or unreadable
+	SentZone     int       // minutes east of UTC of the Date field
+	BodyID       index.BodyID
+
+	EncodedEnvelope  []byte // an indexpb.Envelope
+	EncodedStructure []byte // an indexpb.Part
+}
+
+// Envelope decodes the envelope. An unreadable one is empty: it is wrong in all places alike, and the
+// message itself can still be read.
+func (m *Message) Envelope() *indexpb.Envelope {
+	e := &indexpb.Envelope{}
+	if e.UnmarshalVTUnsafe(m.EncodedEnvelope) != nil {
+		return &indexpb.Envelope{}
+	}
+	return e
+}
+
+// Structure decodes the MIME structure, under the rules of Envelope.
+func (m *Message) Structure() *indexpb.Part {
+	p := &indexpb.Part{}
+	if p.UnmarshalVTUnsafe(m.EncodedStructure) != nil {
+		return &indexpb.Part{}
+	}
+	return p
+}
