@@ -1,0 +1,283 @@
+package wire
+
+import (
+	"strings"
+	"time"
+)
+
+// SearchOp is the kind of a search key.
+type SearchOp int
+
+// The kinds of search keys (RFC 9051, section 6.4.4).
+const (
+	SearchAll         SearchOp = iota
+	SearchAnd                  // all of Keys
+	SearchOr                   // one of Keys
+	SearchNot                  // not Keys[0]
+	SearchSeq                  // sequence number in Set
+	SearchUID                  // UID in Set
+	SearchFlag                 // Text is set: a system flag with its \, or a keyword
+	SearchBefore               // internal date, as the next two
+	SearchOn                   //
+	SearchSince                //
+	SearchSentBefore           // Date field, as the next two
+	SearchSentOn               //
+	SearchSentSince            //
+	SearchSavedBefore          // RFC 8514, as the next two
+	SearchSavedOn              //
+	SearchSavedSince           //
+	SearchOlder                // N seconds (RFC 5032)
+	SearchYounger              //
+	SearchLarger               // than N octets
+	SearchSmaller              //
+	SearchHeader               // Field holds Text; From to Subject likewise
+	SearchBody                 // Text in a text part
+	SearchText                 // Text in the header or a text part
+	SearchModSeq               // at or above N (RFC 7162)
+	SearchNone                 // matches nothing: NEW, RECENT (there is no \Recent)
+)
+
+// SearchKey is one node of a search program.
+type SearchKey struct {
+	Op    SearchOp
+	Keys  []SearchKey
+	Set   NumSet
+	Field string // of SearchHeader, lower case
+	Text  string
+	Date  time.Time
+	N     uint64
+}
+
+// Search are the arguments of SEARCH.
+type Search struct {
+	Return                     bool // RETURN was given, perhaps empty
+	Min, Max, All, Count, Save bool
+	Charset                    string // upper case; "" where not given
+	Key                        SearchKey
+}
+
+// maxSearchKeys bounds the work that one SEARCH can ask for by message.
+const maxSearchKeys = 2000
+
+func (r *Reader) search() *Search {
+	s := &Search{}
+	r.sp()
+	keys := make([]SearchKey, 0, 4)
+	left := maxSearchKeys
+	first := ""
+	if isLetter(r.peek()) {
+		first = r.word()
+	}
+	if first == "RETURN" {
+		r.searchReturn(s)
+		r.sp()
+		first = ""
+		if isLetter(r.peek()) {
+			first = r.word()
+		}
+	}
+	if first == "CHARSET" {
+		r.sp()
+		s.Charset = strings.ToUpper(r.astring())
+		r.sp()
+		first = ""
+	}
+	for {
+		if first != "" {
+			keys = append(keys, r.searchWord(first, &left))
+			first = ""
+		} else {
+			keys = append(keys, r.searchKey(&left))
+		}
+		if r.err != nil || !r.maybe(' ') {
+			break
+		}
+		if c := r.peek(); c == '\r' || c == '\n' {
+			break
+		}
+	}
+	s.Key = and(keys)
+	return s
+}
+
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+
+func (r *Reader) searchReturn(s *Search) {
+	s.Return = true
+	r.sp()
+	r.list(func() {
+		switch o := r.word(); o {
+		case "MIN":
+			s.Min = true
+		case "MAX":
+			s.Max = true
+		case "ALL":
+			s.All = true
+		case "COUNT":
+			s.Count = true
+		case "SAVE":
+			s.Save = true
+		default:
+			r.fail("unknown return option %.30s", o)
+		}
+	})
+	if !s.Min && !s.Max && !s.All && !s.Count && !s.Save {
+		s.All = true
+	}
+}
+
+func and(keys []SearchKey) SearchKey {
+	if len(keys) == 1 {
+		return keys[0]
+	}
+	return SearchKey{Op: SearchAnd, Keys: keys}
+}
+
+// searchKey reads one key.
+func (r *Reader) searchKey(left *int) SearchKey {
+	c := r.peek()
+	switch {
+	case c == '(':
+		var keys []SearchKey
+		r.list(func() { keys = append(keys, r.searchKey(left)) })
+		if len(keys) == 0 {
+			r.fail("empty parentheses")
+		}
+		return and(keys)
+	case c == '*' || c == '$' || isDigit(c):
+		if *left--; *left < 0 {
+			r.fail("more than %d search keys", maxSearchKeys)
+		}
+		return SearchKey{Op: SearchSeq, Set: r.numSet()}
+	}
+	return r.searchWord(r.word(), left)
+}
+
+// searchWord reads what follows the word of a key.
+func (r *Reader) searchWord(word string, left *int) SearchKey {
+	if *left--; *left < 0 {
+		r.fail("more than %d search keys", maxSearchKeys)
+	}
+	if r.err != nil {
+		return SearchKey{}
+	}
+	if key, ok := flagKey(word); ok {
+		return key
+	}
+	r.sp()
+	switch word {
+	case "NOT":
+		return r.nested(func() SearchKey { return not(r.searchKey(left)) })
+	case "OR":
+		return r.nested(func() SearchKey {
+			a := r.searchKey(left)
+			r.sp()
+			return SearchKey{Op: SearchOr, Keys: []SearchKey{a, r.searchKey(left)}}
+		})
+	case "KEYWORD":
+		return SearchKey{Op: SearchFlag, Text: r.atom()}
+	case "UNKEYWORD":
+		return not(SearchKey{Op: SearchFlag, Text: r.atom()})
+	case "UID":
+		return SearchKey{Op: SearchUID, Set: r.numSet()}
+	case "MODSEQ":
+		return r.modSeqKey()
+	}
+	return r.valueKey(word)
+}
+
+// nested bounds the depth of NOT and OR, which need no parentheses.
+func (r *Reader) nested(read func() SearchKey) SearchKey {
+	if r.depth++; r.depth > r.limits.Depth {
+		r.fail("search keys are nested deeper than %d", r.limits.Depth)
+		return SearchKey{}
+	}
+	defer func() { r.depth-- }()
+	return read()
+}
+
+func not(k SearchKey) SearchKey { return SearchKey{Op: SearchNot, Keys: []SearchKey{k}} }
+
+// flagKey gives the keys that have no argument.
+func flagKey(word string) (SearchKey, bool) {
+	flag := func(name string) (SearchKey, bool) { return SearchKey{Op: SearchFlag, Text: name}, true }
+	unflag := func(name string) (SearchKey, bool) { return not(SearchKey{Op: SearchFlag, Text: name}), true }
+	switch word {
+	case "ALL", "OLD", "SAVEDATESUPPORTED":
+		return SearchKey{Op: SearchAll}, true
+	case "NEW", "RECENT":
+		return SearchKey{Op: SearchNone}, true
+	case "ANSWERED":
+		return flag(`\Answered`)
+	case "DELETED":
+		return flag(`\Deleted`)
+	case "DRAFT":
+		return flag(`\Draft`)
+	case "FLAGGED":
+		return flag(`\Flagged`)
+	case "SEEN":
+		return flag(`\Seen`)
+	case "UNANSWERED":
+		return unflag(`\Answered`)
+	case "UNDELETED":
+		return unflag(`\Deleted`)
+	case "UNDRAFT":
+		return unflag(`\Draft`)
+	case "UNFLAGGED":
+		return unflag(`\Flagged`)
+	case "UNSEEN":
+		return unflag(`\Seen`)
+	}
+	return SearchKey{}, false
+}
+
+// valueKey reads the keys with a date, a number or a string.
+func (r *Reader) valueKey(word string) SearchKey {
+	dates := map[string]SearchOp{
+		"BEFORE": SearchBefore, "ON": SearchOn, "SINCE": SearchSince,
+		"SENTBEFORE": SearchSentBefore, "SENTON": SearchSentOn, "SENTSINCE": SearchSentSince,
+		"SAVEDBEFORE": SearchSavedBefore, "SAVEDON": SearchSavedOn, "SAVEDSINCE": SearchSavedSince,
+	}
+	if op, ok := dates[word]; ok {
+		return SearchKey{Op: op, Date: r.date()}
+	}
+	switch word {
+	case "LARGER":
+		return SearchKey{Op: SearchLarger, N: r.number63()}
+	case "SMALLER":
+		return SearchKey{Op: SearchSmaller, N: r.number63()}
+	case "OLDER":
+		return SearchKey{Op: SearchOlder, N: uint64(r.nzNumber32())}
+	case "YOUNGER":
+		return SearchKey{Op: SearchYounger, N: uint64(r.nzNumber32())}
+	case "BCC", "CC", "FROM", "SUBJECT", "TO":
+		return SearchKey{Op: SearchHeader, Field: strings.ToLower(word), Text: r.astring()}
+	case "HEADER":
+		key := SearchKey{Op: SearchHeader, Field: strings.ToLower(r.astring())}
+		r.sp()
+		key.Text = r.astring()
+		return key
+	case "BODY":
+		return SearchKey{Op: SearchBody, Text: r.astring()}
+	case "TEXT":
+		return SearchKey{Op: SearchText, Text: r.astring()}
+	}
+	r.fail("unknown search key %.30s", word)
+	return SearchKey{}
+}
+
+// modSeqKey reads MODSEQ ["/flags/name" all|priv|shared] n; flags have one modification sequence
+// together, so that the entry says nothing more (RFC 7162, section 3.1.5).
+func (r *Reader) modSeqKey() SearchKey {
+	if r.peek() == '"' {
+		r.quoted()
+		r.sp()
+		switch t := r.word(); t {
+		case "ALL", "PRIV", "SHARED":
+		default:
+			r.fail("unknown entry type %.30s", t)
+		}
+		r.sp()
+	}
+	return SearchKey{Op: SearchModSeq, N: r.number63()}
+}

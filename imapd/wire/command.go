@@ -1,0 +1,209 @@
+package wire
+
+import (
+	"errors"
+	"io"
+)
+
+// Command is one command as it came in. Args has the type that goes with its Name, or is nil for a
+// command without arguments.
+type Command struct {
+	Tag  string
+	Name string // upper case, without "UID"
+	UID  bool   // it came as UID COPY, UID FETCH and so on
+	Args any
+}
+
+// ReadCommand reads the next command. The error is a *SyntaxError where the command was wrong (it was
+// skipped), else the connection's or ErrOutOfSync. After an *Append the message's octets come next:
+// see Append.
+func (r *Reader) ReadCommand() (*Command, error) {
+	r.reset()
+	cmd := &Command{Tag: r.some("a tag", isTag)}
+	r.sp()
+	if cmd.Name = r.word(); cmd.Name == "UID" {
+		cmd.UID = true
+		r.sp()
+		cmd.Name = r.word()
+	}
+	r.args(cmd)
+	if _, open := cmd.Args.(*Append); !open || r.err != nil {
+		r.crlfOfCommand()
+	}
+	if r.err == nil {
+		return cmd, nil
+	}
+	return nil, r.recover(cmd.Tag, cmd.Name)
+}
+
+// crlfOfCommand takes trailing spaces and the line end.
+func (r *Reader) crlfOfCommand() {
+	for r.maybe(' ') {
+	}
+	r.crlf()
+}
+
+// recover skips the rest of a wrong command, so that the next can be read.
+func (r *Reader) recover(tag, name string) error {
+	wrong, ok := errors.AsType[*SyntaxError](r.err)
+	if !ok {
+		return r.err
+	}
+	r.err = nil
+	if err := r.skip(); err != nil {
+		return err
+	}
+	if len(tag) <= 64 {
+		wrong.Tag = tag
+	}
+	if len(name) <= 64 {
+		wrong.Name = name
+	}
+	return wrong
+}
+
+// args reads what follows a command's name.
+func (r *Reader) args(cmd *Command) {
+	if r.err != nil {
+		return
+	}
+	if cmd.UID {
+		switch cmd.Name {
+		case "COPY", "MOVE", "FETCH", "STORE", "SEARCH", "EXPUNGE":
+		default:
+			r.fail("UID %.30s is not a command", cmd.Name)
+			return
+		}
+	}
+	switch cmd.Name {
+	case "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "CHECK", "CLOSE", "UNSELECT", "IDLE", "NAMESPACE":
+	case "EXPUNGE":
+		cmd.Args = r.expunge(cmd.UID)
+	case "AUTHENTICATE":
+		cmd.Args = r.authenticate()
+	case "LOGIN":
+		cmd.Args = r.login()
+	case "ID":
+		cmd.Args = r.id()
+	case "ENABLE":
+		cmd.Args = r.enable()
+	case "SELECT", "EXAMINE":
+		cmd.Args = r.selectArgs(cmd.Name == "EXAMINE")
+	case "CREATE":
+		cmd.Args = r.create()
+	case "DELETE", "SUBSCRIBE", "UNSUBSCRIBE", "GETQUOTAROOT":
+		cmd.Args = r.oneMailbox()
+	case "GETQUOTA":
+		cmd.Args = r.quota()
+	case "RENAME":
+		cmd.Args = r.rename()
+	case "LIST":
+		cmd.Args = r.listArgs()
+	case "LSUB":
+		cmd.Args = r.lsub()
+	case "STATUS":
+		cmd.Args = r.status()
+	case "APPEND":
+		cmd.Args = r.appendArgs()
+	case "COPY", "MOVE":
+		cmd.Args = r.copyArgs()
+	case "STORE":
+		cmd.Args = r.store()
+	case "FETCH":
+		cmd.Args = r.fetch()
+	case "SEARCH":
+		cmd.Args = r.search()
+	default:
+		r.fail("unknown command")
+	}
+}
+
+// ReadLine reads one line that is no command: a SASL response, or the DONE of IDLE. The line end is
+// taken off. A line above the limit gives a *SyntaxError and is skipped.
+func (r *Reader) ReadLine() (string, error) {
+	r.reset()
+	s := r.while(func(c byte) bool { return c != '\r' && c != '\n' })
+	r.crlf()
+	if r.err != nil {
+		return "", r.recover("", "")
+	}
+	return s, nil
+}
+
+// Append are the arguments of APPEND up to the message's octets (RFC 9051, section 6.3.12). The
+// session decides: Accept or Refuse must be called before the next command is read.
+type Append struct {
+	Mailbox string
+	Flags   []string
+	Date    Date
+	Literal Literal
+	UTF8    bool // the octets are within UTF8 (…) (RFC 6855, section 4)
+}
+
+// Accept asks for the octets of a's literal, unless they come unasked, and gives a reader of exactly
+// them. When all are read, End must be called.
+func (r *Reader) Accept(a *Append) (io.Reader, error) {
+	if !a.Literal.NonSync {
+		if err := r.more(); err != nil {
+			return nil, err
+		}
+	}
+	return io.LimitReader(r, a.Literal.Size), nil
+}
+
+// End reads the end of an APPEND after its octets.
+func (r *Reader) End(a *Append) error {
+	if a.UTF8 {
+		r.expect(')')
+	}
+	r.crlfOfCommand()
+	if r.err != nil {
+		return r.recover("", "APPEND")
+	}
+	return nil
+}
+
+// Refuse skips the rest of an APPEND whose literal is not wanted. Octets that come unasked are
+// dropped up to limit; above it the error is ErrOutOfSync.
+func (r *Reader) Refuse(a *Append, limit int64) error {
+	if !a.Literal.NonSync {
+		return nil
+	}
+	if a.Literal.Size > limit {
+		return ErrOutOfSync
+	}
+	if _, err := io.CopyN(io.Discard, r, a.Literal.Size); err != nil {
+		return err
+	}
+	return r.skip()
+}
+
+// appendArgs reads up to the literal of APPEND.
+func (r *Reader) appendArgs() *Append {
+	a := &Append{}
+	r.sp()
+	a.Mailbox = r.mailbox()
+	r.sp()
+	if r.peek() == '(' {
+		a.Flags = r.flagList()
+		r.sp()
+	}
+	if r.peek() == '"' {
+		a.Date = r.dateTime()
+		r.sp()
+	}
+	if c := r.peek(); c == 'U' || c == 'u' {
+		if r.word() != "UTF8" {
+			r.fail("expected a message")
+		}
+		r.sp()
+		r.expect('(')
+		a.UTF8 = true
+	}
+	if c := r.peek(); r.err == nil && c != '{' && c != '~' {
+		r.fail("expected a message as a literal, got %s", printable(c))
+		return a
+	}
+	a.Literal = r.literalHead()
+	return a
+}
