@@ -98,7 +98,8 @@ func ParseToken(text string) (Token, error) {
 		return Token{}, fmt.Errorf("text does not start with %s: %w", tokenPrefix, ErrTokenFormat)
 	}
 	raw, err := encoding().DecodeString(strings.ToUpper(body))
-	if err != nil || len(raw) != tokenSize {
+	// The decoder skips line breaks and a stray last character: only the exact length is a token.
+	if err != nil || len(raw) != tokenSize || len(body) != encoding().EncodedLen(tokenSize) {
 		return Token{}, fmt.Errorf("text of %d characters: %w", len(text), ErrTokenFormat)
 	}
 	payload := raw[:tokenSize-4]
