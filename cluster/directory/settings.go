@@ -1,0 +1,150 @@
+package directory
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rookery-mail/rookery/cluster/directory/address"
+	"github.com/rookery-mail/rookery/cluster/directory/credential"
+)
+
+// defaultDelimiter is what sendmail and most others after it used for subaddresses.
+const defaultDelimiter = "+"
+
+// Settings is what is set once for the whole cluster, with the defaults filled in.
+type Settings struct {
+	SubaddressDelimiter string // each character of it is a delimiter; empty: no subaddresses
+	Postmaster          string // canonical address, or empty
+	QuotaBytes          uint64 // per account, 0: none
+	QuotaMessages       uint64 // per account, 0: none
+	MaxMessageSize      uint64 // octets
+	MaxRecipients       int    // per transaction
+	ReplicationFactor   int    // voters of a partition
+	PasswordIterations  int    // PBKDF2 count of new passwords
+}
+
+// Definition is one row of the table of settings.
+type Definition struct {
+	Name    string
+	Form    string // what a value looks like
+	Default string // in the form that a value is shown in
+	Meaning string // one sentence
+
+	apply func(s *Settings, text string) (canonical string, err error)
+}
+
+// Definitions is the table of settings, by name. docs/ and `rookery setting list` are made of it.
+func Definitions() []Definition {
+	return []Definition{
+		{"max_message_size", "a size, 64KiB to 1GiB", "50MiB", "The largest message that is accepted.",
+			sizeSetting(64<<10, 1<<30, func(s *Settings) *uint64 { return &s.MaxMessageSize })},
+		{"max_recipients", "100 to 100000", "1000", "How many recipients one SMTP transaction may have.",
+			intSetting(100, 100_000, func(s *Settings) *int { return &s.MaxRecipients })},
+		{"password_iterations", "4096 to 1000000", strconv.Itoa(credential.Iterations), "The PBKDF2 count that new passwords are kept with.",
+			intSetting(credential.MinIterations, credential.MaxIterations, func(s *Settings) *int { return &s.PasswordIterations })},
+		{"postmaster", "an address, or empty", "", "Who gets mail for the postmaster of a domain that has none; empty: the first administrator.",
+			addressSetting(func(s *Settings) *string { return &s.Postmaster })},
+		{"quota_bytes", "a size, 0 for none", "0", "How much mail an account may keep that has no quota of its own.",
+			sizeSetting(0, 1<<60, func(s *Settings) *uint64 { return &s.QuotaBytes })},
+		{"quota_messages", "a number, 0 for none", "0", "How many messages an account may keep that has no quota of its own.",
+			countSetting(func(s *Settings) *uint64 { return &s.QuotaMessages })},
+		{"replication_factor", "1 to 7, odd", "3", "How many nodes keep a full copy of each partition.",
+			oddSetting(1, 7, func(s *Settings) *int { return &s.ReplicationFactor })},
+		{"subaddress_delimiter", "up to 4 of + - . _ = # ~, or empty", defaultDelimiter, "The characters of which each ends the user's name in user+detail@domain.",
+			delimiterSetting(func(s *Settings) *string { return &s.SubaddressDelimiter })},
+	}
+}
+
+// ParseSetting checks a value and gives the text that is stored for it. The error is ErrNotFound for
+// a name that is not in the table, and names those that are, or ErrInvalid with the form.
+func ParseSetting(name, text string) (canonical string, err error) {
+	d, err := definition(name)
+	if err != nil {
+		return "", err
+	}
+	return d.parse(&Settings{}, text)
+}
+
+func definition(name string) (Definition, error) {
+	var names []string
+	for _, d := range Definitions() {
+		if d.Name == name {
+			return d, nil
+		}
+		names = append(names, d.Name)
+	}
+	return Definition{}, refuse(ErrNotFound, "there is no setting %q; there are: %s", name, strings.Join(names, ", "))
+}
+
+func (d Definition) parse(into *Settings, text string) (canonical string, err error) {
+	canonical, err = d.apply(into, strings.TrimSpace(text))
+	if err != nil {
+		return "", refuse(ErrInvalid, "%s cannot be %q: %v; it is %s", d.Name, text, err, d.Form)
+	}
+	return canonical, nil
+}
+
+func intSetting(low, high int, field func(*Settings) *int) func(*Settings, string) (string, error) {
+	return func(s *Settings, text string) (string, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return "", fmt.Errorf("not a number")
+		}
+		if n < low || n > high {
+			return "", fmt.Errorf("out of bounds")
+		}
+		*field(s) = n
+		return strconv.Itoa(n), nil
+	}
+}
+
+func oddSetting(low, high int, field func(*Settings) *int) func(*Settings, string) (string, error) {
+	number := intSetting(low, high, field)
+	return func(s *Settings, text string) (string, error) {
+		canonical, err := number(s, text)
+		if err == nil && *field(s)%2 == 0 {
+			return "", fmt.Errorf("an even number of copies survives no more than one fewer")
+		}
+		return canonical, err
+	}
+}
+
+func countSetting(field func(*Settings) *uint64) func(*Settings, string) (string, error) {
+	return func(s *Settings, text string) (string, error) {
+		n, err := strconv.ParseUint(text, 10, 63)
+		if err != nil {
+			return "", fmt.Errorf("not a number")
+		}
+		*field(s) = n
+		return strconv.FormatUint(n, 10), nil
+	}
+}
+
+func addressSetting(field func(*Settings) *string) func(*Settings, string) (string, error) {
+	return func(s *Settings, text string) (string, error) {
+		if text == "" {
+			*field(s) = ""
+			return "", nil
+		}
+		a, err := address.Parse(text)
+		if err != nil {
+			return "", err
+		}
+		*field(s) = a.String()
+		return a.String(), nil
+	}
+}
+
+func delimiterSetting(field func(*Settings) *string) func(*Settings, string) (string, error) {
+	return func(s *Settings, text string) (string, error) {
+		if len(text) > 4 {
+			return "", fmt.Errorf("too many characters")
+		}
+		if strings.Trim(text, "+-._=#~") != "" {
+			return "", fmt.Errorf("a character that is no delimiter")
+		}
+		*field(s) = text
+		return text, nil
+	}
+}
