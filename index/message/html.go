@@ -1,0 +1,171 @@
+package message
+
+import (
+	"html"
+	"io"
+	"strings"
+)
+
+// StripHTML reads UTF-8 HTML and gives its text, for search and previews: tags, comments, scripts and
+// styles are left out, character references are resolved, and what separates blocks becomes a line
+// end. It is no sanitizer.
+func StripHTML(r io.Reader) io.Reader {
+	return newConvertingReader(r, &htmlStripper{})
+}
+
+// htmlState is where in HTML an octet is.
+type htmlState uint8
+
+const (
+	htmlText      htmlState = iota
+	htmlReference           // after "&"
+	htmlTag                 // after "<"
+	htmlQuote               // inside a quoted attribute
+	htmlComment             // after "<!--"
+	htmlRaw                 // inside script or style
+)
+
+// htmlStripper is a converter.
+type htmlStripper struct {
+	state htmlState
+	held  []byte // the start of the tag, or the reference
+	quote byte   // that ends htmlQuote
+	until string // the tag that ends htmlRaw
+	tail  uint32 // the last octets inside a comment
+}
+
+// maxHeldTag is how much of a tag is looked at, and how long a reference can be.
+const maxHeldTag = 40
+
+func (h *htmlStripper) convert(dst, src []byte) []byte {
+	for _, c := range src {
+		dst = h.octet(dst, c)
+	}
+	return dst
+}
+
+func (h *htmlStripper) octet(dst []byte, c byte) []byte {
+	switch h.state {
+	case htmlText:
+		return h.text(dst, c)
+	case htmlReference:
+		if isNameByte(c) && len(h.held) < maxHeldTag {
+			h.held = append(h.held, c)
+			return dst
+		}
+		if c == ';' {
+			h.held = append(h.held, c)
+			return h.flush(dst)
+		}
+		return h.text(h.flush(dst), c)
+	case htmlTag:
+		return h.tag(dst, c)
+	case htmlQuote:
+		if c == h.quote {
+			h.state = htmlTag
+		}
+	case htmlComment:
+		h.tail = h.tail<<8 | uint32(c)
+		if h.tail&0xffffff == '-'<<16|'-'<<8|'>' {
+			h.state = htmlText
+		}
+	case htmlRaw:
+		if c == '<' {
+			h.state, h.held = htmlTag, h.held[:0]
+		}
+	}
+	return dst
+}
+
+func (h *htmlStripper) text(dst []byte, c byte) []byte {
+	switch c {
+	case '<':
+		h.state, h.held = htmlTag, h.held[:0]
+	case '&':
+		h.state, h.held = htmlReference, append(h.held[:0], c)
+	default:
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// tag takes an octet between "<" and ">".
+func (h *htmlStripper) tag(dst []byte, c byte) []byte {
+	switch {
+	case h.until == "" && len(h.held) == 0 && !isNameByte(c) && c != '/' && c != '!' && c != '?':
+		h.state = htmlText // a "<" that opens no tag
+		return h.text(append(dst, '<'), c)
+	case h.until != "" && !h.mayEnd(c):
+		h.state = htmlRaw
+		if c == '<' {
+			h.state, h.held = htmlTag, h.held[:0]
+		}
+	case c == '>':
+		return h.endTag(dst)
+	case (c == '"' || c == '\'') && len(h.held) > 0 && h.held[0] != '!' && h.held[len(h.held)-1] == '=':
+		h.state, h.quote = htmlQuote, c
+	case len(h.held) < maxHeldTag:
+		h.held = append(h.held, c)
+		if string(h.held) == "!--" {
+			h.state, h.tail = htmlComment, 0
+		}
+	default:
+		h.held[maxHeldTag-1] = c // of a long tag only the name and the last octet matter
+	}
+	return dst
+}
+
+// mayEnd tells whether the tag being read can be the one that ends a script or style.
+func (h *htmlStripper) mayEnd(c byte) bool {
+	n := len(h.held)
+	end := "/" + h.until
+	if n < len(end) {
+		return c|0x20 == end[n]|0x20
+	}
+	return true
+}
+
+func (h *htmlStripper) endTag(dst []byte) []byte {
+	h.state = htmlText
+	end := 0
+	closing := len(h.held) > 0 && h.held[0] == '/'
+	if closing {
+		end = 1
+	}
+	start := end
+	for end < len(h.held) && isNameByte(h.held[end]) {
+		end++
+	}
+	name := strings.ToLower(string(h.held[start:end]))
+	if h.until = ""; !closing && (name == "script" || name == "style") {
+		h.state, h.until = htmlRaw, name
+	}
+	if !isInline(name) {
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// flush resolves the reference that is held.
+func (h *htmlStripper) flush(dst []byte) []byte {
+	if h.state == htmlReference {
+		dst = append(dst, html.UnescapeString(string(h.held))...)
+		h.state = htmlText
+	}
+	return dst
+}
+
+// isNameByte tells what can be in the name of a tag or of a character reference.
+func isNameByte(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || c == '#'
+}
+
+// isInline tells the elements that do not separate words.
+func isInline(name string) bool {
+	switch name {
+	case "a", "abbr", "b", "big", "code", "em", "font", "i", "mark", "s", "small", "span", "strong", "sub",
+		"sup", "tt", "u", "wbr":
+		return true
+	}
+	return false
+}
