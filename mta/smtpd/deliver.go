@@ -1,0 +1,154 @@
+package smtpd
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailstore"
+	"github.com/rookery-mail/rookery/mta"
+)
+
+// deliver ends the transaction: it has the store commit the message and replies. LMTP has a reply
+// for each recipient (RFC 2033, section 4.2), SMTP one for all.
+func (c *conn) deliver(ctx context.Context) {
+	replies, err := c.commit(ctx)
+	if err != nil {
+		c.refuseMessage(err, c.kind == LMTP)
+		return
+	}
+	overall := worst(replies)
+	c.logTransaction(overall, nil)
+	if c.kind != LMTP {
+		replies = []*mta.Reply{overall}
+	}
+	for i, r := range replies {
+		if c.kind == LMTP {
+			r = mta.Replyf(r.Code, r.Enhanced, "<%s> %s", c.mail.rcpts[i].address, r.Text)
+		}
+		c.reply(r)
+	}
+	c.reset()
+}
+
+// refuseMessage answers a message that is wrong or that the store did not take, and ends the
+// transaction. each says that a reply for each recipient is due.
+func (c *conn) refuseMessage(err error, each bool) {
+	r := c.failed("take a message", err)
+	c.logTransaction(r, err)
+	if each {
+		for _, rcpt := range c.mail.rcpts {
+			c.reply(mta.Replyf(r.Code, r.Enhanced, "<%s> %s", rcpt.address, r.Text))
+		}
+	} else {
+		c.reply(r)
+	}
+	c.reset()
+}
+
+// commit gives the message to the store and returns one reply for each recipient. An error is one
+// for all of them.
+func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
+	in, err := c.mail.arriving.finish()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Delivery)
+	defer cancel()
+	targets, owner := c.mail.targets()
+	outcomes, err := in.Deliver(ctx, mailstore.Delivery{Targets: targets, Received: c.mail.started})
+	if err != nil {
+		return nil, err
+	}
+	if len(outcomes) != len(targets) {
+		return nil, errors.New("the store told of fewer outcomes than there were targets")
+	}
+	byAccount := make(map[index.AccountID]*mta.Reply, len(outcomes))
+	for i, o := range outcomes {
+		byAccount[targets[i].Account] = c.outcome(o, owner[i])
+	}
+	replies := make([]*mta.Reply, 0, len(c.mail.rcpts))
+	for _, rcpt := range c.mail.rcpts {
+		var of []*mta.Reply
+		for _, id := range rcpt.accounts {
+			of = append(of, byAccount[id])
+		}
+		replies = append(replies, worst(of))
+	}
+	return replies, nil
+}
+
+// targets lists each account once, under the first recipient that names it: whoever is reached in two
+// ways gets one copy. owner is the recipient of each target.
+func (t *transaction) targets() (targets []mailstore.Target, owner []string) {
+	seen := make(map[index.AccountID]bool, len(t.rcpts))
+	for _, r := range t.rcpts {
+		for _, id := range r.accounts {
+			if !seen[id] {
+				seen[id] = true
+				targets = append(targets, mailstore.Target{Account: id, Address: r.address})
+				owner = append(owner, r.address)
+			}
+		}
+	}
+	return targets, owner
+}
+
+// outcome gives the reply for one target.
+func (c *conn) outcome(o mailstore.Outcome, address string) *mta.Reply {
+	if o.Err == nil {
+		return mta.Replyf(250, mta.OK, "Delivered as %s", c.mail.id)
+	}
+	c.log.Warn("not delivered", "id", c.mail.id, "to", address, "error", o.Err)
+	if r := known(o.Err); r != nil {
+		return r
+	}
+	return mta.Replyf(451, mta.TempSystem, "Internal error, try again later (reference %s)", c.mail.id)
+}
+
+// worst gives the reply that stands for all of them. The first temporary one wins over permanent
+// ones, and those over success: as long as one recipient may still get the message, it is to come
+// again. That is harmless for those who have it, since the store knows a message that it has. A part
+// of the recipients is never dropped in silence; there is nobody yet who could tell the sender.
+func worst(replies []*mta.Reply) *mta.Reply {
+	best := replies[0]
+	allPermanent := best.Permanent()
+	for _, r := range replies[1:] {
+		allPermanent = allPermanent && r.Permanent()
+		if rank(r) > rank(best) {
+			best = r
+		}
+	}
+	if best.Permanent() && !allPermanent {
+		// A 5yz would tell the sender that nobody has it.
+		return mta.Replyf(451, mta.TempSystem, "Delivered to a part of the recipients only: %s", best.Text)
+	}
+	return best
+}
+
+func rank(r *mta.Reply) int {
+	switch {
+	case r.Temporary():
+		return 2
+	case r.Permanent():
+		return 1
+	}
+	return 0
+}
+
+// logTransaction writes the one line that each message leaves. r is nil where the client went away.
+func (c *conn) logTransaction(r *mta.Reply, err error) {
+	t := c.mail
+	took := c.srv.c.Clock().Sub(t.started)
+	reply := "none"
+	if r != nil {
+		reply = r.Error()
+		c.srv.c.Metrics.Transaction(c.kind, r, t.arriving.octets, took)
+	}
+	args := []any{"id", t.id, "from", t.env.From, "recipients", len(t.rcpts), "octets", t.arriving.octets,
+		"reply", reply, "took", took}
+	if err != nil {
+		args = append(args, "error", err)
+	}
+	c.log.Info("message", args...)
+}

@@ -1,0 +1,176 @@
+package smtpd
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/wire"
+)
+
+// mailFrom answers MAIL, which starts a mail transaction.
+func (c *conn) mailFrom(ctx context.Context, arg string) {
+	if r := c.mayMail(); r != nil {
+		c.refuse(r)
+		return
+	}
+	env, path, err := wire.ReadMail(arg, c.kind.submits())
+	if err == nil && len(path.Params) > 0 && !c.extended {
+		err = mta.Replyf(555, mta.BadArgument, "Parameters need EHLO")
+	}
+	if err != nil {
+		c.refuse(asReply(err))
+		return
+	}
+	if r := c.checkSender(ctx, env, path); r != nil {
+		c.srv.c.Metrics.Refused(c.kind, r)
+		c.log.Info("sender refused", "from", env.From, "reply", r.Error())
+		c.reply(r)
+		return
+	}
+	c.mail = &transaction{id: c.srv.c.NewID(), env: env, started: c.srv.c.Clock()}
+	c.reply(mta.Replyf(250, mta.OKSender, "OK"))
+}
+
+// mayMail says why MAIL is not possible now.
+func (c *conn) mayMail() *mta.Reply {
+	switch {
+	case c.helo == "":
+		return mta.Replyf(503, mta.BadSequence, "Say hello first")
+	case c.mail != nil:
+		return mta.Replyf(503, mta.BadSequence, "MAIL was given already")
+	case c.kind.submits() && !c.secure && c.srv.c.TLS != nil:
+		return mta.Replyf(530, mta.AuthRequired, "STARTTLS first")
+	case c.kind.submits() && c.login == "":
+		return mta.Replyf(530, mta.AuthRequired, "Authentication required")
+	}
+	return nil
+}
+
+// checkSender says why env cannot come from this client.
+func (c *conn) checkSender(ctx context.Context, env mta.Envelope, path wire.Path) *mta.Reply {
+	if limit := c.srv.c.MaxMessage(); env.Size > limit {
+		return mta.Replyf(552, mta.TooBig, "The largest message taken here has %d octets", limit)
+	}
+	if !c.kind.submits() || env.From == "" {
+		return nil
+	}
+	if !path.Valid {
+		return mta.Replyf(501, mta.BadSender, "This is not an address")
+	}
+	own, err := c.srv.c.Directory.Resolve(ctx, env.From)
+	switch {
+	case errors.Is(err, directory.ErrNoDomain), errors.Is(err, directory.ErrNoUser):
+	case err != nil:
+		return c.failed("resolve the sender", err)
+	default:
+		for _, a := range own.Accounts {
+			if a.ID == c.account {
+				return nil
+			}
+		}
+	}
+	return mta.Replyf(553, mta.NotAuthorized, "<%s> is not an address of %s", env.From, c.login)
+}
+
+// rcptTo answers RCPT, which adds a recipient to the transaction.
+func (c *conn) rcptTo(ctx context.Context, arg string) {
+	switch {
+	case c.mail == nil:
+		c.refuse(mta.Replyf(503, mta.BadSequence, "MAIL first"))
+		return
+	case c.mail.arriving != nil:
+		c.refuse(mta.Replyf(503, mta.BadSequence, "The message has begun"))
+		return
+	}
+	address, err := wire.ReadRcpt(arg, c.mail.env.UTF8)
+	if err != nil {
+		c.refuse(asReply(err))
+		return
+	}
+	if exceeds(len(c.mail.rcpts)+1, c.srv.c.Limits.Recipients) {
+		c.reply(mta.Replyf(452, mta.TempRecipients, "Too many recipients, send the message again to the others"))
+		return
+	}
+	accounts, r := c.resolve(ctx, address)
+	if r == nil {
+		r = c.checkQuota(ctx, accounts)
+	}
+	if r != nil {
+		if r.Permanent() {
+			c.badRecipients++
+		}
+		c.srv.c.Metrics.Refused(c.kind, r)
+		c.log.Info("recipient refused", "from", c.mail.env.From, "to", address, "reply", r.Error())
+		c.reply(r)
+		return
+	}
+	c.mail.rcpts = append(c.mail.rcpts, recipient{address, accounts})
+	c.mail.env.To = append(c.mail.env.To, address)
+	c.reply(mta.Replyf(250, mta.OKRecipient, "OK"))
+}
+
+// resolve finds the accounts behind a recipient.
+func (c *conn) resolve(ctx context.Context, address string) ([]index.AccountID, *mta.Reply) {
+	who, err := c.srv.c.Directory.Resolve(ctx, address)
+	switch {
+	case errors.Is(err, directory.ErrNoDomain):
+		return nil, c.elsewhere()
+	case errors.Is(err, directory.ErrNoUser):
+		return nil, mta.Replyf(550, mta.BadMailbox, "No such user here: <%s>", address)
+	case err != nil:
+		return nil, c.failed("resolve a recipient", err)
+	case len(who.Remote) > 0:
+		// Delivering to a part of an alias would lose the message for the rest of it.
+		return nil, mta.Replyf(550, mta.NotAuthorized,
+			"<%s> forwards to another domain; sending to other domains is not available yet in this version", address)
+	}
+	var accounts []index.AccountID
+	for _, a := range who.Accounts {
+		if !a.Disabled {
+			accounts = append(accounts, a.ID)
+		}
+	}
+	if len(accounts) == 0 {
+		return nil, mta.Replyf(550, mta.MailboxDisabled, "This mailbox is disabled: <%s>", address)
+	}
+	return accounts, nil
+}
+
+// elsewhere refuses a recipient of another domain.
+func (c *conn) elsewhere() *mta.Reply {
+	if c.kind.submits() {
+		return mta.Replyf(550, mta.NotAuthorized, "Sending to other domains is not available yet in this version")
+	}
+	return mta.Replyf(550, mta.NotAuthorized, "Relaying denied")
+}
+
+// checkQuota refuses a recipient whose account is full, or too full for the size that MAIL declared.
+// An account whose usage cannot be learnt now is let pass: the delivery decides.
+func (c *conn) checkQuota(ctx context.Context, accounts []index.AccountID) *mta.Reply {
+	size := uint64(max(c.mail.env.Size, 1))
+	for _, id := range accounts {
+		u, err := c.srv.c.Store.Usage(ctx, id)
+		switch {
+		case err != nil:
+			c.log.Debug("usage of an account is not known", "account", id, "error", err)
+		case u.BytesLimit > 0 && size > u.BytesLimit:
+			return mta.Replyf(552, mta.MailboxFull, "The message is larger than this mailbox may become")
+		case u.BytesLimit > 0 && u.Bytes+size > u.BytesLimit, u.MessagesLimit > 0 && u.Messages >= u.MessagesLimit:
+			return mta.Replyf(452, mta.TempMailboxFull, "This mailbox is full")
+		}
+	}
+	return nil
+}
+
+// asReply gives the reply that err is.
+func asReply(err error) *mta.Reply {
+	var r *mta.Reply
+	if errors.As(err, &r) {
+		return r
+	}
+	return mta.Replyf(501, mta.BadSyntax, "%s", strings.TrimSpace(err.Error()))
+}

@@ -1,0 +1,320 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-sasl"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailstore"
+	"github.com/rookery-mail/rookery/mta"
+)
+
+// fakeDirectory knows the accounts of example.org by number.
+type fakeDirectory struct{}
+
+func (fakeDirectory) Resolve(_ context.Context, address string) (Recipient, error) {
+	local, domain, _ := strings.Cut(strings.ToLower(address), "@")
+	if domain != "example.org" && local != "postmaster" {
+		return Recipient{}, directory.ErrNoDomain
+	}
+	one := func(ids ...index.AccountID) (Recipient, error) {
+		var r Recipient
+		for _, id := range ids {
+			r.Accounts = append(r.Accounts, Account{ID: id})
+		}
+		return r, nil
+	}
+	local, _, _ = strings.Cut(local, "+")
+	switch local {
+	case "alice", "postmaster", "sales":
+		return one(1)
+	case "bob", "ünal":
+		return one(2)
+	case "full":
+		return one(3)
+	case "small": // room for 100 octets
+		return one(4)
+	case "cutoff": // its partition has no majority
+		return one(5)
+	case "filling": // becomes full between RCPT and the delivery
+		return one(6)
+	case "broken": // the store fails
+		return one(7)
+	case "vanished": // deleted between RCPT and the delivery
+		return one(8)
+	case "team":
+		return one(1, 2)
+	case "disabled":
+		return Recipient{Accounts: []Account{{ID: 10, Disabled: true}}}, nil
+	case "forward":
+		return Recipient{Accounts: []Account{{ID: 1}}, Remote: []string{"alice@example.net"}}, nil
+	case "minority":
+		return Recipient{}, cluster.ErrUnavailable
+	}
+	return Recipient{}, directory.ErrNoUser
+}
+
+// message is one that the fake store has.
+type message struct {
+	targets []mailstore.Target
+	octets  string
+}
+
+// fakeStore keeps messages in memory and counts what was not given back.
+type fakeStore struct {
+	drop bool // forget octets, for benchmarks
+
+	mu       sync.Mutex // guards what follows
+	messages []message
+	open     int
+	deliver  func() error // called before each delivery
+}
+
+func (s *fakeStore) Usage(_ context.Context, id index.AccountID) (index.Usage, error) {
+	switch id {
+	case 3:
+		return index.Usage{Bytes: 1000, BytesLimit: 1000}, nil
+	case 4:
+		return index.Usage{Bytes: 900, BytesLimit: 1000}, nil
+	case 5:
+		return index.Usage{}, cluster.ErrUnavailable
+	}
+	return index.Usage{}, nil
+}
+
+func (s *fakeStore) NewIncoming(_ context.Context, _ []index.AccountID, trace []byte) Incoming {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open++
+	in := &fakeIncoming{s: s}
+	in.Write(trace)
+	return in
+}
+
+type fakeIncoming struct {
+	s      *fakeStore
+	b      bytes.Buffer
+	n      int
+	closed bool
+}
+
+func (in *fakeIncoming) Write(p []byte) (int, error) {
+	if in.n += len(p); !in.s.drop {
+		in.b.Write(p)
+	}
+	return len(p), nil
+}
+
+func (in *fakeIncoming) Deliver(_ context.Context, d mailstore.Delivery) ([]mailstore.Outcome, error) {
+	in.s.mu.Lock()
+	hook := in.s.deliver
+	in.s.mu.Unlock()
+	if hook != nil {
+		if err := hook(); err != nil {
+			return nil, err
+		}
+	}
+	outcomes := make([]mailstore.Outcome, len(d.Targets))
+	var stored []mailstore.Target
+	for i, t := range d.Targets {
+		outcomes[i].Err = map[index.AccountID]error{
+			5: cluster.ErrUnavailable, 6: index.ErrOverQuota, 7: errors.New("disk on fire"), 8: index.ErrNoAccount,
+		}[t.Account]
+		if outcomes[i].Err == nil {
+			stored = append(stored, t)
+		}
+	}
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	if !in.s.drop && len(stored) > 0 {
+		in.s.messages = append(in.s.messages, message{stored, in.b.String()})
+	}
+	return outcomes, nil
+}
+
+func (in *fakeIncoming) Discard() {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	if !in.closed {
+		in.closed = true
+		in.s.open--
+	}
+}
+
+// take gives the messages since the last call.
+func (s *fakeStore) take() []message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.messages
+	s.messages = nil
+	return m
+}
+
+// fakeAuth knows alice, with the password "secret".
+type fakeAuth struct{ needTLS bool }
+
+func (a fakeAuth) Mechanisms(tls bool) []string {
+	if a.needTLS && !tls {
+		return nil
+	}
+	return []string{"PLAIN", "LOGIN"}
+}
+
+func (a fakeAuth) Begin(mechanism string, _ *tls.ConnectionState, _ netip.Addr) (AuthExchange, error) {
+	check := func(_, user, password string) error {
+		if user == "throttled@example.org" {
+			return mta.Replyf(454, mta.TempSecurity, "Too many attempts, try again later")
+		}
+		if user != "alice@example.org" || password != "secret" {
+			return errors.New("wrong")
+		}
+		return nil
+	}
+	if mechanism == "LOGIN" {
+		return &fakeExchange{Server: &loginServer{check: check}}, nil
+	}
+	return &fakeExchange{Server: sasl.NewPlainServer(check)}, nil
+}
+
+type fakeExchange struct{ sasl.Server }
+
+func (*fakeExchange) Identity() (index.AccountID, string) { return 1, "alice@example.org" }
+
+// loginServer is the server side of LOGIN.
+type loginServer struct {
+	check func(_, user, password string) error
+	user  *string
+	asked bool
+}
+
+func (l *loginServer) Next(response []byte) ([]byte, bool, error) {
+	switch {
+	case response == nil && !l.asked:
+		l.asked = true
+		return []byte("Username:"), false, nil
+	case l.user == nil:
+		user := string(response)
+		l.user = &user
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.check("", *l.user, string(response))
+}
+
+// scripted is a client's end of a connection in memory. The server sees block after block; what it
+// has written by the time it waits for another one is the answer to the block before.
+type scripted struct {
+	blocks <-chan []byte
+	idle   chan<- struct{} // a token each time that the server waits
+	rest   []byte
+	mu     sync.Mutex
+	out    bytes.Buffer
+}
+
+func (s *scripted) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		s.idle <- struct{}{}
+		block, ok := <-s.blocks
+		if !ok {
+			return 0, io.EOF
+		}
+		s.rest = block
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+func (s *scripted) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Write(p)
+}
+
+// answer gives what was written since the last call.
+func (s *scripted) answer() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.out.Reset()
+	return s.out.String()
+}
+
+func (*scripted) Close() error                     { return nil }
+func (*scripted) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (*scripted) SetDeadline(time.Time) error      { return nil }
+func (*scripted) SetReadDeadline(time.Time) error  { return nil }
+func (*scripted) SetWriteDeadline(time.Time) error { return nil }
+func (*scripted) RemoteAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4711}
+}
+
+// converse runs a connection over blocks and calls after with each answer: that to the greeting
+// first.
+func converse(s *Server, kind Kind, blocks [][]byte, after func(i int, answer string)) {
+	queue, idle, ended := make(chan []byte), make(chan struct{}), make(chan struct{})
+	nc := &scripted{blocks: queue, idle: idle}
+	c := newConn(s, nc, kind)
+	go func() {
+		defer close(ended)
+		c.serve(s.ctx)
+	}()
+	for i := 0; ; i++ {
+		select {
+		case <-idle:
+			after(i, nc.answer())
+		case <-ended:
+			after(i, nc.answer())
+			close(queue)
+			return
+		}
+		if i == len(blocks) {
+			close(queue)
+			select {
+			case <-idle: // a read for what is left behind an error
+			case <-ended:
+				return
+			}
+			<-ended
+			return
+		}
+		queue <- blocks[i]
+	}
+}
+
+// newServer is a server over fakes with a clock that stands still and ids that count.
+func newServer(store *fakeStore, change func(*Config)) *Server {
+	var mu sync.Mutex
+	n := 0
+	c := Config{
+		Hostname:  "mx.example.org",
+		Directory: fakeDirectory{},
+		Store:     store,
+		Auth:      fakeAuth{},
+		MaxMessage: func() int64 {
+			return 100_000
+		},
+		Clock: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
+		NewID: func() mta.ID {
+			mu.Lock()
+			defer mu.Unlock()
+			n++
+			return mta.ID(fmt.Sprintf("Q%03d", n))
+		},
+	}
+	if change != nil {
+		change(&c)
+	}
+	return New(c)
+}

@@ -1,0 +1,122 @@
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rookery-mail/rookery/mta"
+)
+
+// errClosed ends a connection that has nothing left to say.
+var errClosed = errors.New("closed")
+
+// maxHelo is the longest name that a client may give itself (RFC 5321, section 4.5.3.1.2).
+const maxHelo = 255
+
+// hello answers EHLO, HELO and LHLO. All of them end a mail transaction (RFC 5321, section 4.1.4).
+func (c *conn) hello(verb, arg string) {
+	name, _, _ := strings.Cut(arg, " ")
+	switch {
+	case (c.kind == LMTP) != (verb == "LHLO"):
+		c.refuse(mta.Replyf(500, mta.BadSequence, "%s is not spoken here", verb))
+		return
+	case name == "" || len(name) > maxHelo:
+		c.refuse(mta.Replyf(501, mta.BadArgument, "Syntax: %s hostname", verb))
+		return
+	}
+	c.reset()
+	c.helo, c.extended = name, verb != "HELO"
+	if !c.extended {
+		c.reply(mta.Replyf(250, "", "%s", c.srv.c.Hostname))
+		return
+	}
+	c.reply(&mta.Reply{Code: 250, Text: strings.Join(append([]string{c.srv.c.Hostname}, c.extensions()...), "\n")})
+}
+
+// extensions lists what is offered on this connection at this moment.
+func (c *conn) extensions() []string {
+	list := []string{"PIPELINING", fmt.Sprintf("SIZE %d", c.srv.c.MaxMessage())}
+	if c.srv.c.TLS != nil && !c.secure {
+		list = append(list, "STARTTLS")
+	}
+	if mechanisms := c.mechanisms(); len(mechanisms) > 0 {
+		list = append(list, "AUTH "+strings.Join(mechanisms, " "))
+	}
+	list = append(list, "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING")
+	if n := c.srv.c.Limits.Recipients; n > 0 {
+		list = append(list, fmt.Sprintf("LIMITS RCPTMAX=%d", n))
+	}
+	return list
+}
+
+// startTLS answers STARTTLS (RFC 3207). What a client sent after it in plain text is an attempt to
+// have commands executed inside of TLS, and ends the connection.
+func (c *conn) startTLS(ctx context.Context, arg string) error {
+	switch {
+	case c.srv.c.TLS == nil:
+		c.refuse(mta.Replyf(502, mta.BadSequence, "No TLS here"))
+		return nil
+	case c.secure:
+		c.refuse(mta.Replyf(503, mta.BadSequence, "TLS is active already"))
+		return nil
+	case arg != "":
+		c.refuse(mta.Replyf(501, mta.BadArgument, "STARTTLS takes no argument"))
+		return nil
+	case c.r.Buffered() > 0:
+		c.log.Warn("plain text behind STARTTLS, connection closed", "octets", c.r.Buffered())
+		c.reply(mta.Replyf(421, mta.TempSecurity, "Nothing may follow STARTTLS, closing the connection"))
+		return errHangUp
+	}
+	c.reply(mta.Replyf(220, mta.OK, "Go ahead"))
+	if err := c.w.Flush(); err != nil {
+		return err
+	}
+	// RFC 3207, section 4.2: what was said before counts no more.
+	c.reset()
+	c.helo, c.extended = "", false
+	if err := c.handshake(ctx); err != nil {
+		c.log.Info("TLS handshake failed", "error", err)
+		return errClosed
+	}
+	return nil
+}
+
+// handshake puts TLS under the connection.
+func (c *conn) handshake(ctx context.Context) error {
+	config := c.srv.c.TLS
+	if config.MinVersion < tls.VersionTLS12 {
+		config = config.Clone()
+		config.MinVersion = tls.VersionTLS12
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Handshake)
+	defer cancel()
+	t := tls.Server(c.nc, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("start TLS: %w", err)
+	}
+	c.attach(t)
+	c.secure = true
+	return nil
+}
+
+// tlsState gives the state of TLS, nil without it.
+func (c *conn) tlsState() *tls.ConnectionState {
+	t, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := t.ConnectionState()
+	return &state
+}
+
+// tlsWords describes TLS for a Received field.
+func (c *conn) tlsWords() string {
+	state := c.tlsState()
+	if state == nil {
+		return ""
+	}
+	return strings.ReplaceAll(tls.VersionName(state.Version), " ", "") + " " + tls.CipherSuiteName(state.CipherSuite)
+}

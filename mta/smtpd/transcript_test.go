@@ -1,0 +1,119 @@
+package smtpd
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var update = flag.Bool("update", false, "rewrite the transcripts")
+
+// TestTranscripts holds the dialogues of testdata/*.smtp. In them "C: " is a line of the client, "C' "
+// octets of it as a Go string, "S: " a line of the server, "D: " a delivery and "M: " a line of the
+// message. "kind: " says which listener it is. Lines of the client that follow each other are sent
+// together.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.smtp")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".smtp"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := replay(t, string(want))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(want) {
+				t.Errorf("the dialogue is now\n%s", got)
+			}
+		})
+	}
+}
+
+// replay runs the client's part of a transcript and writes down all of it.
+func replay(t *testing.T, text string) string {
+	var head, blocks []string // blocks are the client's lines as they stand
+	var raw [][]byte
+	kind, inBlock := MX, false
+	for _, line := range strings.SplitAfter(text, "\n") {
+		switch {
+		case strings.HasPrefix(line, "C"):
+			if !inBlock {
+				blocks, raw = append(blocks, ""), append(raw, nil)
+			}
+			inBlock = true
+			i := len(blocks) - 1
+			blocks[i] += line
+			raw[i] = append(raw[i], clientOctets(t, line)...)
+		case strings.HasPrefix(line, "kind: "):
+			kind = Kind(strings.TrimSpace(line[6:]))
+			head = append(head, line)
+		case strings.HasPrefix(line, "#"):
+			head = append(head, line)
+		default:
+			inBlock = false
+		}
+	}
+	var out strings.Builder
+	out.WriteString(strings.Join(head, ""))
+	store := &fakeStore{}
+	converse(newServer(store, nil), kind, raw, func(i int, answer string) {
+		if i > 0 {
+			out.WriteString(blocks[i-1])
+		}
+		writeAnswer(&out, answer, store)
+	})
+	out.WriteString("S: (closed)\n")
+	if store.open != 0 {
+		t.Errorf("%d messages were not given back to the store", store.open)
+	}
+	return out.String()
+}
+
+func clientOctets(t *testing.T, line string) []byte {
+	line = strings.TrimSuffix(line, "\n")
+	if rest, ok := strings.CutPrefix(line, "C' "); ok {
+		s, err := strconv.Unquote(rest)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return []byte(s)
+	}
+	return []byte(strings.TrimPrefix(strings.TrimPrefix(line, "C:"), " ") + "\r\n")
+}
+
+func writeAnswer(out *strings.Builder, answer string, store *fakeStore) {
+	for line := range strings.SplitSeq(strings.TrimSuffix(answer, "\r\n"), "\r\n") {
+		if answer != "" {
+			fmt.Fprintf(out, "S: %s\n", line)
+		}
+	}
+	for _, m := range store.take() {
+		for _, target := range m.targets {
+			fmt.Fprintf(out, "D: account %d for %s\n", target.Account, target.Address)
+		}
+		for line := range bytes.Lines([]byte(m.octets)) {
+			text := strings.TrimSuffix(string(line), "\r\n")
+			if strings.ContainsAny(text, "\r\n") {
+				text = strconv.Quote(text)
+			}
+			fmt.Fprintf(out, "M: %s\n", text)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package wire
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rookery-mail/rookery/cluster/directory/address"
+	"github.com/rookery-mail/rookery/mta"
+)
+
+// ErrSyntax says that an argument is not of the form its command asks for.
+var ErrSyntax = errors.New("syntax error")
+
+// Param is one parameter behind a path (RFC 5321, section 4.1.2), its keyword in capitals.
+type Param struct{ Keyword, Value string }
+
+// Path is the argument of MAIL or RCPT.
+type Path struct {
+	Address string // as address.Address.String writes it where it is one, else as it came; empty is <>
+	Valid   bool   // Address is a mailbox of RFC 5321 or empty
+	ASCII   bool   // can be written without SMTPUTF8
+	Params  []Param
+}
+
+// ReadPath reads `FROM:<path> params` or `TO:<path> params`; prefix is "FROM:" or "TO:". Blanks before
+// the path are let pass, as are missing brackets, since senders leave them out. A source route is
+// dropped (RFC 5321, appendix F.2). The error is ErrSyntax.
+//
+// Foreign senders use addresses that no RFC knows (a..b@example.com, root@my_host): such a path comes
+// with Valid false, as long as it can do no harm in a reply or a header field.
+func ReadPath(arg, prefix string) (Path, error) {
+	if len(arg) < len(prefix) || !strings.EqualFold(arg[:len(prefix)], prefix) {
+		return Path{}, ErrSyntax
+	}
+	text, rest, err := cutPath(strings.TrimLeft(arg[len(prefix):], " \t"))
+	if err != nil {
+		return Path{}, err
+	}
+	p := Path{Address: text, ASCII: isASCII(text)}
+	if p.Params, err = readParams(rest); err != nil {
+		return Path{}, err
+	}
+	if text == "" {
+		p.Valid = true
+		return p, nil
+	}
+	if a, err := address.Parse(text); err == nil {
+		p.Valid, p.Address, p.ASCII = true, a.String(), a.IsASCII()
+		return p, nil
+	}
+	if strings.ContainsAny(text, " \t<>\"\\") || hasControl(text) || !utf8.ValidString(text) {
+		return Path{}, ErrSyntax
+	}
+	return p, nil
+}
+
+// cutPath splits off the path, without brackets and source route.
+func cutPath(s string) (path, rest string, err error) {
+	if s == "" {
+		return "", "", ErrSyntax
+	}
+	if s[0] != '<' {
+		path, rest, _ = strings.Cut(s, " ")
+		if path == "" {
+			return "", "", ErrSyntax
+		}
+		return path, rest, nil
+	}
+	end := closing(s)
+	if end < 0 {
+		return "", "", ErrSyntax
+	}
+	path, rest = s[1:end], s[end+1:]
+	if rest != "" && rest[0] != ' ' && rest[0] != '\t' {
+		return "", "", ErrSyntax
+	}
+	if strings.HasPrefix(path, "@") {
+		_, path, err = cutRoute(path)
+	}
+	return path, rest, err
+}
+
+// closing finds the '>' that ends the path at the start of s, outside of quotes.
+func closing(s string) int {
+	quoted := false
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '>' && !quoted:
+			return i
+		}
+	}
+	return -1
+}
+
+// cutRoute takes "@a,@b:" off the front.
+func cutRoute(path string) (route, rest string, err error) {
+	route, rest, ok := strings.Cut(path, ":")
+	if !ok || rest == "" || strings.Contains(route, "\"") {
+		return "", "", ErrSyntax
+	}
+	return route, rest, nil
+}
+
+func readParams(s string) ([]Param, error) {
+	var params []Param
+	for _, word := range strings.Fields(s) {
+		keyword, value, given := strings.Cut(word, "=")
+		keyword = strings.ToUpper(keyword)
+		if keyword == "" || given && value == "" || hasControl(word) {
+			return nil, ErrSyntax
+		}
+		for _, p := range params {
+			if p.Keyword == keyword {
+				return nil, ErrSyntax
+			}
+		}
+		params = append(params, Param{keyword, value})
+	}
+	return params, nil
+}
+
+// ReadMail reads the argument of MAIL. Its errors are replies, for the client as they are. auth says
+// that AUTH= is known here (RFC 4954, section 5); its value is not used, since nothing trusts it.
+func ReadMail(arg string, auth bool) (mta.Envelope, Path, error) {
+	p, err := ReadPath(arg, "FROM:")
+	if err != nil {
+		return mta.Envelope{}, p, mta.Replyf(501, mta.BadSyntax, "Syntax: MAIL FROM:<address> [parameters]")
+	}
+	e := mta.Envelope{From: p.Address}
+	for _, q := range p.Params {
+		switch {
+		case q.Keyword == "SIZE":
+			n, err := strconv.ParseInt(q.Value, 10, 64)
+			if err != nil || n < 0 {
+				return e, p, mta.Replyf(501, mta.BadArgument, "SIZE is not a number of octets")
+			}
+			e.Size = n
+		case q.Keyword == "BODY":
+			e.Body = mta.Body(strings.ToUpper(q.Value))
+			if e.Body != mta.Body7Bit && e.Body != mta.Body8Bit {
+				return e, p, mta.Replyf(501, mta.BadArgument, "BODY is 7BIT or 8BITMIME here")
+			}
+		case q.Keyword == "SMTPUTF8" && q.Value == "":
+			e.UTF8 = true
+		case q.Keyword == "AUTH" && auth:
+		default:
+			return e, p, mta.Replyf(555, mta.BadArgument, "Parameter not known here: %s", q.Keyword)
+		}
+	}
+	if !p.ASCII && !e.UTF8 {
+		return e, p, mta.Replyf(553, mta.NeedsUTF8, "This address needs SMTPUTF8")
+	}
+	return e, p, nil
+}
+
+// ReadRcpt reads the argument of RCPT. Its errors are replies.
+func ReadRcpt(arg string, smtputf8 bool) (string, error) {
+	p, err := ReadPath(arg, "TO:")
+	switch {
+	case err != nil:
+		return "", mta.Replyf(501, mta.BadSyntax, "Syntax: RCPT TO:<address>")
+	case strings.EqualFold(p.Address, "postmaster") && len(p.Params) == 0:
+		return p.Address, nil // RFC 5321, section 4.5.1
+	case p.Address == "" || !p.Valid:
+		return "", mta.Replyf(501, mta.BadRecipient, "This is not an address")
+	case len(p.Params) > 0:
+		return "", mta.Replyf(555, mta.BadArgument, "Parameter not known here: %s", p.Params[0].Keyword)
+	case !p.ASCII && !smtputf8:
+		return "", mta.Replyf(553, mta.NeedsUTF8, "This address needs SMTPUTF8")
+	}
+	return p.Address, nil
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func hasControl(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
