@@ -1,7 +1,9 @@
 package group
 
 import (
+	"errors"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -12,7 +14,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/state"
 )
 
-// Config says what a replica of a group is made of. Logs, State, Machine and Transport are
+// Config says what a replica of a group is made of. Logs, State, Machine, Transport and Dir are
 // required. The group closes Transport (if it is a raft.WithClose) and nothing else of these.
 type Config struct {
 	ID        cluster.GroupID
@@ -21,7 +23,7 @@ type Config struct {
 	State     *state.DB
 	Machine   cluster.StateMachine
 	Transport raft.Transport
-	Timing    Timing
+	Timing    Timing // the zero value means LAN
 	Limits    Limits
 	Dir       string       // where a received snapshot waits for its import; shared by all groups of a node
 	FS        vfs.FS       // of Dir; nil means the operating system's files
@@ -53,5 +55,65 @@ type Limits struct {
 	SnapshotBytes   int64 // log bytes since the last snapshot that cause the next one; default 64 MiB
 	SnapshotEntries int64 // the same in entries; default 500,000
 	TrailingBytes   int64 // log bytes kept behind a snapshot for slow followers; default 16 MiB
-	InFlightBytes   int64 // proposals waiting for their commit; default 8 MiB
+	InFlightBytes   int64 // proposals waiting for their commit; default 8 MiB, at least MaxEntrySize
+}
+
+// batchEntries is how many entries one append, one fsync and one batch of the state machine take
+// at most.
+const batchEntries = 64
+
+// maxTrailing bounds what TrailingBytes comes to in entries.
+const maxTrailing = 100_000
+
+func (c *Config) complete() error {
+	if c.Logs == nil || c.State == nil || c.Machine == nil || c.Transport == nil || c.Dir == "" || c.Node == "" {
+		return errors.New("logs, state, machine, transport, directory and node are required")
+	}
+	if c.FS == nil {
+		c.FS = vfs.Default
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = c.Logger.With("group", c.ID.String())
+	if c.Timing == (Timing{}) {
+		c.Timing = LAN()
+	}
+	c.Limits.complete()
+	return nil
+}
+
+func (l *Limits) complete() {
+	orDefault := func(v *int64, d int64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	orDefault(&l.SnapshotBytes, 64<<20)
+	orDefault(&l.SnapshotEntries, 500_000)
+	orDefault(&l.TrailingBytes, 16<<20)
+	orDefault(&l.InFlightBytes, 8<<20)
+	l.InFlightBytes = max(l.InFlightBytes, cluster.MaxEntrySize)
+}
+
+// raftConfig turns off what this package does itself: snapshots by entry count, restoring at start
+// and shutting down when removed.
+func raftConfig(c Config, notify chan<- bool) *raft.Config {
+	r := raft.DefaultConfig()
+	r.LocalID = raft.ServerID(c.Node)
+	r.HeartbeatTimeout = c.Timing.Heartbeat
+	r.ElectionTimeout = c.Timing.Election
+	r.LeaderLeaseTimeout = c.Timing.Lease
+	r.CommitTimeout = c.Timing.Commit
+	r.MaxAppendEntries = batchEntries
+	r.BatchApplyCh = true
+	r.ShutdownOnRemove = false
+	r.NoSnapshotRestoreOnStart = true
+	r.NoLegacyTelemetry = true
+	r.SnapshotThreshold = math.MaxUint64
+	r.SnapshotInterval = 24 * time.Hour
+	r.TrailingLogs = maxTrailing
+	r.NotifyCh = notify
+	r.Logger = bridge{log: c.Logger}
+	return r
 }

@@ -8,114 +8,207 @@ package group
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/rookery-mail/rookery/cluster"
-	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/cluster/raftlog"
 )
+
+// ErrRemoved says that the group's configuration has no place for this replica any more.
+var ErrRemoved = errors.New("this replica was removed from its group")
+
+// drainTimeout bounds how long a stopping replica waits for its proposals to end. They end with
+// their commit, or when a leader without a majority steps down.
+const drainTimeout = 10 * time.Second
 
 // Group is one replica of a group. It is safe for concurrent use.
 type Group struct {
-	cfg Config
+	cfg      Config
+	log      *raftlog.Log
+	fsm      *fsm
+	raft     *raft.Raft
+	applied  watermark
+	inFlight *semaphore.Weighted
+	gate     gate // calls that wait for Raft
+	leading  leadership
+	leader   broadcast
+
+	life    context.Context // ends when the replica begins to stop
+	end     context.CancelFunc
+	stopped chan struct{} // closed when everything has ended
+	work    sync.WaitGroup
+
+	mu      sync.Mutex
+	failure error // guarded by mu
 }
 
 // Open starts the replica from what Logs and State hold. It returns *raftlog.CorruptError when the
 // log has a hole or does not reach the state.
-func Open(ctx context.Context, cfg Config) (*Group, error) { panic("not written yet") }
+func Open(ctx context.Context, cfg Config) (*Group, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, fmt.Errorf("open group %v: %w", cfg.ID, err)
+	}
+	g := &Group{
+		cfg:      cfg,
+		inFlight: semaphore.NewWeighted(cfg.Limits.InFlightBytes),
+		stopped:  make(chan struct{}),
+	}
+	g.life, g.end = context.WithCancel(context.WithoutCancel(ctx))
+	g.applied.closed = g.life.Done()
+	notify := make(chan bool, 8)
+	err := g.load(ctx)
+	if err == nil {
+		g.raft, err = g.newRaft(raftConfig(cfg, notify))
+	}
+	if err != nil {
+		g.end()
+		return nil, fmt.Errorf("open group %v: %w", cfg.ID, err)
+	}
+	g.start(notify)
+	return g, nil
+}
 
-// Bootstrap makes this replica, which must be new, the only voter of its group, at the transport's
-// address.
-func (g *Group) Bootstrap(ctx context.Context) error { panic("not written yet") }
+// load opens log and state, and makes them agree.
+func (g *Group) load(ctx context.Context) error {
+	log, err := g.cfg.Logs.Group(g.cfg.ID)
+	if err != nil {
+		return err
+	}
+	if err := g.cfg.FS.MkdirAll(g.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("make snapshot directory: %w", err)
+	}
+	part := g.cfg.State.Group(g.cfg.ID)
+	snaps := &snapshots{id: g.cfg.ID, log: log, state: part, fs: g.cfg.FS, dir: g.cfg.Dir}
+	applied, err := snaps.recover(ctx)
+	if err != nil {
+		return err
+	}
+	g.log = log
+	g.fsm = &fsm{
+		life: g.life, state: part, flush: g.cfg.State.Flush, machine: g.cfg.Machine,
+		applied: &g.applied, snaps: snaps, fail: g.fail,
+	}
+	return g.fsm.restored(applied)
+}
 
-// Close hands leadership over, stops the replica and flushes its state. After ctx's end it stops
-// without waiting for the handover.
-func (g *Group) Close(ctx context.Context) error { panic("not written yet") }
+// newRaft starts Raft. It reads the log for configurations, and panics on an entry that it cannot
+// read before any of its goroutines runs.
+func (g *Group) newRaft(c *raft.Config) (r *raft.Raft, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &raftlog.CorruptError{Group: g.cfg.ID, What: fmt.Sprint(p)}
+		}
+	}()
+	return raft.NewRaft(c, g.fsm, g.log, g.log, g.fsm.snaps, g.cfg.Transport)
+}
+
+// start runs what the replica does by itself until it stops.
+func (g *Group) start(notify <-chan bool) {
+	g.work.Go(func() { g.watchLeader() })
+	g.work.Go(func() { g.watchOwnLeadership(notify) })
+	g.work.Go(func() { g.truncate() })
+	go func() { // Close waits for it
+		<-g.life.Done()
+		g.shutdown()
+		close(g.stopped)
+	}()
+}
+
+// fail stops the replica for good. It may be called from Raft's goroutines.
+func (g *Group) fail(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.life.Err() != nil {
+		return
+	}
+	g.failure = err
+	if err != nil {
+		g.cfg.Logger.Error("the replica stops", "error", err)
+	}
+	g.end()
+}
+
+// shutdown ends everything that runs. Waiting calls are let end first: Raft forgets what it has
+// not answered when it shuts down.
+func (g *Group) shutdown() {
+	if !g.gate.drain(drainTimeout) {
+		g.cfg.Logger.Warn("proposals were still waiting when the replica stopped")
+	}
+	if err := g.raft.Shutdown().Error(); err != nil {
+		g.cfg.Logger.Warn("raft did not shut down cleanly", "error", err)
+	}
+	g.leading.end()
+	g.leader.notify()
+	g.work.Wait()
+}
 
 // ID is the group's number.
 func (g *Group) ID() cluster.GroupID { return g.cfg.ID }
 
-// Propose replicates an encoded command (cluster/command) and waits until it is committed and
-// applied here. data belongs to the group from the call on: the caller never changes it again.
-//
-// Errors: cluster.ErrNotLeader (not executed, try the leader), cluster.ErrUnavailable (outcome
-// unknown, retry with the same id), cluster.ErrStorageFull, cluster.ErrTooLarge, cluster.ErrStopped.
-func (g *Group) Propose(ctx context.Context, data []byte) (result []byte, index cluster.LogIndex, err error) {
-	panic("not written yet")
+// Bootstrap makes this replica, which must be new, the only voter of its group, at the transport's
+// address.
+func (g *Group) Bootstrap(ctx context.Context) error {
+	servers := []raft.Server{{
+		Suffrage: raft.Voter,
+		ID:       raft.ServerID(g.cfg.Node),
+		Address:  g.cfg.Transport.LocalAddr(),
+	}}
+	err := g.await(ctx, func() raft.Future { return g.raft.BootstrapCluster(raft.Configuration{Servers: servers}) })
+	if err != nil {
+		return fmt.Errorf("bootstrap %v: %w", g.cfg.ID, err)
+	}
+	return nil
 }
 
-// Snapshot returns a consistent view of the group's keys at this moment.
-func (g *Group) Snapshot() kv.Snapshot { panic("not written yet") }
-
-// Applied is the highest index whose effect Snapshot shows.
-func (g *Group) Applied() cluster.LogIndex { panic("not written yet") }
-
-// WaitApplied waits until Applied is at least index.
-func (g *Group) WaitApplied(ctx context.Context, index cluster.LogIndex) error {
-	panic("not written yet")
+// Close hands leadership over, stops the replica and makes its state durable. After ctx's end it
+// stops without the handover and without the flush, as a crash would. Whoever runs WhileLeader
+// waits for that by itself.
+func (g *Group) Close(ctx context.Context) error {
+	graceful := ctx.Err() == nil
+	if graceful {
+		g.handOver(ctx)
+	}
+	g.fail(nil)
+	<-g.stopped
+	if !graceful || ctx.Err() != nil {
+		return nil
+	}
+	if err := g.cfg.State.Flush(); err != nil {
+		return fmt.Errorf("close group %v: %w", g.cfg.ID, err)
+	}
+	return nil
 }
 
-// ReadIndex confirms with a majority that this replica leads, and returns an index: a replica that
-// has applied it shows every command acknowledged before the call. ErrNotLeader elsewhere.
-func (g *Group) ReadIndex(ctx context.Context) (cluster.LogIndex, error) { panic("not written yet") }
-
-// Barrier waits until everything that was committed before is applied here. Leader only.
-func (g *Group) Barrier(ctx context.Context) error { panic("not written yet") }
-
-// Leader returns the leader as this replica knows it.
-func (g *Group) Leader() (leader cluster.NodeID, ok bool) { panic("not written yet") }
-
-// IsLeader reports whether this replica leads and has applied everything of earlier terms.
-func (g *Group) IsLeader() bool { panic("not written yet") }
-
-// LeaderChanged returns a channel that is closed when the leader, as known here, next changes.
-func (g *Group) LeaderChanged() <-chan struct{} { panic("not written yet") }
-
-// WhileLeader calls work each time this replica becomes the leader, after a barrier, with a
-// context that ends with leadership, and waits for it. It returns when ctx ends or the group
-// stops; the caller runs it in a goroutine of its own.
-func (g *Group) WhileLeader(ctx context.Context, work func(ctx context.Context, term uint64)) error {
-	panic("not written yet")
+// handOver makes a clean stop cheap for the others and for the next start: another voter leads,
+// and a snapshot leaves nothing to replay.
+func (g *Group) handOver(ctx context.Context) {
+	if g.raft.State() == raft.Leader && g.hasOtherVoter() {
+		if err := g.await(ctx, g.raft.LeadershipTransfer); err != nil {
+			g.cfg.Logger.Info("leadership was not handed over", "error", err)
+		}
+	}
+	if _, entries := g.log.Growth(); entries == 0 {
+		return
+	}
+	if err := g.TakeSnapshot(ctx); err != nil && ctx.Err() == nil {
+		g.cfg.Logger.Debug("no snapshot at the end", "error", err)
+	}
 }
-
-// Member is one server of the group's configuration.
-type Member struct {
-	ID      cluster.NodeID
-	Address string
-	Voter   bool
-}
-
-// Members returns the latest configuration known here.
-func (g *Group) Members() []Member { panic("not written yet") }
-
-// AddNonvoter adds a member that receives the log and does not vote. Leader only, idempotent.
-func (g *Group) AddNonvoter(ctx context.Context, id cluster.NodeID, address string) error {
-	panic("not written yet")
-}
-
-// AddVoter adds a member or promotes it. Leader only, idempotent.
-func (g *Group) AddVoter(ctx context.Context, id cluster.NodeID, address string) error {
-	panic("not written yet")
-}
-
-// Demote turns a voter into a member that does not vote. Leader only, idempotent.
-func (g *Group) Demote(ctx context.Context, id cluster.NodeID) error { panic("not written yet") }
-
-// Remove takes a member out. Leader only, idempotent.
-func (g *Group) Remove(ctx context.Context, id cluster.NodeID) error { panic("not written yet") }
-
-// TransferLeadership makes to the leader. Leader only.
-func (g *Group) TransferLeadership(ctx context.Context, to cluster.NodeID) error {
-	panic("not written yet")
-}
-
-// TakeSnapshot records a snapshot now and truncates the log behind it.
-func (g *Group) TakeSnapshot(ctx context.Context) error { panic("not written yet") }
-
-// Status describes the replica at this moment.
-func (g *Group) Status() Status { panic("not written yet") }
 
 // Done is closed when the replica has stopped, by Close, by a failure or because the group removed
 // it. Err then tells why.
-func (g *Group) Done() <-chan struct{} { panic("not written yet") }
+func (g *Group) Done() <-chan struct{} { return g.stopped }
 
-// Err is why the replica stopped; nil after Close, ErrRemoved when the group removed it.
-func (g *Group) Err() error { panic("not written yet") }
+// Err is why the replica stopped; nil while it runs and after Close, ErrRemoved when the group
+// removed it.
+func (g *Group) Err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failure
+}

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -166,4 +168,28 @@ func readEnd(r io.Reader, count uint64) error {
 		return fmt.Errorf("%d records, the end mark says %d: %w", count, got, ErrStream)
 	}
 	return nil
+}
+
+// PeekHeader reads the header of a stream and returns a reader of the whole stream, header
+// included.
+func PeekHeader(r io.Reader) (Header, io.Reader, error) {
+	b := bufio.NewReaderSize(r, blockSize)
+	head, err := b.Peek(headerSize)
+	if err != nil {
+		return Header{}, nil, fmt.Errorf("header: %w: %w", ErrStream, err)
+	}
+	h, err := ReadHeader(bytes.NewReader(head))
+	return h, b, err
+}
+
+// Verify reads a whole stream and checks everything that Import checks of its frame.
+func Verify(r io.Reader) (Header, error) {
+	h, rest, err := PeekHeader(r)
+	if err != nil {
+		return Header{}, err
+	}
+	if _, err := ReadHeader(rest); err != nil {
+		return Header{}, err
+	}
+	return h, readBlocks(rest, func(_, _ []byte) error { return nil })
 }
