@@ -56,7 +56,7 @@ func (v View) Resolve(text string) (Resolution, error) {
 	if err := needDomain(v.R, a.Domain); err != nil {
 		return Resolution{}, err
 	}
-	found, err := w.local(v, a.Fold(), 0)
+	found, err := w.local(v, a, 0)
 	return w.finish(a.String(), found, err)
 }
 
@@ -87,8 +87,11 @@ func (w *walk) finish(text string, found bool, err error) (Resolution, error) {
 	if w.size() > 0 {
 		return w.out, nil
 	}
+	if len(w.out.Broken) > 0 {
+		return Resolution{}, refuse(ErrNoUser, "%s leads to nobody: there is no %s", text, strings.Join(w.out.Broken, ", "))
+	}
 	if found {
-		return Resolution{}, refuse(ErrNoUser, "%s leads to nobody: %s", text, strings.Join(w.out.Broken, ", "))
+		return Resolution{}, refuse(ErrNoUser, "%s leads to nobody: its aliases point to each other", text)
 	}
 	return Resolution{}, refuse(ErrNoUser, "there is no user %s", text)
 }
@@ -112,20 +115,17 @@ func (w *walk) follow(v View, text string, depth int) error {
 		w.out.Broken = append(w.out.Broken, text)
 		return nil
 	}
-	ours := false
-	if !a.IsLiteral() {
-		if ours, err = exists(v.R, domainKey(a.Domain)); err != nil {
-			return err
-		}
-	}
-	if ours {
-		a = a.Fold()
-	}
-	if !w.visit(a.String()) {
-		return nil
+	ours, err := exists(v.R, domainKey(a.Domain))
+	if err != nil {
+		return err
 	}
 	if !ours {
-		w.out.Remote = append(w.out.Remote, a.String())
+		if w.visit(a.String()) {
+			w.out.Remote = append(w.out.Remote, a.String())
+		}
+		return nil
+	}
+	if !w.visit(a.Fold().String()) {
 		return nil
 	}
 	found, err := w.local(v, a, depth)
@@ -135,14 +135,14 @@ func (w *walk) follow(v View, text string, depth int) error {
 	return err
 }
 
-// local adds what a folded address in one of our domains leads to.
+// local adds what an address in one of our domains leads to.
 func (w *walk) local(v View, a address.Address, depth int) (found bool, err error) {
 	if depth == 0 {
-		w.visit(a.String())
+		w.visit(a.Fold().String())
 	}
 	before := w.size()
 	found, err = w.named(v, a, depth)
-	if err != nil || a.Local != Postmaster || w.size() > before {
+	if err != nil || a.Fold().Local != Postmaster || w.size() > before {
 		return found, err
 	}
 	return w.postmaster(v)
@@ -175,9 +175,10 @@ func (w *walk) named(v View, a address.Address, depth int) (found bool, err erro
 // size is how many the walk found so far.
 func (w *walk) size() int { return len(w.out.Accounts) + len(w.out.Remote) }
 
-// exact adds the account or the targets of the alias that has the address.
+// exact adds the account or the targets of the alias that has the address, whatever its case.
 func (w *walk) exact(v View, a address.Address, detail string, depth int) (found bool, err error) {
-	account, found, err := v.accountAt(a.String())
+	text := a.Fold().String()
+	account, found, err := v.accountAt(text)
 	if err != nil {
 		return false, err
 	}
@@ -186,7 +187,7 @@ func (w *walk) exact(v View, a address.Address, detail string, depth int) (found
 		return true, nil
 	}
 	var alias directorypb.Alias
-	if found, err = load(v.R, addressKey(keyAlias, a.String()), &alias); err != nil || !found {
+	if found, err = load(v.R, addressKey(keyAlias, text), &alias); err != nil || !found {
 		return false, err
 	}
 	for _, target := range alias.Targets {
@@ -219,25 +220,28 @@ func (w *walk) postmaster(v View) (found bool, err error) {
 		}
 	}
 	for _, prefix := range []byte{keyAdmin, keyAccount} {
-		var first cluster.AccountID
-		err := scanKeys(v.R, []byte{prefix}, nil, 1, func(key, _ []byte) error {
-			first = cluster.AccountID(binary.BigEndian.Uint64(key[1:]))
-			return nil
-		})
-		if err != nil {
-			return false, err
+		account, found, err := v.firstEnabled(prefix)
+		if found {
+			w.add(account, "")
 		}
-		if first == 0 {
-			continue
+		if found || err != nil {
+			return found, err
 		}
-		account, err := v.Account(first)
-		if err != nil {
-			return false, err
-		}
-		w.add(account, "")
-		return true, nil
 	}
 	return false, nil
+}
+
+// firstEnabled is the account of the lowest id that is not disabled, among the keys of a prefix, which
+// end in the id.
+func (v View) firstEnabled(prefix byte) (account Account, found bool, err error) {
+	err = scanKeys(v.R, []byte{prefix}, nil, 0, func(key, _ []byte) error {
+		account, err = v.Account(cluster.AccountID(binary.BigEndian.Uint64(key[1:])))
+		if err == nil && !account.Disabled {
+			found, err = true, errStop
+		}
+		return err
+	})
+	return account, found, err
 }
 
 // delimiters is the setting subaddress_delimiter alone, since every recipient asks for it.

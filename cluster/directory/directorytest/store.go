@@ -25,7 +25,9 @@ var (
 
 // Snapshot is the store of this moment.
 func (s *Store) Snapshot() *Store {
-	s.shared = true
+	if !s.shared {
+		s.shared = true
+	}
 	return &Store{entries: s.entries, shared: true}
 }
 
@@ -48,7 +50,9 @@ func (s *Store) Scan(lower, upper []byte) (kv.Iterator, error) {
 	if len(upper) > 0 {
 		to, _ = s.find(upper)
 	}
-	s.shared = true
+	if !s.shared { // a snapshot is, and may be read from many goroutines
+		s.shared = true
+	}
 	return &iterator{entries: s.entries[from:max(from, to)], at: -1}, nil
 }
 
