@@ -80,7 +80,7 @@ func (g *Group) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.cfg.FS.MkdirAll(g.cfg.Dir, 0o700); err != nil {
+	if err := makeDir(g.cfg.FS, g.cfg.Dir); err != nil {
 		return fmt.Errorf("make snapshot directory: %w", err)
 	}
 	part := g.cfg.State.Group(g.cfg.ID)

@@ -258,3 +258,9 @@ func sameState(t testing.TB, index cluster.LogIndex, nodes ...*node) {
 		}
 	}
 }
+
+func readFull(r io.Reader, b []byte) (int, error) { return io.ReadFull(r, b) }
+
+func configuration(n *node) raft.Configuration {
+	return raft.Configuration{Servers: []raft.Server{{Suffrage: raft.Voter, ID: raft.ServerID(n.id), Address: n.trans.LocalAddr()}}}
+}

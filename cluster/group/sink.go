@@ -103,11 +103,3 @@ func (k *sink) Cancel() error {
 	}
 	return errors.Join(k.file.Close(), k.store.fs.RemoveAll(k.store.arriving()))
 }
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

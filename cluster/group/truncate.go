@@ -14,14 +14,10 @@ func (g *Group) truncate() {
 		case <-g.life.Done():
 			return
 		}
-		if !g.snapshotDue() {
-			continue
-		}
-		if err := g.TakeSnapshot(g.life); err != nil && g.life.Err() == nil {
-			g.cfg.Logger.Warn("the log cannot be truncated yet", "error", err)
-		}
-		if g.snapshotDue() && !g.pause(snapshotRetry) {
-			return
+		for g.snapshotDue() && g.life.Err() == nil {
+			if !g.advanceSnapshot() {
+				g.pause(snapshotRetry)
+			}
 		}
 	}
 }
@@ -31,15 +27,24 @@ func (g *Group) snapshotDue() bool {
 	return bytes >= g.cfg.Limits.SnapshotBytes || entries >= g.cfg.Limits.SnapshotEntries
 }
 
-// pause waits and reports whether the replica still runs.
-func (g *Group) pause(d time.Duration) bool {
+// advanceSnapshot takes a snapshot and reports whether there is a newer one now. There is none
+// while nothing is committed, as on a node that is cut off.
+func (g *Group) advanceSnapshot() bool {
+	before, _ := g.log.Snapshot()
+	if err := g.TakeSnapshot(g.life); err != nil && g.life.Err() == nil {
+		g.cfg.Logger.Warn("the log cannot be truncated yet", "error", err)
+	}
+	after, _ := g.log.Snapshot()
+	return after.Index > before.Index
+}
+
+// pause waits, or less if the replica stops.
+func (g *Group) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-g.life.Done():
-		return false
 	}
 }
 
