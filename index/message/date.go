@@ -46,8 +46,8 @@ func (r *dateReader) take(word string) bool {
 	switch {
 	case r.hour >= 0 && (c == '+' || c == '-'):
 		return r.takeOffset(word)
-	case strings.IndexByte(word, ':') > 0:
-		return r.hour < 0 && r.takeClock(word)
+	case r.hour < 0 && strings.IndexByte(word, ':') > 0:
+		return r.takeClock(word)
 	case '0' <= c && c <= '9':
 		if parts := strings.Split(word, "-"); len(parts) == 3 { // 02-Jan-2006
 			return r.takeNumber(parts[0]) && r.takeMonth(parts[1]) && r.takeNumber(parts[2])

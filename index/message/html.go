@@ -104,6 +104,8 @@ func (h *htmlStripper) tag(dst []byte, c byte) []byte {
 		return h.endTag(dst)
 	case (c == '"' || c == '\'') && len(h.held) > 0 && h.held[0] != '!' && h.held[len(h.held)-1] == '=':
 		h.state, h.quote = htmlQuote, c
+	case (c == ' ' || c == '\n') && len(h.held) > 0 && h.held[len(h.held)-1] == '=':
+		// white space between "=" and a quote
 	case len(h.held) < maxHeldTag:
 		h.held = append(h.held, c)
 		if string(h.held) == "!--" {

@@ -24,7 +24,7 @@ func fits(budget *int, n int) bool {
 
 // copy gives a copy of b that lives as long as Parsed does; it is never nil.
 func (k *keeper) copy(b []byte) []byte {
-	if len(b) > cap(k.slab)-len(k.slab) {
+	if k.slab == nil || len(b) > cap(k.slab)-len(k.slab) {
 		if len(b) > 512 {
 			return append(make([]byte, 0, len(b)), b...)
 		}

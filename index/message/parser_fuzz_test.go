@@ -23,7 +23,7 @@ func parse(limits Limits, raw []byte, n int) *Parsed {
 }
 
 // checkPart holds a part and its children against what every structure promises.
-func checkPart(t *testing.T, part *indexpb.Part, from, to uint64, depth int) (parts int) {
+func checkPart(t *testing.T, part *indexpb.Part, from, to uint64) (parts int) {
 	t.Helper()
 	end := part.BodyOffset + part.BodyLength
 	if part.HeaderOffset < from || part.BodyOffset < part.HeaderOffset || end < part.BodyOffset || end > to {
@@ -46,7 +46,7 @@ func checkPart(t *testing.T, part *indexpb.Part, from, to uint64, depth int) (pa
 	parts = 1
 	at := part.BodyOffset
 	for _, child := range part.Children {
-		parts += checkPart(t, child, at, end, depth+1)
+		parts += checkPart(t, child, at, end)
 		at = child.BodyOffset + child.BodyLength
 	}
 	return parts
@@ -88,7 +88,7 @@ func checkParsed(t *testing.T, limits Limits, raw []byte) {
 		t.Fatalf("size %d, header %d of %d octets", want.Size, want.HeaderSize, len(raw))
 	}
 	limits = limits.withDefaults()
-	if n := checkPart(t, want.Structure, 0, want.Size, 0); n > limits.MaxParts {
+	if n := checkPart(t, want.Structure, 0, want.Size); n > limits.MaxParts {
 		t.Fatalf("%d parts, limit %d", n, limits.MaxParts)
 	}
 	checkTexts(t, want.Structure.ProtoReflect())
