@@ -3,7 +3,7 @@ package message
 import "bytes"
 
 // newlineDashes is what has to be found in a body inside a multipart: a line that may be a delimiter.
-var newlineDashes = []byte("\n--")
+const newlineDashes = "\n--"
 
 // pass counts octets that need no closer look.
 func (p *Parser) pass(b []byte) {
@@ -11,7 +11,7 @@ func (p *Parser) pass(b []byte) {
 	if n == 0 {
 		return
 	}
-	p.lines += uint64(bytes.Count(b, newlineDashes[:1]))
+	p.lines += uint64(bytes.Count(b, []byte("\n")))
 	p.off += uint64(n)
 	if n > 1 {
 		p.prev = b[n-2]
@@ -33,7 +33,7 @@ func (p *Parser) readBody(b []byte) []byte {
 		return p.readCandidate(b)
 	}
 	n := len(b)
-	if i := bytes.Index(b, newlineDashes); i >= 0 {
+	if i := bytes.Index(b, []byte(newlineDashes)); i >= 0 {
 		n = i + 1
 	} else if b[n-1] == '-' && n > 1 && b[n-2] == '\n' {
 		n--
@@ -109,7 +109,7 @@ func (p *Parser) match(line []byte) (delimiter, bool) {
 	if found < 0 {
 		return delimiter{}, false
 	}
-	return delimiter{frame: found, closing: bytes.HasPrefix(line[length:], newlineDashes[1:])}, true
+	return delimiter{frame: found, closing: bytes.HasPrefix(line[length:], []byte("--"))}, true
 }
 
 // delimit ends what a delimiter line at off ends. The line end before it belongs to it.
