@@ -39,6 +39,7 @@ const (
 	TableDedupExpiry  Table = 0x1e
 	TableCounter      Table = 0x1f
 	TableGraveyard    Table = 0x20
+	TableDeleted      Table = 0x21
 )
 
 // ErrFormat says that bytes are no key of the table they were read as.
@@ -62,7 +63,7 @@ func Subscription(dst []byte, a index.AccountID, name string) []byte {
 	return append(account(dst, TableSubscription, a), name...)
 }
 
-// Block is the key of a UID block of TableUIDs or TableUnseen.
+// Block is the key of a UID block of TableUIDs, TableUnseen or TableDeleted.
 func Block(dst []byte, t Table, a index.AccountID, m index.MailboxID, number uint32) []byte {
 	return binary.BigEndian.AppendUint32(InMailbox(dst, t, a, m), number)
 }

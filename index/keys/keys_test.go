@@ -27,6 +27,7 @@ func TestGolden(t *testing.T) {
 		{"subscription", Subscription(nil, 0xa1, "x")},
 		{"uids", Block(nil, TableUIDs, 0xa1, 0xb2, 0xc3)},
 		{"unseen", Block(nil, TableUnseen, 0xa1, 0xb2, 0xc3)},
+		{"deleted", Block(nil, TableDeleted, 0xa1, 0xb2, 0xc3)},
 		{"flags", Message(nil, TableFlags, 0xa1, 0xb2, 0xd4)},
 		{"summary", Message(nil, TableSummary, 0xa1, 0xb2, 0xd4)},
 		{"change", Sequenced(nil, TableChange, 0xa1, 0xb2, 0xe5, 0xd4)},

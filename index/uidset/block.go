@@ -149,3 +149,16 @@ func (b *Block) at(n int) int {
 	}
 	panic("uidset: at beyond the members of a block")
 }
+
+// AppendUIDs appends the members from lo to hi, both included, as UIDs of block n.
+func (b *Block) AppendUIDs(dst []index.UID, n uint32, lo, hi index.UID) []index.UID {
+	base := index.UID(n << 12)
+	lo, hi = max(lo, base), min(hi, lastOf(n))
+	if lo > hi {
+		return dst
+	}
+	for off := b.nextSet(offsetOf(lo)); off <= offsetOf(hi); off = b.nextSet(off + 1) {
+		dst = append(dst, base+index.UID(off))
+	}
+	return dst
+}

@@ -1,0 +1,103 @@
+// Package partition is the state machine of one partition: it dispatches commands to index/mailbox
+// and index/staging, and tells watchers of an account that something of it changed. It is driven by
+// cluster/exactlyonce in the order of the log; it decides nothing and keeps no state but who watches.
+package partition
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/mailbox"
+	"github.com/rookery-mail/rookery/index/staging"
+)
+
+// ErrKind says that a command is of a kind that this version does not execute.
+var ErrKind = errors.New("this version of Rookery does not know the kind of a command in the log")
+
+// Partition executes the commands of one partition. Execute, Committed and Restored are for the
+// goroutine that applies the log; Watch is for any.
+type Partition struct {
+	feed feed
+}
+
+// New returns the machine of a partition. All its state is in the keys it is given.
+func New() *Partition { return &Partition{feed: newFeed()} }
+
+// Execute applies c to b and returns the encoded indexpb.Result. A payload that does not decode is
+// answered with CODE_INVALID and changes nothing. An error means that the state cannot be trusted, or
+// that a newer version wrote the command.
+func (p *Partition) Execute(b kv.Batch, c command.Command) ([]byte, error) {
+	x := mailbox.Begin(b, c.Time)
+	res, err := dispatch(x, b, c)
+	if err == nil {
+		err = x.Finish()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("execute %v %v at index %d: %w", c.Kind, c.ID, c.Index, err)
+	}
+	x.Touched(p.feed.touch)
+	encoded, err := res.MarshalVT()
+	if err != nil {
+		return nil, fmt.Errorf("encode result of %v: %w", c.Kind, err)
+	}
+	return encoded, nil
+}
+
+func dispatch(x *mailbox.Execution, b kv.Batch, c command.Command) (*indexpb.Result, error) {
+	switch c.Kind {
+	case command.Deliver:
+		return run(c, new(indexpb.DeliverCommand), x.Deliver)
+	case command.Append:
+		return run(c, new(indexpb.AppendCommand), x.Append)
+	case command.CreateMailbox:
+		return run(c, new(indexpb.CreateMailboxCommand), x.Create)
+	case command.DeleteMailbox:
+		return run(c, new(indexpb.DeleteMailboxCommand), x.Delete)
+	case command.RenameMailbox:
+		return run(c, new(indexpb.RenameMailboxCommand), x.Rename)
+	case command.Subscribe:
+		return run(c, new(indexpb.SubscribeCommand), x.Subscribe)
+	case command.StoreFlags:
+		return run(c, new(indexpb.StoreFlagsCommand), x.Store)
+	case command.Copy:
+		return run(c, new(indexpb.CopyCommand), x.Copy)
+	case command.Move:
+		return run(c, new(indexpb.CopyCommand), x.Move)
+	case command.Expunge:
+		return run(c, new(indexpb.ExpungeCommand), x.Expunge)
+	case command.DropAccount:
+		return run(c, new(indexpb.DropAccountCommand), x.DropAccount)
+	case command.DrainGraveyard:
+		return run(c, new(indexpb.DrainGraveyardCommand), x.DrainGraveyard)
+	case command.StageChunk:
+		return run(c, new(indexpb.StageChunkCommand), func(m *indexpb.StageChunkCommand) (*indexpb.Result, error) {
+			return staging.Stage(b, m, c.Time)
+		})
+	case command.DropUploads:
+		return run(c, new(indexpb.DropUploadsCommand), func(m *indexpb.DropUploadsCommand) (*indexpb.Result, error) {
+			return staging.DropUploads(b, m)
+		})
+	}
+	return nil, ErrKind
+}
+
+// run decodes the payload, which the message then refers to, and executes it.
+func run[M interface{ UnmarshalVTUnsafe([]byte) error }](c command.Command, m M, execute func(M) (*indexpb.Result, error)) (*indexpb.Result, error) {
+	if err := m.UnmarshalVTUnsafe(c.Payload); err != nil {
+		return mailbox.Invalid(err), nil
+	}
+	return execute(m)
+}
+
+// Committed wakes those who watch accounts that the commands since the last call changed.
+func (p *Partition) Committed(cluster.LogIndex) { p.feed.wake() }
+
+// Restored wakes every watcher: any account may have changed.
+func (p *Partition) Restored(kv.Reader) error {
+	p.feed.wakeAll()
+	return nil
+}
