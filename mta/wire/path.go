@@ -50,7 +50,7 @@ func ReadPath(arg, prefix string) (Path, error) {
 		p.Valid, p.Address, p.ASCII = true, a.String(), a.IsASCII()
 		return p, nil
 	}
-	if strings.ContainsAny(text, " \t<>\"\\") || hasControl(text) || !utf8.ValidString(text) {
+	if text[0] == '@' || strings.ContainsAny(text, " \t<>\"\\") || hasControl(text) || !utf8.ValidString(text) {
 		return Path{}, ErrSyntax
 	}
 	return p, nil
