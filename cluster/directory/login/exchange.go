@@ -1,0 +1,129 @@
+package login
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/emersion/go-sasl"
+)
+
+// The mechanisms, as they stand in AUTH= and AUTH lines.
+const (
+	MechanismPlain     = "PLAIN"              // RFC 4616
+	MechanismLogin     = "LOGIN"              // draft-murchison-sasl-login; Outlook has no other
+	MechanismSCRAM     = "SCRAM-SHA-256"      // RFC 7677
+	MechanismSCRAMPlus = "SCRAM-SHA-256-PLUS" // RFC 7677, bound to the TLS connection
+)
+
+// Conn is what an exchange has to know of its connection.
+type Conn struct {
+	TLS    *tls.ConnectionState // nil without TLS
+	Remote netip.Addr           // the client
+	// Certificate is the one that we showed on this connection. Without it the channel binding
+	// tls-server-end-point (RFC 5929) cannot be used, only tls-exporter (RFC 9266).
+	Certificate *x509.Certificate
+	// Done ends waiting when it is closed, since the client is gone; nil never is.
+	Done <-chan struct{}
+}
+
+// Exchange is one run of a mechanism. It is for one goroutine. It never returns a challenge together
+// with done: a server's last word, as SCRAM has one, is a challenge that the client answers with
+// nothing (RFC 4422, section 5, item 3), which works in every protocol.
+type Exchange struct {
+	authenticator *Authenticator
+	conn          Conn
+	step          func(response []byte) (challenge []byte, done bool, err error)
+	prompt        []byte // for a client that sent no initial response
+	username      string
+	identity      Identity
+	started       bool
+	finished      bool
+}
+
+var _ sasl.Server = (*Exchange)(nil)
+
+// Mechanisms lists what is offered with or without TLS, the best first.
+func (a *Authenticator) Mechanisms(tlsActive bool) []string {
+	if tlsActive {
+		return []string{MechanismSCRAMPlus, MechanismSCRAM, MechanismPlain, MechanismLogin}
+	}
+	return []string{MechanismSCRAM}
+}
+
+// MechanismsFor lists what is offered on a connection. It knows more than Mechanisms: clients of this
+// machine may be allowed PLAIN without TLS, and without channel binding there is no PLUS.
+func (a *Authenticator) MechanismsFor(conn Conn) []string {
+	var out []string
+	for _, name := range a.Mechanisms(true) {
+		if name == MechanismSCRAMPlus && len(bindingsOf(conn)) == 0 {
+			continue
+		}
+		if a.private(conn) || name == MechanismSCRAM {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// private reports whether a password may cross the connection as it is.
+func (a *Authenticator) private(conn Conn) bool {
+	return conn.TLS != nil || a.config.PlainOnLoopback && conn.Remote.Unmap().IsLoopback()
+}
+
+// Server starts an exchange of a mechanism, whose name may be in any case. Errors are ErrMechanism and
+// ErrEncryption.
+func (a *Authenticator) Server(mechanism string, conn Conn) (*Exchange, error) {
+	x := &Exchange{authenticator: a, conn: conn, prompt: []byte{}}
+	name := strings.ToUpper(mechanism)
+	switch name {
+	case MechanismPlain:
+		x.step = x.plainStep
+	case MechanismLogin:
+		x.step, x.prompt = x.loginStep, []byte("Username:")
+	case MechanismSCRAM, MechanismSCRAMPlus:
+		if err := x.startSCRAM(name == MechanismSCRAMPlus); err != nil {
+			return nil, err
+		}
+		return x, nil
+	default:
+		return nil, fmt.Errorf("mechanism %.40q: %w", mechanism, ErrMechanism)
+	}
+	if !a.private(conn) {
+		return nil, fmt.Errorf("mechanism %s: %w", name, ErrEncryption)
+	}
+	return x, nil
+}
+
+// Next takes the client's response and returns the next challenge, or done. On the first call nil is
+// for a client that sent no initial response.
+func (x *Exchange) Next(response []byte) (challenge []byte, done bool, err error) {
+	if x.finished {
+		return nil, false, sasl.ErrUnexpectedClientResponse
+	}
+	if !x.started {
+		x.started = true
+		if len(response) == 0 {
+			return x.prompt, false, nil
+		}
+	}
+	challenge, done, err = x.step(response)
+	if err != nil || done {
+		x.finished = true
+		x.authenticator.settle(x.username, x.conn.Remote, err)
+	}
+	if err != nil {
+		x.identity = Identity{}
+	}
+	return challenge, done, err
+}
+
+// Identity returns who the client is, once Next has said done without an error; before that, nobody.
+func (x *Exchange) Identity() Identity {
+	if !x.finished {
+		return Identity{}
+	}
+	return x.identity
+}

@@ -1,0 +1,65 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Plain checks a password that came as it is. username is an address, or a bare local part where the
+// cluster has exactly one domain. Errors are ErrBadCredentials, ErrDisabled, ErrThrottled, that of ctx,
+// or of reading the directory. That the connection is encrypted is for the caller to see to.
+func (a *Authenticator) Plain(ctx context.Context, username, password string, remote netip.Addr) (Identity, error) {
+	id, err := a.plain(ctx.Done(), username, password, remote)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("wait to check a password: %w", ctx.Err())
+	}
+	a.settle(username, remote, err)
+	return id, err
+}
+
+// plain is Plain until done is closed; a nil done never is.
+func (a *Authenticator) plain(done <-chan struct{}, username, password string, remote netip.Addr) (Identity, error) {
+	s, err := a.lookup(username)
+	if err != nil {
+		return Identity{}, err
+	}
+	now := a.config.Clock()
+	ticket, err := a.admit(s, remote, now)
+	if err != nil {
+		return Identity{}, err
+	}
+	fingerprint := a.memory.fingerprint(s, password)
+	good, known := a.memory.recall(fingerprint, now)
+	if known {
+		// The same once more tells a guesser nothing new: it costs no token.
+		a.counters.cached.Add(1)
+		ticket.giveBack()
+	} else {
+		if err := a.gate.enter(done); err != nil {
+			ticket.giveBack()
+			return Identity{}, err
+		}
+		good = s.credential.Verify(password) && s.known
+		a.gate.leave()
+		a.counters.computed.Add(1)
+		a.memory.remember(fingerprint, good, now)
+		if good {
+			ticket.giveBack()
+		}
+	}
+	if !good {
+		return Identity{}, ErrBadCredentials
+	}
+	return a.accept(s, remote, now)
+}
+
+// accept ends a login whose secret was right.
+func (a *Authenticator) accept(s subject, remote netip.Addr, now time.Time) (Identity, error) {
+	if s.account.Disabled {
+		return Identity{}, ErrDisabled
+	}
+	a.memory.meet(s, remote, now)
+	return Identity{Account: s.account.ID, Address: s.account.Address}, nil
+}
