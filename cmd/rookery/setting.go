@@ -11,7 +11,7 @@ import (
 
 func settingCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{Use: "setting", Short: "Settings of the cluster",
-		Example: "  rookery setting set subaddress-delimiter -"}
+		Example: "  rookery setting set subaddress_delimiter -"}
 	settings := func(call caller) (s []adminapi.Setting, err error) {
 		err = call("GET", "/v1/settings", nil, &s)
 		return s, err
@@ -31,7 +31,7 @@ func settingCommand(o *options) *cobra.Command {
 			})
 		}),
 	}, &cobra.Command{
-		Use: "get NAME", Short: "Print one setting", Example: "  rookery setting get subaddress-delimiter", Args: cobra.ExactArgs(1),
+		Use: "get NAME", Short: "Print one setting", Example: "  rookery setting get subaddress_delimiter", Args: cobra.ExactArgs(1),
 		RunE: o.run(func(cmd *cobra.Command, args []string, call caller) error {
 			all, err := settings(call)
 			if err != nil {
@@ -45,7 +45,7 @@ func settingCommand(o *options) *cobra.Command {
 			return fmt.Errorf("no setting %q: see `rookery setting list`", args[0])
 		}),
 	}, &cobra.Command{
-		Use: "set NAME VALUE", Short: "Set one setting for the whole cluster", Example: "  rookery setting set subaddress-delimiter -",
+		Use: "set NAME VALUE", Short: "Set one setting for the whole cluster", Example: "  rookery setting set subaddress_delimiter -",
 		Args: cobra.ExactArgs(2),
 		RunE: o.run(func(cmd *cobra.Command, args []string, call caller) error {
 			if err := call("PUT", "/v1/settings/"+url.PathEscape(args[0]), adminapi.Setting{Name: args[0], Value: args[1]}, nil); err != nil {

@@ -18,9 +18,8 @@ import (
 	"github.com/rookery-mail/rookery/index/partition"
 )
 
-// host holds the replicas of this node: it opens, closes and drops them. What should be here is
-// decided elsewhere (assign.go).
-type host struct {
+// hostConfig is what a host works with.
+type hostConfig struct {
 	node      cluster.NodeID
 	logs      *raftlog.DB
 	state     *state.DB
@@ -31,13 +30,23 @@ type host struct {
 	dial func(cluster.GroupID) (raft.Transport, error)
 	// directory is the machine of group 0.
 	directory exactlyonce.Machine
-	// opened is told of each replica once it runs, with a context that ends when it closes.
+	// opened runs beside each replica, with a context that ends when the replica closes. Nil: nothing.
 	opened func(ctx context.Context, g *group.Group)
+}
+
+// host holds the replicas of this node: it opens, closes and drops them. What should be here is
+// decided elsewhere (assign.go).
+type host struct {
+	hostConfig
 
 	mu       sync.Mutex // guards what follows
 	replicas map[cluster.GroupID]*replica
 	failed   map[cluster.GroupID]error // replicas that could not be opened
 	closed   bool
+}
+
+func newHost(c hostConfig) *host {
+	return &host{hostConfig: c, replicas: map[cluster.GroupID]*replica{}, failed: map[cluster.GroupID]error{}}
 }
 
 // replica is one open group with what belongs to it.
@@ -67,7 +76,9 @@ func (h *host) open(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	h.replicas[g] = r
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.cancel = cancel
-	r.running.Go(func() { h.opened(life, r.Group) })
+	if h.opened != nil {
+		r.running.Go(func() { h.opened(life, r.Group) })
+	}
 	return r, nil
 }
 
@@ -79,12 +90,12 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	r := &replica{}
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
-		r.partition = partition.New(partition.Config{})
+		r.partition = partition.New()
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{
 		ID: g, Node: h.node, Logs: h.logs, State: h.state, Machine: exactlyonce.New(machine),
-		Transport: transport, Timing: h.timing, Dir: h.snapshots, Logger: h.logger.With("group", g.String()),
+		Transport: transport, Timing: h.timing, Dir: h.snapshots, Logger: h.logger,
 	})
 	if err != nil {
 		if closer, ok := transport.(raft.WithClose); ok {
@@ -131,19 +142,19 @@ func (h *host) failures() map[cluster.GroupID]error {
 	return out
 }
 
-// drop closes the replica of g and deletes what this node holds of it. The group must have let go of
-// this node before.
+// drop closes the replica of g and deletes what this node holds of it. The caller has marked it: after
+// a crash between the two deletions the replica would be found damaged.
 func (h *host) drop(ctx context.Context, g cluster.GroupID) error {
 	h.mu.Lock()
 	r := h.replicas[g]
 	delete(h.replicas, g)
+	delete(h.failed, g)
 	h.mu.Unlock()
 	if r != nil {
 		if err := h.stop(ctx, r); err != nil {
 			return err
 		}
 	}
-	// The log goes first: state without a log is refused at start, a log without state is not.
 	if err := h.logs.Drop(g); err != nil {
 		return err
 	}

@@ -88,24 +88,27 @@ func checkEmpty(cfg config.Config) error {
 	return nil
 }
 
-// save writes the node's record, certificate and key. The record comes last: a directory without it
+// save writes the node's certificate, key and record. The record comes last: a directory without it
 // is no node, so an interrupted init or join can be done again.
 func save(cfg config.Config, r record, chainPEM, keyPEM []byte) error {
 	l := layout{cfg.DataDir}
+	if err := certs.Save(l.key(), keyPEM); err != nil {
+		return err
+	}
+	if err := certs.Save(l.certificate(), chainPEM); err != nil {
+		return err
+	}
+	return saveRecord(l, r)
+}
+
+// saveRecord writes node.json, whole or not at all.
+func saveRecord(l layout, r record) error {
 	r.Version = recordVersion
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the node's record: %w", err)
 	}
-	for _, f := range []struct {
-		path string
-		data []byte
-	}{{l.key(), keyPEM}, {l.certificate(), chainPEM}, {l.record(), append(data, '\n')}} {
-		if err := certs.Save(f.path, f.data); err != nil {
-			return err
-		}
-	}
-	return nil
+	return certs.Save(l.record(), append(data, '\n'))
 }
 
 // peers gives the record's addresses in the cluster's types.

@@ -146,8 +146,8 @@ func (n *Node) groupStatus(g cluster.GroupID, pm directory.PartitionMap, reports
 		} else {
 			out.Nonvoters = append(out.Nonvoters, string(m.ID))
 		}
-		if s, ok := replicas[m.ID]; ok && s.Applied < best.Commit {
-			out.Lag[string(m.ID)] = uint64(best.Commit - s.Applied)
+		if s, ok := replicas[m.ID]; ok && s.Applied < best.Applied {
+			out.Lag[string(m.ID)] = uint64(best.Applied - s.Applied)
 		}
 	}
 	sort.Strings(out.Voters)

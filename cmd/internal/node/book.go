@@ -1,0 +1,77 @@
+package node
+
+import (
+	"sync"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory"
+)
+
+// book is what the network side needs of the directory at every call, kept in memory: addresses of
+// nodes, who is a member, and where groups are. Until the directory has arrived it holds the peers
+// of the node's record.
+type book struct {
+	mu        sync.RWMutex // guards what follows
+	loaded    bool         // from the directory
+	addresses map[cluster.NodeID]string
+	removed   map[cluster.NodeID]bool
+	replicas  map[cluster.GroupID][]cluster.NodeID
+	everyone  []cluster.NodeID
+}
+
+func newBook(peers map[cluster.NodeID]string) *book {
+	b := &book{addresses: peers}
+	for id := range peers {
+		b.everyone = append(b.everyone, id)
+	}
+	return b
+}
+
+// update takes over what the directory says.
+func (b *book) update(nodes []directory.Node, pm directory.PartitionMap) {
+	addresses := map[cluster.NodeID]string{}
+	removed := map[cluster.NodeID]bool{}
+	var everyone []cluster.NodeID
+	for _, n := range nodes {
+		if n.State == directory.NodeRemoved {
+			removed[n.ID] = true
+			continue
+		}
+		addresses[n.ID] = n.ClusterAddress
+		everyone = append(everyone, n.ID)
+	}
+	replicas := map[cluster.GroupID][]cluster.NodeID{}
+	for _, r := range pm.Groups {
+		replicas[r.Group] = r.Nodes
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.loaded, b.addresses, b.removed, b.replicas, b.everyone = true, addresses, removed, replicas, everyone
+}
+
+// address gives the cluster address of a node.
+func (b *book) address(id cluster.NodeID) (string, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	a, ok := b.addresses[id]
+	return a, ok
+}
+
+// allowed reports whether a node may talk to this one: every node of the cluster until it is
+// removed. A node that this replica of the directory has not heard of yet is let in; its certificate
+// says that the cluster took it.
+func (b *book) allowed(id cluster.NodeID) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return !b.removed[id]
+}
+
+// members gives the nodes that may lead a group. Every node may hold the directory.
+func (b *book) members(g cluster.GroupID) []cluster.NodeID {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if g == cluster.DirectoryGroup || !b.loaded {
+		return b.everyone
+	}
+	return b.replicas[g]
+}

@@ -1,0 +1,191 @@
+package node
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/certs"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/login"
+	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
+	"github.com/rookery-mail/rookery/mta/smtpd"
+)
+
+// openDoors opens SMTP and IMAP as soon as the directory can be read. A node that has just joined
+// waits for it in the background: the admin API already answers.
+func (n *Node) openDoors(ctx context.Context) error {
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	n.onStop("the mail doors", func(ctx context.Context) error {
+		cancel()
+		<-done
+		return n.closeDoors(ctx)
+	})
+	_, _, err := n.membersAndMap()
+	if err == nil {
+		defer close(done)
+		return n.serveMail(life)
+	}
+	n.log.Info("waiting for the directory to arrive")
+	go func() {
+		defer close(done)
+		if err := n.awaitDirectory(life); err != nil {
+			return
+		}
+		if err := n.serveMail(life); err != nil && life.Err() == nil {
+			n.log.Error("the mail doors could not be opened", "error", err)
+		}
+	}()
+	return nil
+}
+
+// awaitDirectory waits until the directory is here and readable.
+func (n *Node) awaitDirectory(ctx context.Context) error {
+	changed, stop := n.directory.Watch()
+	defer stop()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if _, _, err := n.membersAndMap(); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// serveMail opens all listeners and serves on them.
+func (n *Node) serveMail(context.Context) error {
+	certificate, err := openDoorCertificate(n.cfg, n.authority, time.Now(), n.log)
+	if err != nil {
+		return err
+	}
+	auth, err := login.New(login.Config{Directory: directorySource{n}, Logger: n.log})
+	if err != nil {
+		return err
+	}
+	leaf := func() *x509.Certificate {
+		pair, err := certificate.get(nil)
+		if err != nil {
+			return nil
+		}
+		return pair.Leaf
+	}
+	n.counters.logins(auth.Stats)
+	n.smtp = smtpd.New(smtpd.Config{
+		Hostname: n.cfg.SMTP.Hostname, Directory: recipients{n}, Store: smtpd.Mailstore(n.store),
+		Auth: smtpLogin{auth, leaf}, TLS: certificate.config(), MaxMessage: n.maxMessage, Logger: n.log, Metrics: n.counters,
+		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress,
+			Recipients: n.cfg.SMTP.MaxRecipients},
+	})
+	if err := n.openIMAP(auth, leaf, certificate.config()); err != nil {
+		return err
+	}
+	for _, door := range []struct {
+		field     string
+		addresses []string
+		serve     func(net.Listener) error
+	}{
+		{"smtp.mx", n.cfg.SMTP.MX, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.MX) }},
+		{"smtp.submission", n.cfg.SMTP.Submission, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.Submission) }},
+		{"smtp.submissions", n.cfg.SMTP.Submissions, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.Submissions) }},
+		{"smtp.lmtp", n.cfg.SMTP.LMTP, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.LMTP) }},
+		{"imap.listen", n.cfg.IMAP.Listen, n.serveIMAP},
+		{"imap.tls_listen", n.cfg.IMAP.TLSListen, n.serveIMAPS},
+	} {
+		for _, address := range door.addresses {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				return fmt.Errorf("%s: %w", door.field, err)
+			}
+			n.servers.Go(func() {
+				if err := door.serve(l); err != nil {
+					n.log.Error("a mail door closed", "door", door.field, "error", err)
+				}
+			})
+		}
+	}
+	if err := n.openRemoteAdmin(certificate); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.doors = true
+	n.mu.Unlock()
+	n.log.Info("mail is served", "smtp", n.cfg.SMTP.MX, "imap", n.cfg.IMAP.TLSListen)
+	return nil
+}
+
+// closeDoors lets sessions finish and ends them.
+func (n *Node) closeDoors(ctx context.Context) error {
+	n.mu.Lock()
+	n.doors = false
+	n.mu.Unlock()
+	var errs []error
+	if n.smtp != nil {
+		errs = append(errs, n.smtp.Shutdown(ctx))
+	}
+	if n.imap != nil {
+		errs = append(errs, n.imap.Shutdown(ctx))
+	}
+	if n.remoteAdmin != nil {
+		errs = append(errs, n.remoteAdmin.Shutdown(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// openRemoteAdmin serves the admin API over TLS where it is configured.
+func (n *Node) openRemoteAdmin(certificate *doorCertificate) error {
+	if n.cfg.Admin.Listen == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", n.cfg.Admin.Listen)
+	if err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	n.remoteAdmin = n.serveHTTP(tlsListener(l, certificate), adminapi.Remote(n.adminConfig()))
+	return nil
+}
+
+// authority gives the cluster's CA, out of the directory.
+func (n *Node) authority() (ca *certs.CA, err error) {
+	err = n.view(func(v directory.View) error {
+		made, err := v.Cluster()
+		if err != nil {
+			return err
+		}
+		ca, err = certs.ParseCA(made.CACert, made.CAKey)
+		return err
+	})
+	return ca, err
+}
+
+// maxMessage is the cluster's limit on a message, in octets.
+func (n *Node) maxMessage() int64 {
+	var settings directory.Settings
+	err := n.view(func(v directory.View) (err error) {
+		settings, err = v.Settings()
+		return err
+	})
+	if err != nil {
+		return smtpd.DefaultMaxMessage
+	}
+	return int64(settings.MaxMessageSize)
+}
+
+// directorySource is the node's copy of the directory as a login reads it.
+type directorySource struct{ n *Node }
+
+// Snapshot is the directory of this moment; empty while there is none here.
+func (d directorySource) Snapshot() kv.Snapshot {
+	return d.n.state.Group(cluster.DirectoryGroup).Snapshot()
+}

@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/rpc"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailstore"
+)
+
+// methodUsage asks a node with a replica how full an account is.
+const methodUsage = "mail.usage"
+
+// openStore makes the mail store over this node's replicas and the router.
+func (n *Node) openStore(members *rpc.Mux) {
+	n.store = mailstore.New(mailstore.Config{
+		Proposer:    n.router,
+		Replica:     n.mailReplica,
+		Feed:        n.mailFeed,
+		Locate:      n.locate,
+		Limits:      n.limits,
+		RemoteUsage: n.remoteUsage,
+		Logger:      n.log,
+	})
+	members.Register(methodUsage, n.serveUsage)
+}
+
+func (n *Node) mailReplica(g cluster.GroupID) (mailstore.Replica, error) {
+	r, err := n.host.get(g)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (n *Node) mailFeed(g cluster.GroupID) (mailstore.Feed, error) {
+	r, err := n.host.get(g)
+	if err != nil {
+		return nil, err
+	}
+	return r.partition, nil
+}
+
+// locate says which partition holds an account.
+func (n *Node) locate(a index.AccountID) (g cluster.GroupID, err error) {
+	err = n.view(func(v directory.View) error {
+		g, err = v.Locate(a)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("account %d: %w: %w", a, index.ErrNoAccount, err)
+	}
+	return g, nil
+}
+
+// limits gives an account's quota; an account that is gone meanwhile has none.
+func (n *Node) limits(a index.AccountID) (bytes, messages uint64) {
+	err := n.view(func(v directory.View) (err error) {
+		bytes, messages, err = v.Limits(a)
+		return err
+	})
+	if err != nil {
+		n.log.Debug("could not read the quota of an account", "account", uint64(a), "error", err)
+	}
+	return bytes, messages
+}
+
+func (n *Node) remoteUsage(ctx context.Context, g cluster.GroupID, a index.AccountID) (usage index.Usage, err error) {
+	request, err := json.Marshal(a)
+	if err != nil {
+		return usage, err
+	}
+	data, err := n.router.CallLeader(ctx, g, methodUsage, request)
+	if err != nil {
+		return usage, err
+	}
+	return usage, json.Unmarshal(data, &usage)
+}
+
+func (n *Node) serveUsage(_ context.Context, _ cluster.NodeID, request []byte) ([]byte, error) {
+	var a index.AccountID
+	if err := json.Unmarshal(request, &a); err != nil {
+		return nil, fmt.Errorf("read the account: %w", err)
+	}
+	usage, err := n.store.LocalUsage(a)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(usage)
+}
