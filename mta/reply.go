@@ -37,9 +37,8 @@ const (
 	NeedsUTF8        Enhanced = "5.6.7"
 	AuthRequired     Enhanced = "5.7.0"
 	NotAuthorized    Enhanced = "5.7.1"
-	BadMechanism     Enhanced = "5.5.4"
 	BadCredentials   Enhanced = "5.7.8"
-	TLSRequired      Enhanced = "5.7.10"
+	TLSRequired      Enhanced = "5.7.11"
 	AccountDisabled  Enhanced = "5.7.13"
 )
 

@@ -70,6 +70,11 @@ func (a *arrival) take(p []byte) {
 // pass holds p back until the header is complete, and gives it to the store afterwards.
 func (a *arrival) pass(p []byte) {
 	if a.in == nil {
+		if len(a.held) == 0 && wire.HeaderEnd(p, 0) >= 0 {
+			a.held = p // for begin only, which keeps nothing of it
+			a.begin(wire.HeaderEnd(p, 0))
+			return
+		}
 		seen := len(a.held)
 		a.held = append(a.held, p...)
 		end := wire.HeaderEnd(a.held, seen)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/emersion/go-sasl"
+
+	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/wire"
 )
@@ -14,7 +17,7 @@ func (c *conn) mechanisms() []string {
 	if c.srv.c.Auth == nil || !c.kind.submits() || c.login != "" {
 		return nil
 	}
-	return c.srv.c.Auth.Mechanisms(c.secure)
+	return c.srv.c.Auth.Mechanisms(c.loginConn())
 }
 
 // auth answers AUTH (RFC 4954). An error ends the connection.
@@ -40,14 +43,14 @@ func (c *conn) auth(arg string) error {
 // exchange runs the mechanism, with the initial response where the client gave one.
 func (c *conn) exchange(mechanism string, initial []string) error {
 	if !contains(c.mechanisms(), mechanism) {
-		if !c.secure && contains(c.srv.c.Auth.Mechanisms(true), mechanism) {
-			c.refuse(mta.Replyf(538, mta.TLSRequired, "Only inside of TLS: STARTTLS first"))
-			return nil
+		err := login.ErrMechanism
+		if !c.secure && c.srv.c.TLS != nil {
+			err = login.ErrEncryption // in all likelihood
 		}
-		c.refuse(mta.Replyf(504, mta.BadMechanism, "Mechanism not offered"))
+		c.refuse(authReply(err))
 		return nil
 	}
-	x, err := c.srv.c.Auth.Begin(mechanism, c.tlsState(), c.remote)
+	x, err := c.srv.c.Auth.Begin(mechanism, c.loginConn())
 	if err != nil {
 		return c.authFailed(mechanism, err)
 	}
@@ -78,7 +81,8 @@ func (c *conn) exchange(mechanism string, initial []string) error {
 			break
 		}
 	}
-	c.account, c.login = x.Identity()
+	who := x.Identity()
+	c.account, c.login = who.Account, who.Address
 	c.srv.c.Metrics.Auth(c.kind, true)
 	c.log = c.log.With("login", c.login)
 	c.log.Info("authenticated", "mechanism", mechanism)
@@ -107,8 +111,7 @@ func (c *conn) ask(challenge []byte) (response []byte, refusal *mta.Reply, err e
 
 // authFailed answers a failed exchange, and ends the connection after too many of them.
 func (c *conn) authFailed(mechanism string, err error) error {
-	r := mta.Replyf(535, mta.BadCredentials, "Wrong user name or password")
-	errors.As(err, &r)
+	r := authReply(err)
 	c.authFailures++
 	c.srv.c.Metrics.Auth(c.kind, false)
 	c.log.Info("authentication failed", "mechanism", mechanism, "error", err)
@@ -118,6 +121,27 @@ func (c *conn) authFailed(mechanism string, err error) error {
 		return errHangUp
 	}
 	return nil
+}
+
+// authReply gives the reply for a failed authentication (RFC 4954, section 6).
+func authReply(err error) *mta.Reply {
+	switch {
+	case errors.Is(err, login.ErrBadCredentials), errors.Is(err, login.ErrAuthorization):
+		return mta.Replyf(535, mta.BadCredentials, "Wrong user name or password")
+	case errors.Is(err, login.ErrChannelBinding):
+		return mta.Replyf(535, mta.BadCredentials, "The channel binding does not fit this TLS connection")
+	case errors.Is(err, login.ErrDisabled):
+		return mta.Replyf(535, mta.AccountDisabled, "This account is disabled")
+	case errors.Is(err, login.ErrThrottled):
+		return mta.Replyf(454, mta.TempSecurity, "Too many logins, try again later")
+	case errors.Is(err, login.ErrMechanism):
+		return mta.Replyf(504, mta.BadArgument, "Mechanism not offered")
+	case errors.Is(err, login.ErrEncryption):
+		return mta.Replyf(538, mta.TLSRequired, "Only inside of TLS: STARTTLS first")
+	case errors.Is(err, login.ErrMalformed), errors.Is(err, sasl.ErrUnexpectedClientResponse):
+		return mta.Replyf(501, mta.BadSyntax, "Malformed response")
+	}
+	return mta.Replyf(454, mta.TempSecurity, "Cannot authenticate now, try again later")
 }
 
 // decode reads base64; "=" is the empty response (RFC 4954, section 4). The result is never nil:

@@ -14,7 +14,7 @@ func (c *conn) command(ctx context.Context, line string) error {
 	case "EHLO", "HELO", "LHLO":
 		c.hello(verb, arg)
 	case "MAIL":
-		c.mailFrom(ctx, arg)
+		c.mailFrom(arg)
 	case "RCPT":
 		c.rcptTo(ctx, arg)
 	case "DATA":

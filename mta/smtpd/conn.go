@@ -34,6 +34,7 @@ type conn struct {
 	secure   bool // inside TLS
 	account  index.AccountID
 	login    string // address of account; empty before AUTH
+	bounds   Bounds // of the last EHLO or MAIL
 	mail     *transaction
 
 	badCommands, badRecipients, authFailures int
@@ -53,7 +54,7 @@ var (
 )
 
 func newConn(s *Server, nc net.Conn, kind Kind) *conn {
-	c := &conn{srv: s, nc: nc, kind: kind, wait: s.c.Limits.Command}
+	c := &conn{srv: s, nc: nc, kind: kind, wait: s.c.Limits.Command, bounds: s.c.Directory.Bounds()}
 	c.remote, c.peer = peerOf(nc)
 	c.log = s.c.Logger.With("kind", kind, "remote", c.remote)
 	c.attach(nc)

@@ -75,7 +75,7 @@ func (c *conn) bdat(ctx context.Context, arg string) error {
 
 // skipChunk reads a chunk away that comes without a transaction.
 func (c *conn) skipChunk(size int64) error {
-	if size > 2*c.srv.c.MaxMessage() {
+	if size > 2*c.bounds.MaxMessage {
 		c.reply(mta.Replyf(552, mta.TooBig, "The chunk is too large, closing the connection"))
 		return errHangUp
 	}
@@ -91,7 +91,7 @@ func (c *conn) skipChunk(size int64) error {
 // startArrival makes ready for the octets of the message.
 func (c *conn) startArrival(ctx context.Context) {
 	c.mail.arriving = &arrival{
-		limit: c.srv.c.MaxMessage(),
+		limit: c.bounds.MaxMessage,
 		until: time.Now().Add(c.srv.c.Limits.Message),
 		ends:  wire.LineEnds{Repair: c.kind != MX},
 		open:  func(header []byte) (Incoming, error) { return c.openStore(ctx, header) },

@@ -12,7 +12,7 @@ import (
 )
 
 // mailFrom answers MAIL, which starts a mail transaction.
-func (c *conn) mailFrom(ctx context.Context, arg string) {
+func (c *conn) mailFrom(arg string) {
 	if r := c.mayMail(); r != nil {
 		c.refuse(r)
 		return
@@ -25,7 +25,8 @@ func (c *conn) mailFrom(ctx context.Context, arg string) {
 		c.refuse(asReply(err))
 		return
 	}
-	if r := c.checkSender(ctx, env, path); r != nil {
+	c.bounds = c.srv.c.Directory.Bounds()
+	if r := c.checkSender(env, path); r != nil {
 		c.srv.c.Metrics.Refused(c.kind, r)
 		c.log.Info("sender refused", "from", env.From, "reply", r.Error())
 		c.reply(r)
@@ -51,9 +52,9 @@ func (c *conn) mayMail() *mta.Reply {
 }
 
 // checkSender says why env cannot come from this client.
-func (c *conn) checkSender(ctx context.Context, env mta.Envelope, path wire.Path) *mta.Reply {
-	if limit := c.srv.c.MaxMessage(); env.Size > limit {
-		return mta.Replyf(552, mta.TooBig, "The largest message taken here has %d octets", limit)
+func (c *conn) checkSender(env mta.Envelope, path wire.Path) *mta.Reply {
+	if env.Size > c.bounds.MaxMessage {
+		return tooBig(c.bounds.MaxMessage)
 	}
 	if !c.kind.submits() || env.From == "" {
 		return nil
@@ -61,19 +62,14 @@ func (c *conn) checkSender(ctx context.Context, env mta.Envelope, path wire.Path
 	if !path.Valid {
 		return mta.Replyf(501, mta.BadSender, "This is not an address")
 	}
-	own, err := c.srv.c.Directory.Resolve(ctx, env.From)
+	own, err := c.srv.c.Directory.Owns(c.account, env.From)
 	switch {
-	case errors.Is(err, directory.ErrNoDomain), errors.Is(err, directory.ErrNoUser):
 	case err != nil:
-		return c.failed("resolve the sender", err)
-	default:
-		for _, a := range own.Accounts {
-			if a.ID == c.account {
-				return nil
-			}
-		}
+		return c.failed("look up the sender", err)
+	case !own:
+		return mta.Replyf(553, mta.NotAuthorized, "<%s> is not an address of %s", env.From, c.login)
 	}
-	return mta.Replyf(553, mta.NotAuthorized, "<%s> is not an address of %s", env.From, c.login)
+	return nil
 }
 
 // rcptTo answers RCPT, which adds a recipient to the transaction.
@@ -91,11 +87,11 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		c.refuse(asReply(err))
 		return
 	}
-	if exceeds(len(c.mail.rcpts)+1, c.srv.c.Limits.Recipients) {
+	if len(c.mail.rcpts) >= c.bounds.MaxRecipients {
 		c.reply(mta.Replyf(452, mta.TempRecipients, "Too many recipients, send the message again to the others"))
 		return
 	}
-	accounts, r := c.resolve(ctx, address)
+	accounts, r := c.resolve(address)
 	if r == nil {
 		r = c.checkQuota(ctx, accounts)
 	}
@@ -114,13 +110,15 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 }
 
 // resolve finds the accounts behind a recipient.
-func (c *conn) resolve(ctx context.Context, address string) ([]index.AccountID, *mta.Reply) {
-	who, err := c.srv.c.Directory.Resolve(ctx, address)
+func (c *conn) resolve(address string) ([]index.AccountID, *mta.Reply) {
+	who, err := c.srv.c.Directory.Resolve(address)
 	switch {
 	case errors.Is(err, directory.ErrNoDomain):
 		return nil, c.elsewhere()
 	case errors.Is(err, directory.ErrNoUser):
 		return nil, mta.Replyf(550, mta.BadMailbox, "No such user here: <%s>", address)
+	case errors.Is(err, directory.ErrInvalid):
+		return nil, mta.Replyf(501, mta.BadRecipient, "This is not an address")
 	case err != nil:
 		return nil, c.failed("resolve a recipient", err)
 	case len(who.Remote) > 0:
@@ -129,10 +127,13 @@ func (c *conn) resolve(ctx context.Context, address string) ([]index.AccountID, 
 			"<%s> forwards to another domain; sending to other domains is not available yet in this version", address)
 	}
 	var accounts []index.AccountID
-	for _, a := range who.Accounts {
-		if !a.Disabled {
-			accounts = append(accounts, a.ID)
+	for _, target := range who.Accounts {
+		if !target.Account.Disabled {
+			accounts = append(accounts, target.Account.ID)
 		}
+	}
+	if len(who.Broken) > 0 {
+		c.log.Warn("alias with addresses that nobody has", "to", address, "broken", who.Broken)
 	}
 	if len(accounts) == 0 {
 		return nil, mta.Replyf(550, mta.MailboxDisabled, "This mailbox is disabled: <%s>", address)

@@ -3,12 +3,10 @@ package smtpd
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -17,54 +15,67 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
 )
 
 // fakeDirectory knows the accounts of example.org by number.
-type fakeDirectory struct{}
+type fakeDirectory struct{ bounds Bounds }
 
-func (fakeDirectory) Resolve(_ context.Context, address string) (Recipient, error) {
+func (d fakeDirectory) Bounds() Bounds { return d.bounds }
+
+func (d fakeDirectory) Owns(id index.AccountID, address string) (bool, error) {
+	r, err := d.Resolve(address)
+	for _, target := range r.Accounts {
+		if target.Account.ID == id {
+			return true, nil
+		}
+	}
+	if errors.Is(err, cluster.ErrUnavailable) {
+		return false, err
+	}
+	return false, nil
+}
+
+func (fakeDirectory) Resolve(address string) (directory.Resolution, error) {
 	local, domain, _ := strings.Cut(strings.ToLower(address), "@")
 	if domain != "example.org" && local != "postmaster" {
-		return Recipient{}, directory.ErrNoDomain
+		return directory.Resolution{}, directory.ErrNoDomain
 	}
-	one := func(ids ...index.AccountID) (Recipient, error) {
-		var r Recipient
+	one := func(ids ...index.AccountID) (r directory.Resolution, err error) {
 		for _, id := range ids {
-			r.Accounts = append(r.Accounts, Account{ID: id})
+			r.Accounts = append(r.Accounts, directory.Target{Account: directory.Account{ID: id}})
 		}
 		return r, nil
 	}
 	local, _, _ = strings.Cut(local, "+")
-	switch local {
-	case "alice", "postmaster", "sales":
-		return one(1)
-	case "bob", "ünal":
-		return one(2)
-	case "full":
-		return one(3)
-	case "small": // room for 100 octets
-		return one(4)
-	case "cutoff": // its partition has no majority
-		return one(5)
-	case "filling": // becomes full between RCPT and the delivery
-		return one(6)
-	case "broken": // the store fails
-		return one(7)
-	case "vanished": // deleted between RCPT and the delivery
-		return one(8)
-	case "team":
-		return one(1, 2)
-	case "disabled":
-		return Recipient{Accounts: []Account{{ID: 10, Disabled: true}}}, nil
-	case "forward":
-		return Recipient{Accounts: []Account{{ID: 1}}, Remote: []string{"alice@example.net"}}, nil
-	case "minority":
-		return Recipient{}, cluster.ErrUnavailable
+	known := map[string]index.AccountID{
+		"alice": 1, "postmaster": 1, "sales": 1, "bob": 2, "ünal": 2, "full": 3,
+		"small":    4, // room for 100 octets
+		"cutoff":   5, // its partition has no majority
+		"filling":  6, // becomes full between RCPT and the delivery
+		"broken":   7, // the store fails
+		"vanished": 8, // deleted between RCPT and the delivery
 	}
-	return Recipient{}, directory.ErrNoUser
+	switch id := known[local]; {
+	case id != 0:
+		return one(id)
+	case local == "team":
+		return one(1, 2)
+	case local == "disabled":
+		r, err := one(10)
+		r.Accounts[0].Account.Disabled = true
+		return r, err
+	case local == "forward":
+		r, err := one(1)
+		r.Remote = []string{"alice@example.net"}
+		return r, err
+	case local == "minority":
+		return directory.Resolution{}, cluster.ErrUnavailable
+	}
+	return directory.Resolution{}, directory.ErrNoUser
 }
 
 // message is one that the fake store has.
@@ -166,20 +177,20 @@ func (s *fakeStore) take() []message {
 // fakeAuth knows alice, with the password "secret".
 type fakeAuth struct{ needTLS bool }
 
-func (a fakeAuth) Mechanisms(tls bool) []string {
-	if a.needTLS && !tls {
+func (a fakeAuth) Mechanisms(conn login.Conn) []string {
+	if a.needTLS && conn.TLS == nil {
 		return nil
 	}
 	return []string{"PLAIN", "LOGIN"}
 }
 
-func (a fakeAuth) Begin(mechanism string, _ *tls.ConnectionState, _ netip.Addr) (AuthExchange, error) {
+func (a fakeAuth) Begin(mechanism string, _ login.Conn) (Exchange, error) {
 	check := func(_, user, password string) error {
-		if user == "throttled@example.org" {
-			return mta.Replyf(454, mta.TempSecurity, "Too many attempts, try again later")
-		}
-		if user != "alice@example.org" || password != "secret" {
-			return errors.New("wrong")
+		switch {
+		case user == "throttled@example.org":
+			return login.ErrThrottled
+		case user != "alice@example.org" || password != "secret":
+			return login.ErrBadCredentials
 		}
 		return nil
 	}
@@ -191,7 +202,9 @@ func (a fakeAuth) Begin(mechanism string, _ *tls.ConnectionState, _ netip.Addr) 
 
 type fakeExchange struct{ sasl.Server }
 
-func (*fakeExchange) Identity() (index.AccountID, string) { return 1, "alice@example.org" }
+func (*fakeExchange) Identity() login.Identity {
+	return login.Identity{Account: 1, Address: "alice@example.org"}
+}
 
 // loginServer is the server side of LOGIN.
 type loginServer struct {
@@ -299,13 +312,10 @@ func newServer(store *fakeStore, change func(*Config)) *Server {
 	n := 0
 	c := Config{
 		Hostname:  "mx.example.org",
-		Directory: fakeDirectory{},
+		Directory: fakeDirectory{Bounds{MaxMessage: 100_000, MaxRecipients: 1000}},
 		Store:     store,
 		Auth:      fakeAuth{},
-		MaxMessage: func() int64 {
-			return 100_000
-		},
-		Clock: func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
+		Clock:     func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) },
 		NewID: func() mta.ID {
 			mu.Lock()
 			defer mu.Unlock()

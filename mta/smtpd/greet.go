@@ -2,7 +2,6 @@ package smtpd
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,6 +28,7 @@ func (c *conn) hello(verb, arg string) {
 	}
 	c.reset()
 	c.helo, c.extended = name, verb != "HELO"
+	c.bounds = c.srv.c.Directory.Bounds()
 	if !c.extended {
 		c.reply(mta.Replyf(250, "", "%s", c.srv.c.Hostname))
 		return
@@ -38,7 +38,7 @@ func (c *conn) hello(verb, arg string) {
 
 // extensions lists what is offered on this connection at this moment.
 func (c *conn) extensions() []string {
-	list := []string{"PIPELINING", fmt.Sprintf("SIZE %d", c.srv.c.MaxMessage())}
+	list := []string{"PIPELINING", fmt.Sprintf("SIZE %d", c.bounds.MaxMessage)}
 	if c.srv.c.TLS != nil && !c.secure {
 		list = append(list, "STARTTLS")
 	}
@@ -46,10 +46,7 @@ func (c *conn) extensions() []string {
 		list = append(list, "AUTH "+strings.Join(mechanisms, " "))
 	}
 	list = append(list, "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING")
-	if n := c.srv.c.Limits.Recipients; n > 0 {
-		list = append(list, fmt.Sprintf("LIMITS RCPTMAX=%d", n))
-	}
-	return list
+	return append(list, fmt.Sprintf("LIMITS RCPTMAX=%d", c.bounds.MaxRecipients))
 }
 
 // startTLS answers STARTTLS (RFC 3207). What a client sent after it in plain text is an attempt to
@@ -82,41 +79,4 @@ func (c *conn) startTLS(ctx context.Context, arg string) error {
 		return errClosed
 	}
 	return nil
-}
-
-// handshake puts TLS under the connection.
-func (c *conn) handshake(ctx context.Context) error {
-	config := c.srv.c.TLS
-	if config.MinVersion < tls.VersionTLS12 {
-		config = config.Clone()
-		config.MinVersion = tls.VersionTLS12
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Handshake)
-	defer cancel()
-	t := tls.Server(c.nc, config)
-	if err := t.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("start TLS: %w", err)
-	}
-	c.attach(t)
-	c.secure = true
-	return nil
-}
-
-// tlsState gives the state of TLS, nil without it.
-func (c *conn) tlsState() *tls.ConnectionState {
-	t, ok := c.nc.(*tls.Conn)
-	if !ok {
-		return nil
-	}
-	state := t.ConnectionState()
-	return &state
-}
-
-// tlsWords describes TLS for a Received field.
-func (c *conn) tlsWords() string {
-	state := c.tlsState()
-	if state == nil {
-		return ""
-	}
-	return strings.ReplaceAll(tls.VersionName(state.Version), " ", "") + " " + tls.CipherSuiteName(state.CipherSuite)
 }

@@ -34,6 +34,7 @@ const bufferSize = 32 << 10
 // New returns a Server over c.
 func New(c Config) *Server {
 	c.defaults()
+	c.TLS = serverTLS(c.TLS)
 	s := &Server{
 		c:         c,
 		listeners: map[net.Listener]struct{}{},

@@ -20,11 +20,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/emersion/go-sasl"
 
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
@@ -44,24 +45,22 @@ const (
 // submits reports whether clients are our own users.
 func (k Kind) submits() bool { return k == Submission || k == Submissions }
 
-// Account is one account that a recipient address stands for.
-type Account struct {
-	ID       index.AccountID
-	Disabled bool
+// Bounds are the settings of the cluster that this door keeps.
+type Bounds struct {
+	MaxMessage    int64 // octets of the largest message
+	MaxRecipients int   // of a message
 }
 
-// Recipient is what an address stands for.
-type Recipient struct {
-	Accounts []Account
-	Remote   []string // addresses of other domains that an alias names
-}
-
-// Directory says who has an address. The local part "postmaster" without a domain is asked for too
-// (RFC 5321, section 4.5.1).
+// Directory says who has an address; see Members. The errors of package directory are told apart,
+// others are temporary.
 type Directory interface {
-	// Resolve fails with directory.ErrNoDomain where the domain is not ours, directory.ErrNoUser
-	// where the domain is but nobody has the address; other errors are temporary.
-	Resolve(ctx context.Context, address string) (Recipient, error)
+	// Resolve finds whom the mail for an address goes to. The local part "postmaster" without a
+	// domain is asked for too (RFC 5321, section 4.5.1).
+	Resolve(address string) (directory.Resolution, error)
+	// Owns reports whether an account may send as an address.
+	Owns(account index.AccountID, address string) (bool, error)
+	// Bounds returns the settings of this moment.
+	Bounds() Bounds
 }
 
 // Incoming is a message on its way into the store; mailstore.Incoming is one.
@@ -79,20 +78,20 @@ type Store interface {
 	Usage(ctx context.Context, account index.AccountID) (index.Usage, error)
 }
 
-// AuthExchange is one AUTH command: a SASL server that knows, once done, who it was.
-type AuthExchange interface {
+// Exchange is one AUTH command; *login.Exchange is one.
+type Exchange interface {
 	sasl.Server
-	// Identity returns the account and its address after Next has said done without an error.
-	Identity() (account index.AccountID, address string)
+	// Identity returns who it is, after Next has said done without an error.
+	Identity() login.Identity
 }
 
-// Authenticator checks credentials (RFC 4954). Its errors may be replies (*mta.Reply); others are
-// answered as wrong credentials.
+// Authenticator checks credentials (RFC 4954); see Logins. The errors of package login are told
+// apart, others are temporary.
 type Authenticator interface {
-	// Mechanisms lists what may be used with or without TLS; none hides AUTH.
-	Mechanisms(tls bool) []string
-	// Begin starts an exchange. state is nil without TLS.
-	Begin(mechanism string, state *tls.ConnectionState, remote netip.Addr) (AuthExchange, error)
+	// Mechanisms lists what may be used on a connection; none hides AUTH.
+	Mechanisms(conn login.Conn) []string
+	// Begin starts an exchange.
+	Begin(mechanism string, conn login.Conn) (Exchange, error)
 }
 
 // Metrics counts what happens. Calls come from many goroutines.
@@ -108,22 +107,19 @@ type Config struct {
 	Hostname  string // ours, in greetings and Received fields
 	Directory Directory
 	Store     Store
-	Auth      Authenticator // nil: no AUTH, and submission takes nothing
-	TLS       *tls.Config   // nil: no STARTTLS, and no Submissions listener
-	// MaxMessage gives the octets of the largest message at this moment; nil is 50 MiB.
-	MaxMessage func() int64
-	Clock      func() time.Time // nil: time.Now
-	NewID      func() mta.ID    // nil: random ones
-	Logger     *slog.Logger     // nil: none
-	Metrics    Metrics          // nil: none
-	Limits     Limits
+	Auth      Authenticator    // nil: no AUTH, and submission takes nothing
+	TLS       *tls.Config      // nil: no STARTTLS, and no Submissions listener
+	Clock     func() time.Time // nil: time.Now
+	NewID     func() mta.ID    // nil: random ones
+	Logger    *slog.Logger     // nil: none
+	Metrics   Metrics          // nil: none
+	Limits    Limits
 }
 
 // Limits bound what clients can take. A zero field is its default; a negative number is no limit.
 type Limits struct {
 	Connections           int // at a time; 2,000
 	ConnectionsPerAddress int // at a time, an IPv6 /64 being one address; 100
-	Recipients            int // of a message; 1,000 (RFC 5321, section 4.5.3.1.8, asks for 100)
 	Errors                int // bad commands on a connection; 20
 	BadRecipients         int // refused recipients on a connection; 100
 	AuthFailures          int // on a connection; 3
@@ -138,16 +134,10 @@ type Limits struct {
 	Delivery  time.Duration // of the store; 1 minute. RFC 5321 gives us 10.
 }
 
-// DefaultMaxMessage is the octets of the largest message where nothing else is set.
-const DefaultMaxMessage = 50 << 20
-
 // errNotConfigured says that a listener needs something that Config does not have.
 var errNotConfigured = errors.New("not configured")
 
 func (c *Config) defaults() {
-	if c.MaxMessage == nil {
-		c.MaxMessage = func() int64 { return DefaultMaxMessage }
-	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -168,7 +158,7 @@ func (l *Limits) defaults() {
 		field *int
 		value int
 	}{
-		{&l.Connections, 2000}, {&l.ConnectionsPerAddress, 100}, {&l.Recipients, 1000}, {&l.Errors, 20},
+		{&l.Connections, 2000}, {&l.ConnectionsPerAddress, 100}, {&l.Errors, 20},
 		{&l.BadRecipients, 100}, {&l.AuthFailures, 3}, {&l.Received, 50},
 	} {
 		if *n.field == 0 {

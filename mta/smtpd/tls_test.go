@@ -156,7 +156,7 @@ func TestSubmissionNeedsTLS(t *testing.T) {
 	c.expect("220 ")
 	c.send("EHLO x\r\nAUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==\r\nMAIL FROM:<alice@example.org>\r\n")
 	c.expect("250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 100000\r\n250-STARTTLS\r\n250-ENHANCED")
-	c.expect("538 5.7.10 ")
+	c.expect("538 5.7.11 ")
 	c.expect("530 5.7.0 ")
 }
 
