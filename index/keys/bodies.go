@@ -40,6 +40,14 @@ func Chunks(dst []byte, b index.BodyID) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, byte(TableChunk)), uint64(b))
 }
 
+// ReadBody reads the body of a key that Body or Chunk made.
+func ReadBody(key []byte) (index.BodyID, error) {
+	if len(key) != 9 && len(key) != 13 {
+		return 0, fmt.Errorf("body key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return index.BodyID(binary.BigEndian.Uint64(key[1:])), nil
+}
+
 // Upload is the key of an UploadRecord; id has UploadIDSize bytes.
 func Upload(dst, id []byte) []byte { return append(append(dst, byte(TableUpload)), id...) }
 

@@ -135,9 +135,20 @@ func ReadName(key []byte) (string, error) {
 	return string(key[9:]), nil
 }
 
-// ReadMailbox reads the account and mailbox of a key that Mailbox or Graveyard made.
+// MailboxPrefix is the length of what InMailbox appends, in bytes.
+const MailboxPrefix = 13
+
+// ReadAccount reads the account of a key that Account made.
+func ReadAccount(key []byte) (index.AccountID, error) {
+	if len(key) != 9 {
+		return 0, fmt.Errorf("account key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return index.AccountID(binary.BigEndian.Uint64(key[1:])), nil
+}
+
+// ReadMailbox reads the account and mailbox of what Mailbox, Graveyard or InMailbox made.
 func ReadMailbox(key []byte) (index.AccountID, index.MailboxID, error) {
-	if len(key) != 13 {
+	if len(key) != MailboxPrefix {
 		return 0, 0, fmt.Errorf("mailbox key of %d bytes: %w", len(key), ErrFormat)
 	}
 	return index.AccountID(binary.BigEndian.Uint64(key[1:])), index.MailboxID(binary.BigEndian.Uint32(key[9:])), nil

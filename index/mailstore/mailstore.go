@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -74,6 +75,8 @@ type Store struct {
 	c       Config
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
+	chunks  sync.Pool // of *[]byte, each with room for a chunk
+	gates   gates
 }
 
 // New returns a Store over c. Sizes above what a log entry can take are lowered to that.
@@ -88,17 +91,25 @@ func New(c Config) *Store {
 	if err != nil {
 		panic(fmt.Sprintf("mailstore: decompressor with constant options: %v", err))
 	}
-	return &Store{c: c, encoder: encoder, decoder: decoder}
+	s := &Store{c: c, encoder: encoder, decoder: decoder}
+	s.gates.slots = make(map[cluster.GroupID]chan struct{})
+	s.chunks.New = func() any {
+		chunk := make([]byte, 0, c.ChunkSize)
+		return &chunk
+	}
+	return s
 }
 
 // Account returns the door to one account. It does no I/O; that there is no such account shows when
 // it is first used.
 func (s *Store) Account(id index.AccountID) *Account { return &Account{store: s, id: id} }
 
-// Sizes that keep every command below cluster.MaxEntrySize: a body part, a summary, and the targets.
+// Sizes in bytes that keep every command below cluster.MaxEntrySize.
 const (
-	maxInline  = 256 << 10
-	maxChunk   = 256 << 10
-	maxSummary = 128 << 10
-	windowSize = 256 << 10
+	maxInline    = 256 << 10
+	maxChunk     = 256 << 10
+	maxEnvelope  = 128 << 10
+	maxStructure = 128 << 10
+	maxCommand   = cluster.MaxEntrySize - 4<<10 // above it, the octets are staged
+	windowSize   = 256 << 10                    // of zstd
 )

@@ -24,8 +24,11 @@ type Partition struct {
 	feed feed
 }
 
+// Config is what a Partition is made of: nothing so far, as all it needs comes with commands.
+type Config struct{}
+
 // New returns the machine of a partition. All its state is in the keys it is given.
-func New() *Partition { return &Partition{feed: newFeed()} }
+func New(Config) *Partition { return &Partition{feed: newFeed()} }
 
 // Execute applies c to b and returns the encoded indexpb.Result. A payload that does not decode is
 // answered with CODE_INVALID and changes nothing. An error means that the state cannot be trusted, or

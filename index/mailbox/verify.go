@@ -1,0 +1,291 @@
+package mailbox
+
+import (
+	"fmt"
+
+	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/index/staging"
+	"github.com/rookery-mail/rookery/index/uidset"
+)
+
+// Verify holds every key of a partition against the invariants of KEYS.md, by counting everything
+// anew. It reads all keys, and keeps the bodies' ids in memory: it is for tests and for operators who
+// have a reason. What breaks an invariant is ErrCorrupt.
+func Verify(r kv.Reader) error {
+	v := &verifier{r: r, refs: make(map[index.BodyID]uint64), boxes: make(map[place]bool)}
+	steps := []func() error{v.accounts, v.graves, v.orphans, v.bodies, v.deliveries}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place is a mailbox of an account.
+type place struct {
+	account index.AccountID
+	mailbox index.MailboxID
+}
+
+type verifier struct {
+	r     kv.Reader
+	refs  map[index.BodyID]uint64 // users of each body
+	boxes map[place]bool          // true in the graveyard
+}
+
+func broken(format string, args ...any) error {
+	return fmt.Errorf(format+": %w", append(args, ErrCorrupt)...)
+}
+
+func (v *verifier) accounts() error {
+	return scan(v.r, keys.Whole(nil, keys.TableAccount), func(it kv.Iterator) error {
+		var key []byte
+		key = append(key, it.Key()...)
+		value, err := it.Value()
+		if err != nil {
+			return err
+		}
+		var rec indexpb.AccountRecord
+		if err := rec.UnmarshalVT(value); err != nil {
+			return broken("account record: %v", err)
+		}
+		id, err := keys.ReadAccount(key)
+		if err != nil {
+			return err
+		}
+		return v.account(id, &rec)
+	})
+}
+
+func (v *verifier) account(a index.AccountID, rec *indexpb.AccountRecord) error {
+	all, err := List(v.r, a)
+	if err != nil {
+		return err
+	}
+	var bytes, messages uint64
+	boxes := uint32(0)
+	for _, m := range all {
+		id, ok, err := Find(v.r, a, m.Name)
+		if err != nil {
+			return err
+		}
+		if ok != (m.ID != 0) || id != m.ID {
+			return broken("account %d: %q leads to mailbox %d, not %d", a, m.Name, id, m.ID)
+		}
+		if m.ID == 0 {
+			continue
+		}
+		if m.UIDValidity > rec.LastUidValidity || uint64(m.HighestModSeq) > rec.ModSeq || uint32(m.ID) > rec.NextMailbox {
+			return broken("account %d: mailbox %d is ahead of its account", a, m.ID)
+		}
+		if err := v.mailbox(a, m); err != nil {
+			return fmt.Errorf("account %d, mailbox %d: %w", a, m.ID, err)
+		}
+		boxes++
+		bytes, messages = bytes+m.Bytes, messages+uint64(m.Messages)
+		v.boxes[place{a, m.ID}] = false
+	}
+	if bytes != rec.UsedBytes || messages != rec.UsedMessages || boxes != rec.Mailboxes {
+		return broken("account %d: %d octets, %d messages, %d mailboxes counted, %d, %d, %d recorded",
+			a, bytes, messages, boxes, rec.UsedBytes, rec.UsedMessages, rec.Mailboxes)
+	}
+	return nil
+}
+
+// mailbox counts a mailbox anew from its messages.
+func (v *verifier) mailbox(a index.AccountID, m index.Mailbox) error {
+	uids, unseen, deleted := uidset.New(), uidset.New(), uidset.New()
+	modSeqs := make(map[index.UID]index.ModSeq)
+	err := walkAll(v.r, keys.TableFlags, a, m.ID, func(u index.UID, value []byte) error {
+		var rec indexpb.FlagRecord
+		if err := rec.UnmarshalVT(value); err != nil {
+			return broken("flags of message %d: %v", u, err)
+		}
+		uids.Add(u)
+		if index.Flags(rec.System)&index.FlagSeen == 0 {
+			unseen.Add(u)
+		}
+		if index.Flags(rec.System)&index.FlagDeleted != 0 {
+			deleted.Add(u)
+		}
+		modSeqs[u] = index.ModSeq(rec.ModSeq)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	bytes, summaries, err := v.summaries(a, m.ID)
+	if err != nil {
+		return err
+	}
+	if int(m.Messages) != uids.Len() || int(m.Unseen) != unseen.Len() || int(m.Deleted) != deleted.Len() ||
+		m.Bytes != bytes || summaries != uids.Len() || uids.Max() >= m.UIDNext {
+		return broken("counters %+v; counted %d messages (%d summaries), %d unseen, %d deleted, %d octets, highest UID %d",
+			m, uids.Len(), summaries, unseen.Len(), deleted.Len(), bytes, uids.Max())
+	}
+	for t, want := range map[keys.Table]*uidset.Set{keys.TableUIDs: uids, keys.TableUnseen: unseen, keys.TableDeleted: deleted} {
+		if err := v.blocks(t, a, m.ID, want); err != nil {
+			return err
+		}
+	}
+	return v.changes(a, m, modSeqs)
+}
+
+// summaries adds up sizes and references of bodies.
+func (v *verifier) summaries(a index.AccountID, m index.MailboxID) (bytes uint64, n int, err error) {
+	err = walkAll(v.r, keys.TableSummary, a, m, func(u index.UID, value []byte) error {
+		var rec indexpb.Summary
+		if err := rec.UnmarshalVT(value); err != nil {
+			return broken("summary of message %d: %v", u, err)
+		}
+		bytes, n = bytes+rec.Size, n+1
+		v.refs[index.BodyID(rec.BodyId)]++
+		return nil
+	})
+	return bytes, n, err
+}
+
+func (v *verifier) blocks(t keys.Table, a index.AccountID, m index.MailboxID, want *uidset.Set) error {
+	got := uidset.New()
+	err := scanBlocks(v.r, t, a, m, func(n uint32, b *uidset.Block) bool {
+		got.PutBlock(n, b)
+		return !b.Empty()
+	})
+	if err != nil {
+		return err
+	}
+	missing := want.Clone()
+	missing.Subtract(got)
+	if missing.Len() > 0 || got.Len() != want.Len() {
+		return broken("blocks of table %#x have %d UIDs, messages %d", t, got.Len(), want.Len())
+	}
+	return nil
+}
+
+// changes holds the change index and the tombstones against the messages.
+func (v *verifier) changes(a index.AccountID, m index.Mailbox, modSeqs map[index.UID]index.ModSeq) error {
+	n := 0
+	err := scan(v.r, keys.InMailbox(nil, keys.TableChange, a, m.ID), func(it kv.Iterator) error {
+		s, u, err := keys.ReadSequenced(it.Key())
+		if err != nil {
+			return err
+		}
+		n++
+		if modSeqs[u] != s || s > m.HighestModSeq {
+			return broken("message %d changed at %d by its index, at %d by its flags, mailbox at %d", u, s, modSeqs[u], m.HighestModSeq)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n != len(modSeqs) {
+		return broken("%d changes for %d messages", n, len(modSeqs))
+	}
+	return scan(v.r, keys.InMailbox(nil, keys.TableTombstone, a, m.ID), func(it kv.Iterator) error {
+		s, u, err := keys.ReadSequenced(it.Key())
+		if err != nil {
+			return err
+		}
+		if _, alive := modSeqs[u]; alive || s > m.HighestModSeq || u >= m.UIDNext {
+			return broken("tombstone of message %d at %d", u, s)
+		}
+		return nil
+	})
+}
+
+func (v *verifier) graves() error {
+	return scan(v.r, keys.Whole(nil, keys.TableGraveyard), func(it kv.Iterator) error {
+		a, m, err := keys.ReadMailbox(it.Key())
+		if err != nil {
+			return err
+		}
+		if _, alive := v.boxes[place{a, m}]; alive {
+			return broken("mailbox %d of account %d is in the graveyard and alive", m, a)
+		}
+		v.boxes[place{a, m}] = true
+		_, _, err = v.summaries(a, m)
+		return err
+	})
+}
+
+// walkAll calls fn with all values of a mailbox in t.
+func walkAll(r kv.Reader, t keys.Table, a index.AccountID, m index.MailboxID, fn func(index.UID, []byte) error) error {
+	return scan(r, keys.InMailbox(nil, t, a, m), func(it kv.Iterator) error {
+		u, err := uidOf(it)
+		if err != nil {
+			return err
+		}
+		value, err := it.Value()
+		if err != nil {
+			return err
+		}
+		return fn(u, value)
+	})
+}
+
+// orphans looks for keys of mailboxes that are not there.
+func (v *verifier) orphans() error {
+	tables := []keys.Table{keys.TableMailbox, keys.TableUIDs, keys.TableUnseen, keys.TableDeleted, keys.TableFlags,
+		keys.TableSummary, keys.TableChange, keys.TableTombstone}
+	for _, t := range tables {
+		err := scan(v.r, keys.Whole(nil, t), func(it kv.Iterator) error {
+			a, m, err := keys.ReadMailbox(it.Key()[:min(len(it.Key()), keys.MailboxPrefix)])
+			if err != nil {
+				return err
+			}
+			if buried, known := v.boxes[place{a, m}]; !known || buried && t != keys.TableSummary {
+				return broken("key %x belongs to no mailbox", it.Key())
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bodies holds the bodies against who uses them.
+func (v *verifier) bodies() error {
+	uploads, err := staging.Verify(v.r, v.refs)
+	if err != nil {
+		return fmt.Errorf("bodies (%d uploads): %w", uploads, err)
+	}
+	return nil
+}
+
+// deliveries pairs what is remembered of deliveries with the order in which it expires.
+func (v *verifier) deliveries() error {
+	byExpiry, byKey := 0, 0
+	err := scan(v.r, keys.Whole(nil, keys.TableDedupExpiry), func(it kv.Iterator) error {
+		byExpiry++
+		expiry, a, key, err := keys.ReadDedupExpiry(it.Key())
+		if err != nil {
+			return err
+		}
+		value, ok, err := v.r.Get(keys.Dedup(nil, a, key))
+		if err != nil {
+			return err
+		}
+		if d, err := keys.DecodeDelivered(value); !ok || err != nil || !d.Expiry.Equal(expiry) {
+			return broken("delivery %x to account %d expires at %v by its index", key, a, expiry)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = scan(v.r, keys.Whole(nil, keys.TableDedup), func(kv.Iterator) error {
+		byKey++
+		return nil
+	})
+	if err == nil && byKey != byExpiry {
+		err = broken("%d deliveries, %d by expiry", byKey, byExpiry)
+	}
+	return err
+}

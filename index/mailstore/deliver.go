@@ -1,0 +1,199 @@
+package mailstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/mailbox"
+)
+
+// Deliver puts the message into the targets' mailboxes: one command for each partition, all at
+// once. It returns an Outcome for each target in order; an error only where nothing could be tried.
+// When it returns, what succeeded is on the disks of a majority. A large message can be delivered once
+// to each partition.
+func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) {
+	if err := in.finish(); err != nil {
+		return nil, fmt.Errorf("deliver: %w", err)
+	}
+	in.summary.InternalDate = in.dateOr(d.Received)
+	outcomes := make([]Outcome, len(d.Targets))
+	parts := in.split(d.Targets, outcomes)
+	if in.tooLarge(parts) {
+		in.stage()
+	}
+	if in.upload != nil {
+		in.upload.wait()
+	}
+	var wg sync.WaitGroup
+	for g, p := range parts {
+		wg.Go(func() { in.deliverPart(ctx, g, p, outcomes) })
+	}
+	wg.Wait()
+	return outcomes, nil
+}
+
+// part is what of a delivery goes to one partition.
+type part struct {
+	targets []*indexpb.DeliverTarget
+	places  []int // of each target in the delivery
+}
+
+// split sorts targets by partition, and gives those an outcome that cannot be tried.
+func (in *Incoming) split(targets []Target, outcomes []Outcome) map[cluster.GroupID]*part {
+	parts := make(map[cluster.GroupID]*part)
+	for i, t := range targets {
+		g, ok := in.groups[t.Account]
+		name, err := canonicalTarget(t.Mailbox)
+		switch {
+		case !ok:
+			outcomes[i].Err = in.notPrepared(t.Account)
+			continue
+		case err != nil:
+			outcomes[i].Err = err
+			continue
+		}
+		p := parts[g]
+		if p == nil {
+			p = new(part)
+			parts[g] = p
+		}
+		p.places = append(p.places, i)
+		p.targets = append(p.targets, &indexpb.DeliverTarget{
+			Account: uint64(t.Account), Mailbox: name, SystemFlags: uint32(t.Flags), Keywords: t.Keywords,
+			DedupKey: dedupKey(in.messageID, t.Address, in.summary.ContentHash), Limits: in.store.limits(t.Account),
+		})
+	}
+	return parts
+}
+
+func canonicalTarget(name string) (string, error) {
+	if name == "" {
+		return index.Inbox, nil
+	}
+	return mailbox.CanonicalName(name)
+}
+
+// notPrepared says why the message cannot go to an account.
+func (in *Incoming) notPrepared(a index.AccountID) error {
+	if _, err := in.store.c.Locate(a); err != nil {
+		return fmt.Errorf("locate account %d: %w", a, err)
+	}
+	return fmt.Errorf("account %d was not named when the message began: %w", a, index.ErrNoAccount)
+}
+
+// tooLarge reports whether a command with the octets inline would be above what an entry may be.
+func (in *Incoming) tooLarge(parts map[cluster.GroupID]*part) bool {
+	if in.upload != nil {
+		return false
+	}
+	for _, p := range parts {
+		cmd := indexpb.DeliverCommand{Summary: in.summary, Body: in.body(), Targets: p.targets}
+		if cmd.SizeVT() > maxCommand {
+			return true
+		}
+	}
+	return false
+}
+
+// deliverPart delivers to one partition and fills in the outcomes of its targets.
+func (in *Incoming) deliverPart(ctx context.Context, g cluster.GroupID, p *part, outcomes []Outcome) {
+	res, err := in.proposePart(ctx, g, p)
+	for i, place := range p.places {
+		o := &outcomes[place]
+		if err != nil {
+			o.Err = err
+			continue
+		}
+		t := res.Targets[i]
+		o.Err = targetError(t)
+		o.UID, o.UIDValidity = index.UID(t.Uid), t.UidValidity
+		o.Duplicate = t.Code == indexpb.Code_CODE_DUPLICATE
+	}
+}
+
+func (in *Incoming) proposePart(ctx context.Context, g cluster.GroupID, p *part) (*indexpb.Result, error) {
+	if in.upload != nil {
+		if err := in.upload.err(g); err != nil {
+			return nil, err
+		}
+	}
+	cmd := &indexpb.DeliverCommand{Summary: in.summary, Body: in.body(), Targets: p.targets}
+	res, _, err := in.store.propose(ctx, g, command.Deliver, cmd)
+	if err != nil {
+		return nil, fmt.Errorf("deliver: %w", err)
+	}
+	if err := codeError(res.Code, res.Text); err != nil {
+		return nil, fmt.Errorf("deliver: %w", err)
+	}
+	if len(res.Targets) != len(p.targets) {
+		return nil, fmt.Errorf("deliver: %d results for %d targets: %w", len(res.Targets), len(p.targets), ErrRefused)
+	}
+	return res, nil
+}
+
+func targetError(t *indexpb.TargetResult) error {
+	if t.Code == indexpb.Code_CODE_INVALID {
+		return fmt.Errorf("%w: %s", index.ErrInvalidName, t.Text)
+	}
+	return codeError(t.Code, t.Text)
+}
+
+// Append puts the message into a mailbox of the one account it was begun for:
+// index.ErrNoMailbox (NO [TRYCREATE]), index.ErrOverQuota, index.ErrTooManyKeywords.
+func (in *Incoming) Append(ctx context.Context, name string, o AppendOptions) (index.UID, uint32, error) {
+	if err := in.finish(); err != nil {
+		return 0, 0, fmt.Errorf("append: %w", err)
+	}
+	account, g, err := in.only()
+	if err != nil {
+		return 0, 0, fmt.Errorf("append: %w", err)
+	}
+	if name, err = mailbox.CanonicalName(name); err != nil {
+		return 0, 0, index.ErrNoMailbox
+	}
+	in.summary.InternalDate = in.dateOr(o.InternalDate)
+	cmd := &indexpb.AppendCommand{
+		Account: uint64(account), Mailbox: name, Limits: in.store.limits(account),
+		Messages: []*indexpb.AppendMessage{{
+			Summary: in.summary, Body: in.body(), SystemFlags: uint32(o.Flags), Keywords: o.Keywords,
+		}},
+	}
+	if in.upload == nil && cmd.SizeVT() > maxCommand {
+		in.stage()
+		cmd.Messages[0].Body = in.body()
+	}
+	if in.upload != nil {
+		in.upload.wait()
+		if err := in.upload.err(g); err != nil {
+			return 0, 0, fmt.Errorf("append: %w", err)
+		}
+	}
+	res, err := in.store.change(ctx, g, command.Append, cmd)
+	if err != nil {
+		return 0, 0, fmt.Errorf("append to %q: %w", name, err)
+	}
+	return index.UID(res.To[0].Lo), res.UidValidity, nil
+}
+
+// only returns the one account the message was begun for.
+func (in *Incoming) only() (a index.AccountID, g cluster.GroupID, err error) {
+	if len(in.groups) != 1 {
+		return 0, 0, fmt.Errorf("the message is for %d accounts that exist: %w", len(in.groups), index.ErrNoAccount)
+	}
+	for a, g = range in.groups {
+	}
+	return a, g, nil
+}
+
+func (in *Incoming) dateOr(t time.Time) int64 {
+	if t.IsZero() {
+		t = in.store.c.Clock()
+	}
+	return t.UnixMilli()
+}

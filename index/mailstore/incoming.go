@@ -1,0 +1,171 @@
+package mailstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"hash"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/message"
+)
+
+// errFinished says that an Incoming was written to after it was delivered or discarded.
+var errFinished = errors.New("the message is finished")
+
+// Incoming takes one message in: it parses, hashes and compresses the octets as they come, and once
+// they are more than the inline limit stages them in the partitions of its accounts. It holds a
+// chunk and what is in flight, whatever the size. It is for one goroutine; Discard ends it.
+type Incoming struct {
+	store  *Store
+	ctx    context.Context // of what is staged while octets come
+	cancel context.CancelFunc
+
+	groups map[index.AccountID]cluster.GroupID
+	parser *message.Parser
+	hash   hash.Hash
+	chunk  *[]byte  // from the store's pool: the octets that are in no frame yet
+	frames [][]byte // compressed chunks that are not staged
+	held   int      // octets in frames
+	size   int64    // octets written
+	trace  int64    // octets of our own in front of them
+
+	upload    *upload          // once the message is too large to travel inline
+	summary   *indexpb.Summary // once the message is complete
+	messageID string
+	err       error // the first; it stays
+}
+
+// NewIncoming begins to take in a message for some of accounts: only to these can it be delivered.
+// The trace fields (Return-Path, Received), whole lines with CRLF or nil, are stored in front of the
+// message and are no part of what makes two messages the same. The caller defers Discard. ctx bounds
+// what is staged on the way.
+func (s *Store) NewIncoming(ctx context.Context, accounts []index.AccountID, trace []byte) *Incoming {
+	ctx, cancel := context.WithCancel(ctx)
+	in := &Incoming{
+		store: s, ctx: ctx, cancel: cancel,
+		groups: make(map[index.AccountID]cluster.GroupID, len(accounts)),
+		parser: message.NewParser(message.Limits{}),
+		hash:   sha256.New(),
+		chunk:  s.chunks.Get().(*[]byte),
+		trace:  int64(len(trace)),
+	}
+	for _, a := range accounts {
+		if g, err := s.c.Locate(a); err == nil { // else told when it is a target
+			in.groups[a] = g
+		}
+	}
+	if _, err := in.parser.Write(trace); err != nil {
+		in.err = err
+	}
+	in.keep(trace)
+	return in
+}
+
+// Size returns the octets written so far, without the trace fields.
+func (in *Incoming) Size() int64 { return in.size }
+
+// Write takes octets of the message, lines ending in CRLF. Beyond Config.MaxMessage it returns
+// index.ErrTooLarge. After an error the message cannot be delivered.
+func (in *Incoming) Write(p []byte) (int, error) {
+	if in.err == nil && in.summary != nil {
+		in.err = errFinished
+	}
+	if in.err == nil && in.size+int64(len(p)) > in.store.c.MaxMessage {
+		in.err = index.ErrTooLarge
+	}
+	if in.err != nil {
+		return 0, in.err
+	}
+	in.size += int64(len(p))
+	in.hash.Write(p)
+	if _, err := in.parser.Write(p); err != nil {
+		in.err = err
+		return 0, err
+	}
+	in.keep(p)
+	return len(p), in.err
+}
+
+// Discard ends the message, waits for what is in flight, and gives back what it holds. What was
+// staged and not delivered is swept later. It is harmless after a delivery and when repeated.
+func (in *Incoming) Discard() {
+	in.cancel()
+	if in.upload != nil {
+		in.upload.wait()
+	}
+	if in.chunk != nil {
+		*in.chunk = (*in.chunk)[:0]
+		in.store.chunks.Put(in.chunk)
+		in.chunk = nil
+	}
+	in.frames = nil
+	if in.err == nil {
+		in.err = errFinished
+	}
+}
+
+// keep moves octets into chunks.
+func (in *Incoming) keep(p []byte) {
+	for len(p) > 0 {
+		room := in.store.c.ChunkSize - len(*in.chunk)
+		n := min(room, len(p))
+		*in.chunk = append(*in.chunk, p[:n]...)
+		p = p[n:]
+		if n == room {
+			in.seal()
+		}
+	}
+}
+
+// seal compresses the chunk, and stages it where the message does not fit a command any more.
+func (in *Incoming) seal() {
+	if len(*in.chunk) == 0 {
+		return
+	}
+	frame := in.store.encoder.EncodeAll(*in.chunk, make([]byte, 0, len(*in.chunk)/2+64))
+	*in.chunk = (*in.chunk)[:0]
+	in.frames = append(in.frames, frame)
+	in.held += len(frame)
+	if in.upload != nil || in.held > in.store.c.InlineLimit {
+		in.stage()
+	}
+}
+
+// stage sends the frames that are held to the partitions.
+func (in *Incoming) stage() {
+	if in.upload == nil {
+		in.upload = newUpload(in.ctx, in.store, in.groups)
+	}
+	for _, f := range in.frames {
+		in.upload.send(f)
+	}
+	in.frames, in.held = nil, 0
+}
+
+// finish completes the message and its summary, once.
+func (in *Incoming) finish() error {
+	if in.err != nil {
+		return in.err
+	}
+	if in.summary != nil {
+		return nil
+	}
+	in.seal()
+	parsed := in.parser.Finish()
+	in.summary, in.messageID = summarise(parsed, in.hash.Sum(nil)), parsed.MessageID
+	return nil
+}
+
+// body is how the message's octets travel in a command.
+func (in *Incoming) body() *indexpb.BodyInput {
+	b := &indexpb.BodyInput{Size: uint64(in.size + in.trace), ChunkSize: uint32(in.store.c.ChunkSize)}
+	if in.upload != nil {
+		b.UploadId = in.upload.id[:]
+	} else {
+		b.Chunks = in.frames
+	}
+	return b
+}
