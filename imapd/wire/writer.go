@@ -30,6 +30,14 @@ func (w *Writer) SetUTF8(on bool) { w.utf8 = on }
 // Err is the first error of the connection, or nil.
 func (w *Writer) Err() error { return w.err }
 
+// Break makes err the connection's: what was begun cannot be ended, so nothing more may be written.
+func (w *Writer) Break(err error) {
+	if w.err == nil {
+		_ = w.Flush() // err matters more
+		w.err = err
+	}
+}
+
 // Flush sends what is buffered and returns the first error of the connection.
 func (w *Writer) Flush() error {
 	if len(w.buf) > 0 && w.err == nil {
@@ -194,8 +202,7 @@ func (w *Writer) Copy(src io.Reader, n int64) error {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			_ = w.Flush() // the error below matters more
-			w.err = fmt.Errorf("read a literal with %d octets to go: %w", n, err)
+			w.Break(fmt.Errorf("read a literal with %d octets to go: %w", n, err))
 		}
 	}
 	return w.err

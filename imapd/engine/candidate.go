@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/message"
+)
+
+// verdict is whether a message matches, as far as what was read of it tells.
+type verdict int8
+
+const (
+	no verdict = iota
+	unknown
+	yes
+)
+
+func verdictOf(b bool) verdict {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// candidate is a message being searched. What is nil was not read yet.
+type candidate struct {
+	uid      index.UID
+	state    index.FlagState
+	summary  *access.Message
+	envelope *indexpb.Envelope
+	octets   *octets
+}
+
+// matches decides a criterion. An error is of reading octets.
+func (c *candidate) matches(k *criterion) (verdict, error) {
+	switch k.op {
+	case wire.SearchAnd, wire.SearchOr:
+		return c.combine(k)
+	case wire.SearchNot:
+		v, err := c.matches(&k.keys[0])
+		return yes - v, err
+	}
+	switch {
+	case k.cost == costSummary && c.summary == nil, k.cost == costBody && c.octets == nil:
+		return unknown, nil
+	case k.cost == costSummary:
+		return verdictOf(c.summaryMatches(k)), nil
+	case k.cost == costBody:
+		ok, err := c.octets.match(k)
+		return verdictOf(ok), err
+	}
+	switch k.op {
+	case wire.SearchSeq, wire.SearchUID:
+		return verdictOf(k.set.Contains(c.uid)), nil
+	case wire.SearchFlag:
+		if k.system != 0 {
+			return verdictOf(c.state.System&k.system != 0), nil
+		}
+		return verdictOf(hasKeyword(c.state.Keywords, k.keyword)), nil
+	case wire.SearchModSeq:
+		return verdictOf(uint64(c.state.ModSeq) >= k.n), nil
+	}
+	return verdictOf(k.op == wire.SearchAll), nil
+}
+
+// combine decides AND and OR; the first key that settles it ends it.
+func (c *candidate) combine(k *criterion) (verdict, error) {
+	settles, result := no, yes
+	if k.op == wire.SearchOr {
+		settles, result = yes, no
+	}
+	for i := range k.keys {
+		v, err := c.matches(&k.keys[i])
+		if err != nil || v == settles {
+			return v, err
+		}
+		if v == unknown {
+			result = unknown
+		}
+	}
+	return result, nil
+}
+
+// summaryMatches decides the criteria of costSummary.
+func (c *candidate) summaryMatches(k *criterion) bool {
+	m := c.summary
+	switch k.op {
+	case wire.SearchLarger:
+		return m.Size > k.n
+	case wire.SearchSmaller:
+		return m.Size < k.n
+	case wire.SearchSavedBefore, wire.SearchSavedOn, wire.SearchSavedSince:
+		return k.within(m.SaveDate.UTC())
+	case wire.SearchSentBefore, wire.SearchSentOn, wire.SearchSentSince:
+		if m.SentDate.IsZero() {
+			return false
+		}
+		// The date as the sender wrote it (RFC 9051, section 6.4.4: time and zone are disregarded).
+		return k.within(m.SentDate.UTC().Add(time.Duration(m.SentZone) * time.Minute))
+	case wire.SearchHeader:
+		return c.envelopeMatches(k)
+	}
+	return k.within(m.InternalDate.UTC())
+}
+
+// envelopeMatches decides the header fields that the envelope holds.
+func (c *candidate) envelopeMatches(k *criterion) bool {
+	if c.envelope == nil {
+		c.envelope = c.summary.Envelope()
+	}
+	e := c.envelope
+	switch k.field {
+	case "from":
+		return anyAddress(e.From, k.text)
+	case "to":
+		return anyAddress(e.To, k.text)
+	case "cc":
+		return anyAddress(e.Cc, k.text)
+	case "bcc":
+		return anyAddress(e.Bcc, k.text)
+	case "subject":
+		return e.Subject != nil && holds(message.DecodeHeader(e.Subject), k.text)
+	case "message-id":
+		return e.MessageId != nil && holds(string(e.MessageId), k.text)
+	case "in-reply-to":
+		return e.InReplyTo != nil && holds(string(e.InReplyTo), k.text)
+	}
+	return e.Date != nil && holds(string(e.Date), k.text)
+}
+
+// anyAddress looks for text in a list of addresses as people write them.
+func anyAddress(list []*indexpb.Address, text []byte) bool {
+	for _, a := range list {
+		written := message.DecodeHeader(a.Name) + " <" + string(a.Mailbox) + "@" + string(a.Host) + ">"
+		if holds(written, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds looks for text, which is in lower case, in s without regard to case.
+func holds(s string, text []byte) bool {
+	return strings.Contains(strings.ToLower(s), string(text))
+}

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
+)
+
+// copy is COPY (RFC 9051, section 6.4.7).
+func (s *Session) copy(ctx context.Context, cmd *wire.Command) (reply, error) {
+	a := cmd.Args.(*wire.Copy)
+	uids, err := s.view.Resolve(a.Set, cmd.UID)
+	if err != nil {
+		return reply{}, err
+	}
+	if uids.Len() == 0 {
+		return reply{}, nil
+	}
+	s.dirty = true // the destination may be the selected mailbox
+	res, err := s.box.Copy(ctx, uids, a.Mailbox)
+	if err != nil {
+		return reply{}, tryCreate(err)
+	}
+	if len(res.To) == 0 {
+		return reply{}, errExpunged
+	}
+	return ok(copyUID(res), "COPY completed"), nil
+}
+
+// move is MOVE (RFC 9051, section 6.4.8): COPYUID comes untagged, before the EXPUNGE responses.
+func (s *Session) move(ctx context.Context, cmd *wire.Command) (reply, error) {
+	a := cmd.Args.(*wire.Copy)
+	uids, err := s.view.Resolve(a.Set, cmd.UID)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case s.readOnly:
+		return reply{}, errReadOnly
+	case uids.Len() == 0:
+		return reply{}, nil
+	}
+	s.dirty = true
+	res, err := s.box.Move(ctx, uids, a.Mailbox)
+	if err != nil {
+		return reply{}, tryCreate(err)
+	}
+	if len(res.To) > 0 {
+		s.w.StatusLine("*", wire.OK, copyUID(res), "moved")
+	}
+	return reply{}, nil
+}
+
+// tryCreate tells a destination that is missing from a mailbox that is.
+func tryCreate(err error) error {
+	if errors.Is(err, index.ErrNoMailbox) {
+		return fmt.Errorf("%w: %w", errTryCreate, err)
+	}
+	return err
+}
+
+// copyUID is the COPYUID response code (RFC 4315, section 3): both sets in the order of the copies.
+func copyUID(res access.CopyResult) string {
+	b := fmt.Appendf(nil, "COPYUID %d ", res.UIDValidity)
+	b = appendRanges(b, slices.Values(res.From))
+	b = append(b, ' ')
+	return string(appendRanges(b, slices.Values(res.To)))
+}
+
+// appendRanges appends ranges as a uid-set.
+func appendRanges(b []byte, ranges func(func(index.UIDRange) bool)) []byte {
+	first := true
+	for r := range ranges {
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = fmt.Append(b, uint32(r.Lo))
+		if r.Hi != r.Lo {
+			b = fmt.Append(append(b, ':'), uint32(r.Hi))
+		}
+	}
+	return b
+}
+
+// expunge is EXPUNGE and UID EXPUNGE (RFC 9051, sections 6.4.3 and 6.4.9).
+func (s *Session) expunge(ctx context.Context, cmd *wire.Command) (reply, error) {
+	if s.readOnly {
+		return reply{}, errReadOnly
+	}
+	s.dirty = true
+	if !cmd.UID {
+		_, err := s.box.Expunge(ctx, nil)
+		return reply{}, err
+	}
+	uids, err := s.view.Resolve(cmd.Args.(*wire.Expunge).UIDs, true)
+	if err != nil || uids.Len() == 0 {
+		return reply{}, err
+	}
+	_, err = s.box.Expunge(ctx, uids)
+	return reply{}, err
+}

@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
+	"github.com/rookery-mail/rookery/index/uidset"
+)
+
+// How many messages FETCH reads of one moment of the store. A client that reads slowly must not hold a
+// snapshot for long.
+const (
+	fetchBatch = 1000
+	bodyBatch  = 50
+)
+
+// seenPause is how long reading goes on without setting \Seen after no majority answered.
+const seenPause = 30 * time.Second
+
+// fetchPlan is what a FETCH asks for, once.
+type fetchPlan struct {
+	uid, flags, modSeq bool
+	items              []wire.FetchItem // the others, in order
+	body               bool             // some need the message's octets
+	seen               bool             // some set \Seen
+}
+
+func newFetchPlan(a *wire.Fetch, uid bool) fetchPlan {
+	p := fetchPlan{uid: uid, modSeq: a.ChangedSince != nil}
+	for _, item := range a.Items {
+		switch item.Kind {
+		case wire.FetchUID:
+			p.uid = true
+			continue
+		case wire.FetchFlags:
+			p.flags = true
+			continue
+		case wire.FetchModSeq:
+			p.modSeq = true
+			continue
+		case wire.FetchSection, wire.FetchBinary:
+			p.seen = p.seen || !item.Peek
+			p.body = true
+		case wire.FetchRFC822, wire.FetchRFC822Text:
+			p.seen, p.body = true, true
+		case wire.FetchRFC822Header, wire.FetchBinarySize:
+			p.body = true
+		}
+		p.items = append(p.items, item)
+	}
+	return p
+}
+
+// fetch is FETCH (RFC 9051, section 6.4.5; RFC 7162, section 3.1.4).
+func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
+	a := cmd.Args.(*wire.Fetch)
+	uids, err := s.view.Resolve(a.Set, cmd.UID)
+	if err != nil {
+		return reply{}, err
+	}
+	plan := newFetchPlan(a, cmd.UID)
+	if plan.modSeq {
+		s.useCondStore()
+	}
+	if a.ChangedSince != nil {
+		if uids, err = s.changedSince(ctx, uids, index.ModSeq(*a.ChangedSince)); err != nil {
+			return reply{}, err
+		}
+	}
+	f := fetching{Session: s, plan: plan}
+	size := fetchBatch
+	if plan.body {
+		size = bodyBatch
+	}
+	for batch := range batches(uids, size) {
+		if err := f.batch(ctx, batch); err != nil {
+			return reply{}, err
+		}
+	}
+	if err := s.sync(ctx, cmd.UID, cmd.UID, f.own...); err != nil {
+		return reply{}, err
+	}
+	switch {
+	case f.unknownCTE:
+		return reply{}, errUnknownCTE
+	case f.told < uids.Len() && !cmd.UID && a.ChangedSince == nil:
+		return reply{}, errExpunged
+	}
+	return reply{}, nil
+}
+
+// changedSince keeps the messages that changed after a modification sequence.
+func (s *Session) changedSince(ctx context.Context, uids *uidset.Set, since index.ModSeq) (*uidset.Set, error) {
+	ch, err := s.box.Changes(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	changed := uidset.New()
+	for _, c := range ch.Changed {
+		changed.Add(c.UID)
+	}
+	return uids.Intersect(changed), nil
+}
+
+// fetching is a FETCH being carried out.
+type fetching struct {
+	*Session
+	plan       fetchPlan
+	own        []told      // \Seen that was set
+	nowSeen    *uidset.Set // of the batch: messages that just got \Seen
+	told       int         // messages
+	unknownCTE bool
+}
+
+// batch tells some messages, of one moment.
+func (f *fetching) batch(ctx context.Context, uids *uidset.Set) error {
+	f.nowSeen = uidset.New()
+	if f.plan.seen && !f.readOnly {
+		if err := f.setSeen(ctx, uids); err != nil {
+			return err
+		}
+	}
+	return f.box.Messages(ctx, uids, func(m access.Message) error {
+		if err := f.message(ctx, &m); err != nil {
+			return err
+		}
+		return broken(f.w.Err())
+	})
+}
+
+// setSeen sets \Seen. A minority cannot, but still lets its users read.
+func (f *fetching) setSeen(ctx context.Context, uids *uidset.Set) error {
+	if f.c.Now().Before(f.seenAfter) {
+		return nil
+	}
+	own, _, err := f.storeFlags(ctx, uids, access.StoreRequest{Op: access.Add, Flags: index.FlagSeen})
+	switch {
+	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, cluster.ErrStorageFull):
+		f.seenAfter = f.c.Now().Add(seenPause)
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, t := range own {
+		f.nowSeen.Union(t.uids)
+	}
+	f.own = append(f.own, own...)
+	return nil
+}
+
+// message writes one FETCH response. The body is opened before anything is written, so that a message
+// without one leaves no broken line.
+func (f *fetching) message(ctx context.Context, m *access.Message) error {
+	seq := f.view.Seq(m.UID)
+	if seq == 0 {
+		return nil
+	}
+	d := &fetchedMessage{Message: m}
+	if f.plan.body {
+		body, err := f.box.OpenBody(ctx, m.UID)
+		if errors.Is(err, index.ErrNoMessage) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		d.body = body
+	}
+	f.told++
+	f.w.Untagged()
+	f.w.Num(uint64(seq))
+	f.w.Raw(" FETCH (")
+	f.fixed(m)
+	for i := range f.plan.items {
+		if i > 0 || f.plan.uid || f.plan.flags || f.plan.modSeq || f.nowSeen.Contains(m.UID) {
+			f.w.Byte(' ')
+		}
+		if err := f.item(d, &f.plan.items[i]); err != nil {
+			f.w.Break(err)
+			return broken(err)
+		}
+	}
+	f.w.Raw(")\r\n")
+	return nil
+}
+
+// fixed writes UID, FLAGS and MODSEQ.
+func (f *fetching) fixed(m *access.Message) {
+	if f.plan.uid {
+		f.w.Raw("UID ")
+		f.w.Num(uint64(m.UID))
+	}
+	flags := f.plan.flags || f.nowSeen.Contains(m.UID)
+	if flags {
+		if f.plan.uid {
+			f.w.Byte(' ')
+		}
+		f.w.Raw("FLAGS ")
+		f.writeFlags(m.State)
+	}
+	if !f.plan.modSeq && !(flags && f.enabled.condStore && !f.plan.flags) {
+		return
+	}
+	if f.plan.uid || flags {
+		f.writeModSeq(m.State.ModSeq)
+		return
+	}
+	f.w.Raw("MODSEQ (")
+	f.w.Num(uint64(max(m.State.ModSeq, 1)))
+	f.w.Byte(')')
+}

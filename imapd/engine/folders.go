@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
+)
+
+// create is CREATE (RFC 9051, section 6.3.4; RFC 6154, section 3).
+func (s *Session) create(ctx context.Context, cmd *wire.Command) (reply, error) {
+	a := cmd.Args.(*wire.Create)
+	use, err := parseUses(a.Uses)
+	if err != nil {
+		return reply{}, err
+	}
+	_, err = s.account.Create(ctx, strings.TrimSuffix(a.Mailbox, string(index.Delimiter)), use)
+	return reply{}, err
+}
+
+// parseUses gives the special uses that a mailbox can be made with. \All and \Flagged would be views
+// of other mailboxes, which there are none of.
+func parseUses(names []string) (index.SpecialUse, error) {
+	var use index.SpecialUse
+	for _, n := range names {
+		bit := index.SpecialUse(0)
+		for _, u := range specialUses() {
+			if equalFold(n, u.name) {
+				bit = u.bit
+			}
+		}
+		if bit == 0 || bit == index.UseAll || bit == index.UseFlagged {
+			return 0, errSpecialUse
+		}
+		use |= bit
+	}
+	return use, nil
+}
+
+type specialUse struct {
+	bit  index.SpecialUse
+	name string
+}
+
+func specialUses() []specialUse {
+	return []specialUse{
+		{index.UseAll, `\All`}, {index.UseArchive, `\Archive`}, {index.UseDrafts, `\Drafts`},
+		{index.UseFlagged, `\Flagged`}, {index.UseJunk, `\Junk`}, {index.UseSent, `\Sent`},
+		{index.UseTrash, `\Trash`}, {index.UseImportant, `\Important`},
+	}
+}
+
+// delete is DELETE (RFC 9051, section 6.3.5). Deleting the mailbox that is selected leaves it.
+func (s *Session) delete(ctx context.Context, cmd *wire.Command) (reply, error) {
+	name := cmd.Args.(*wire.Mailbox).Name
+	var own bool
+	if s.box != nil {
+		if m, err := s.account.Mailbox(ctx, name); err == nil {
+			own = m.ID == s.box.Info().ID
+		}
+	}
+	if err := s.account.Delete(ctx, name); err != nil {
+		return reply{}, err
+	}
+	if own {
+		s.deselect()
+	}
+	return reply{}, nil
+}
+
+// rename is RENAME (RFC 9051, section 6.3.6).
+func (s *Session) rename(ctx context.Context, cmd *wire.Command) (reply, error) {
+	a := cmd.Args.(*wire.Rename)
+	s.dirty = true // renaming INBOX moves its messages
+	return reply{}, s.account.Rename(ctx, a.From, strings.TrimSuffix(a.To, string(index.Delimiter)))
+}
+
+// subscribe is SUBSCRIBE and UNSUBSCRIBE (RFC 9051, sections 6.3.7 and 6.3.8). A name need not exist.
+func (s *Session) subscribe(ctx context.Context, cmd *wire.Command) (reply, error) {
+	name := strings.TrimSuffix(cmd.Args.(*wire.Mailbox).Name, string(index.Delimiter))
+	return reply{}, s.account.Subscribe(ctx, name, cmd.Name == "SUBSCRIBE")
+}
+
+// status is STATUS (RFC 9051, section 6.3.11).
+func (s *Session) status(ctx context.Context, cmd *wire.Command) (reply, error) {
+	a := cmd.Args.(*wire.Status)
+	m, err := s.account.Mailbox(ctx, a.Mailbox)
+	if err != nil {
+		return reply{}, err
+	}
+	s.noteStatus(a.Items)
+	s.tellStatus(m, a.Items)
+	return reply{}, nil
+}
+
+// noteStatus turns CONDSTORE on where a STATUS asks for HIGHESTMODSEQ (RFC 7162, section 3.1).
+func (s *Session) noteStatus(items []wire.StatusItem) {
+	if slices.Contains(items, wire.StatusHighestModSeq) {
+		s.useCondStore()
+	}
+}
+
+// tellStatus writes a STATUS response.
+func (s *Session) tellStatus(m index.Mailbox, items []wire.StatusItem) {
+	s.w.Raw("* STATUS ")
+	s.w.MailboxName(m.Name)
+	s.w.Raw(" (")
+	for i, item := range items {
+		if i > 0 {
+			s.w.Byte(' ')
+		}
+		s.w.Raw(string(item))
+		s.w.Byte(' ')
+		s.w.Num(s.statusValue(m, item))
+	}
+	s.w.Raw(")\r\n")
+}
+
+func (s *Session) statusValue(m index.Mailbox, item wire.StatusItem) uint64 {
+	switch item {
+	case wire.StatusMessages:
+		return uint64(m.Messages)
+	case wire.StatusUIDNext:
+		return uint64(m.UIDNext)
+	case wire.StatusUIDValidity:
+		return uint64(m.UIDValidity)
+	case wire.StatusUnseen:
+		return uint64(m.Unseen)
+	case wire.StatusDeleted:
+		return uint64(m.Deleted)
+	case wire.StatusSize:
+		return m.Bytes
+	case wire.StatusHighestModSeq:
+		return uint64(max(m.HighestModSeq, 1))
+	case wire.StatusAppendLimit:
+		return uint64(s.c.MaxMessage)
+	}
+	return 0 // RECENT, which is not kept
+}

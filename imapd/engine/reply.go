@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/imapd/view"
+	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
+)
+
+// Errors between a session and its door; test with errors.Is.
+var (
+	// ErrBadCredentials says that name and password do not go together.
+	ErrBadCredentials = errors.New("name or password is wrong")
+	// ErrDisabled says that the account may not log in.
+	ErrDisabled = errors.New("account is disabled")
+	// ErrThrottled says that too many logins failed; it is temporary.
+	ErrThrottled = errors.New("too many failed logins, try later")
+	// ErrNoMechanism says that a SASL mechanism is not offered.
+	ErrNoMechanism = errors.New("mechanism is not offered")
+	// ErrTooMany says that the account has as many connections as it may have.
+	ErrTooMany = errors.New("too many connections of this account")
+	// ErrElsewhere says that another node serves the account: the connection is handed over.
+	ErrElsewhere = errors.New("served by another node")
+	// ErrTimeout says that the client was silent, or did not read, for too long.
+	ErrTimeout = errors.New("idle for too long")
+
+	errTooManyErrors = errors.New("too many wrong commands")
+	errTooManyLogins = errors.New("too many failed logins")
+	errBuffered      = errors.New("octets came after STARTTLS")
+	errCancelled     = errors.New("authentication was given up")
+	errNotBase64     = errors.New("not base64")
+	errReadOnly      = errors.New("mailbox is read-only")
+	errTryCreate     = errors.New("no such mailbox, create it first")
+	errCharset       = errors.New("charset is not known")
+	errSpecialUse    = errors.New("special use is not supported")
+	errFlag          = errors.New("not a flag that can be stored")
+	errUnknownCTE    = errors.New("a part's encoding is not known")
+	errExpunged      = errors.New("some of the messages were expunged")
+)
+
+// reply is a tagged response; the zero reply is "OK … completed".
+type reply struct {
+	kind wire.StatusKind
+	code string
+	text string
+}
+
+// codeServerBug goes with errors that nobody thought of.
+const codeServerBug = "SERVERBUG"
+
+func ok(code, text string) reply { return reply{kind: wire.OK, code: code, text: text} }
+func bad(text string) reply      { return reply{kind: wire.BAD, text: text} }
+
+// replyTo is the one place that knows which error is which response (RFC 9051, section 7.1; RFC 5530).
+// It is not ok where the session has to end.
+func replyTo(err error) (reply, bool) {
+	refuse := func(code, text string) (reply, bool) { return reply{kind: wire.NO, code: code, text: text}, true }
+	switch {
+	case isFatal(err):
+		return reply{}, false
+	case errors.Is(err, view.ErrNoSuchNumber):
+		return bad(view.ErrNoSuchNumber.Error()), true
+	case errors.Is(err, errTryCreate):
+		return refuse("TRYCREATE", errTryCreate.Error())
+	case errors.Is(err, index.ErrNoMailbox):
+		return refuse("NONEXISTENT", "no such mailbox")
+	case errors.Is(err, index.ErrMailboxExists):
+		return refuse("ALREADYEXISTS", "mailbox exists already")
+	case errors.Is(err, index.ErrHasChildren):
+		return refuse("HASCHILDREN", "mailbox has children")
+	case errors.Is(err, index.ErrInvalidName):
+		return refuse("CANNOT", "not a name that a mailbox can have")
+	case errors.Is(err, index.ErrOverQuota):
+		return refuse("OVERQUOTA", "over quota")
+	case errors.Is(err, index.ErrTooManyKeywords):
+		return refuse("LIMIT", "too many keywords in this mailbox")
+	case errors.Is(err, index.ErrTooLarge):
+		return refuse("TOOBIG", "message is larger than allowed")
+	case errors.Is(err, index.ErrNoMessage), errors.Is(err, errExpunged):
+		return refuse("EXPUNGEISSUED", errExpunged.Error())
+	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return refuse("UNAVAILABLE", "no majority of the replicas answers, try again later")
+	case errors.Is(err, cluster.ErrStorageFull):
+		return refuse("UNAVAILABLE", "no room on the disk, try again later")
+	case errors.Is(err, errReadOnly):
+		return refuse("READ-ONLY", errReadOnly.Error())
+	case errors.Is(err, errCharset):
+		return refuse("BADCHARSET (US-ASCII UTF-8)", errCharset.Error())
+	case errors.Is(err, errSpecialUse):
+		return refuse("USEATTR", errSpecialUse.Error())
+	case errors.Is(err, errFlag):
+		return refuse("CANNOT", errFlag.Error())
+	case errors.Is(err, errUnknownCTE):
+		return refuse("UNKNOWN-CTE", errUnknownCTE.Error())
+	case isLogin(err):
+		return replyToLogin(err), true
+	}
+	return refuse(codeServerBug, "something went wrong that should not")
+}
+
+// isFatal reports whether a session cannot go on after err.
+func isFatal(err error) bool {
+	for _, fatal := range []error{
+		index.ErrGone, cluster.ErrNoReplica, cluster.ErrStopped, context.Canceled, ErrElsewhere, ErrTimeout,
+		wire.ErrOutOfSync, errTooManyErrors, errTooManyLogins, errBuffered,
+	} {
+		if errors.Is(err, fatal) {
+			return true
+		}
+	}
+	_, broken := errors.AsType[*connError](err)
+	return broken
+}
+
+// connError marks errors of the connection inside a handler.
+type connError struct{ err error }
+
+func (e *connError) Error() string { return "use the connection: " + e.err.Error() }
+func (e *connError) Unwrap() error { return e.err }
+
+// broken marks an error of the connection; nil stays nil.
+func broken(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &connError{err}
+}
+
+func isLogin(err error) bool {
+	for _, e := range []error{ErrBadCredentials, ErrDisabled, ErrThrottled, ErrNoMechanism, ErrTooMany, errCancelled, errNotBase64} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func replyToLogin(err error) reply {
+	refuse := func(code string, e error) reply { return reply{kind: wire.NO, code: code, text: e.Error()} }
+	switch {
+	case errors.Is(err, ErrDisabled):
+		return refuse("AUTHORIZATIONFAILED", ErrDisabled)
+	case errors.Is(err, ErrThrottled):
+		return refuse("UNAVAILABLE", ErrThrottled)
+	case errors.Is(err, ErrTooMany):
+		return refuse("LIMIT", ErrTooMany)
+	case errors.Is(err, ErrNoMechanism):
+		return refuse("", ErrNoMechanism)
+	case errors.Is(err, errCancelled):
+		return bad(errCancelled.Error())
+	case errors.Is(err, errNotBase64):
+		return bad(errNotBase64.Error())
+	}
+	return refuse("AUTHENTICATIONFAILED", ErrBadCredentials)
+}
+
+// byeText says why a connection ends.
+func byeText(err error) (code, text string) {
+	switch {
+	case errors.Is(err, index.ErrGone):
+		return "", "the selected mailbox was deleted"
+	case errors.Is(err, cluster.ErrNoReplica):
+		return "UNAVAILABLE", "the account has moved to other nodes, connect again"
+	case errors.Is(err, cluster.ErrStopped):
+		return "UNAVAILABLE", "server is shutting down"
+	case errors.Is(err, ErrTimeout):
+		return "", ErrTimeout.Error()
+	case errors.Is(err, wire.ErrOutOfSync):
+		return "TOOBIG", "cannot go on after such a large literal"
+	case errors.Is(err, errTooManyErrors):
+		return "", errTooManyErrors.Error()
+	case errors.Is(err, errTooManyLogins):
+		return "", errTooManyLogins.Error()
+	case errors.Is(err, errBuffered):
+		return "", "commands must not be sent before TLS is active"
+	}
+	return "", "the connection cannot go on"
+}
