@@ -53,7 +53,6 @@ type SMTP struct {
 	LMTP           []string `toml:"lmtp"`
 	MaxConnections int      `toml:"max_connections"`
 	MaxPerAddress  int      `toml:"max_connections_per_address"`
-	MaxRecipients  int      `toml:"max_recipients"`
 }
 
 // IMAP holds the IMAP listeners; an empty list turns one off.
@@ -95,7 +94,7 @@ func Default() Config {
 		Cluster: Cluster{Listen: ":7700", GossipListen: ":7701", Timing: "lan",
 			MinFreeBytes: 256 << 20, CacheBytes: 256 << 20},
 		SMTP: SMTP{Hostname: host, MX: []string{":25"}, Submission: []string{":587"}, Submissions: []string{":465"},
-			MaxConnections: 2000, MaxPerAddress: 100, MaxRecipients: 1000},
+			MaxConnections: 2000, MaxPerAddress: 100},
 		IMAP: IMAP{Listen: []string{":143"}, TLSListen: []string{":993"},
 			MaxConnections: 20000, MaxPerAddress: 500},
 		Log: Log{Level: "info", Format: "text"},

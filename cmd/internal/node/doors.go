@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -70,25 +69,18 @@ func (n *Node) serveMail(context.Context) error {
 	if err != nil {
 		return err
 	}
-	auth, err := login.New(login.Config{Directory: directorySource{n}, Logger: n.log})
+	source := directorySource{n}
+	auth, err := login.New(login.Config{Directory: source, Logger: n.log})
 	if err != nil {
 		return err
 	}
-	leaf := func() *x509.Certificate {
-		pair, err := certificate.get(nil)
-		if err != nil {
-			return nil
-		}
-		return pair.Leaf
-	}
 	n.counters.logins(auth.Stats)
 	n.smtp = smtpd.New(smtpd.Config{
-		Hostname: n.cfg.SMTP.Hostname, Directory: recipients{n}, Store: smtpd.Mailstore(n.store),
-		Auth: smtpLogin{auth, leaf}, TLS: certificate.config(), MaxMessage: n.maxMessage, Logger: n.log, Metrics: n.counters,
-		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress,
-			Recipients: n.cfg.SMTP.MaxRecipients},
+		Hostname: n.cfg.SMTP.Hostname, Directory: smtpd.Members(source), Store: smtpd.Mailstore(n.store),
+		Auth: smtpd.Logins(auth), TLS: certificate.config(), Logger: n.log, Metrics: n.counters,
+		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress},
 	})
-	if err := n.openIMAP(auth, leaf, certificate.config()); err != nil {
+	if err := n.openIMAP(auth, certificate.config()); err != nil {
 		return err
 	}
 	for _, door := range []struct {
@@ -167,19 +159,6 @@ func (n *Node) authority() (ca *certs.CA, err error) {
 		return err
 	})
 	return ca, err
-}
-
-// maxMessage is the cluster's limit on a message, in octets.
-func (n *Node) maxMessage() int64 {
-	var settings directory.Settings
-	err := n.view(func(v directory.View) (err error) {
-		settings, err = v.Settings()
-		return err
-	})
-	if err != nil {
-		return smtpd.DefaultMaxMessage
-	}
-	return int64(settings.MaxMessageSize)
 }
 
 // directorySource is the node's copy of the directory as a login reads it.

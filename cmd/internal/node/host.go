@@ -90,7 +90,7 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	r := &replica{}
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
-		r.partition = partition.New()
+		r.partition = partition.New(partition.Config{})
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{
