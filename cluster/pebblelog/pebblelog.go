@@ -42,11 +42,15 @@ func (l Logger) Fatalf(format string, args ...any) {
 	panic(fmt.Sprintf("storage engine: %s", msg))
 }
 
-// Listener returns an event listener that reports background errors and slow disks.
+// Listener returns an event listener that reports background errors, damage and slow disks. Damage
+// is an error to whoever reads it; Pebble's own listener would end the process.
 func (l Logger) Listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
 			l.log.Warn("background work of the storage engine failed, it will be tried again", "error", err)
+		},
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			l.log.Error("a file of the storage engine is damaged", "file", info.Path, "error", info.Details)
 		},
 		DiskSlow: func(info pebble.DiskSlowInfo) {
 			l.log.Warn("the disk is slow", "info", info.String())

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -69,7 +70,7 @@ type DB struct {
 func Open(dir string, c Config) (*DB, error) {
 	c.setDefaults()
 	db, err := pebble.Open(dir, options(c))
-	if pebble.IsCorruptionError(err) {
+	if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
 		return nil, &CorruptError{All: true, What: "the log database cannot be read", Err: err}
 	}
 	if err != nil {
