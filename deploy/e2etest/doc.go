@@ -1,0 +1,7 @@
+// Package e2etest tells stories with the mail clients that people use: curl, swaks, mbsync, mutt and
+// go-imap's client, from Debian and unchanged, against real rookery processes. Each story sends, reads,
+// flags, moves or syncs as a user of that client would, and looks at the result with another eye.
+//
+// It has tests only. They run with ROOKERY_E2E=1 and the binary that `make build` leaves in bin, or the
+// one that ROOKERY_BINARY names; `make e2e` does all of that and installs the clients first.
+package e2etest
