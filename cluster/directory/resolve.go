@@ -235,6 +235,9 @@ func (w *walk) postmaster(v View) (found bool, err error) {
 // end in the id.
 func (v View) firstEnabled(prefix byte) (account Account, found bool, err error) {
 	err = scanKeys(v.R, []byte{prefix}, nil, 0, func(key, _ []byte) error {
+		if len(key) != 9 {
+			return fmt.Errorf("key %x names no account: %w", key, ErrCorrupt)
+		}
 		account, err = v.Account(cluster.AccountID(binary.BigEndian.Uint64(key[1:])))
 		if err == nil && !account.Disabled {
 			found, err = true, errStop
