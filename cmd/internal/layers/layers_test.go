@@ -13,13 +13,14 @@ import (
 )
 
 func TestImports(t *testing.T) {
-	seen := 0
+	seen, said := 0, map[string]bool{}
 	for _, line := range goList(t) {
 		path, imports, _ := strings.Cut(line, ":")
 		from := strings.TrimPrefix(path, Module)
 		seen++
 		for _, to := range strings.Fields(imports) {
-			if complaint := Check(from, to); complaint != "" {
+			if complaint := Check(from, to); complaint != "" && !said[complaint] {
+				said[complaint] = true
 				t.Error(complaint)
 			}
 		}
