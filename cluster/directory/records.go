@@ -2,6 +2,7 @@ package directory
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"time"
 
@@ -91,8 +92,18 @@ type TokenID [8]byte
 // String gives 16 hexadecimal digits.
 func (id TokenID) String() string { return hex.EncodeToString(id[:]) }
 
-// Hash is the SHA-256 of a random secret or of a public key.
+// Hash is the SHA-256 of a random secret or of a public key. Secrets are random and long, so that they
+// need no slow hash.
 type Hash [sha256.Size]byte
+
+// HashOf hashes a secret or a key.
+func HashOf(secret []byte) Hash { return sha256.Sum256(secret) }
+
+// Matches reports in constant time whether the hash is that of the secret.
+func (h Hash) Matches(secret []byte) bool {
+	other := HashOf(secret)
+	return subtle.ConstantTimeCompare(h[:], other[:]) == 1
+}
 
 // JoinToken lets one node into the cluster, once.
 type JoinToken struct {
