@@ -12,9 +12,10 @@ import (
 	"github.com/rookery-mail/rookery/mta/wire"
 )
 
-// mechanisms lists what AUTH takes now. Only submissions and LMTP clients authenticate.
+// mechanisms lists what AUTH takes now. Only users authenticate, and only inside of TLS where there is
+// TLS: what follows would have to be in it anyway.
 func (c *conn) mechanisms() []string {
-	if c.srv.c.Auth == nil || !c.kind.submits() || c.login != "" {
+	if c.srv.c.Auth == nil || !c.kind.submits() || c.login != "" || !c.secure && c.srv.c.TLS != nil {
 		return nil
 	}
 	return c.srv.c.Auth.Mechanisms(c.loginConn())

@@ -108,8 +108,8 @@ func (c *conn) outcome(o mailstore.Outcome, address string) *mta.Reply {
 
 // worst gives the reply that stands for all of them. The first temporary one wins over permanent
 // ones, and those over success: as long as one recipient may still get the message, it is to come
-// again. That is harmless for those who have it, since the store knows a message that it has. A part
-// of the recipients is never dropped in silence; there is nobody yet who could tell the sender.
+// again. That is harmless for those who have it, since the store knows a message that it has, and
+// whoever cannot get it (full, gone meanwhile) is refused at RCPT the next time. A part of the recipients is never dropped in silence; there is nobody yet who could tell the sender.
 func worst(replies []*mta.Reply) *mta.Reply {
 	best := replies[0]
 	allPermanent := best.Permanent()
