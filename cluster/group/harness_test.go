@@ -206,6 +206,13 @@ func three(t testing.TB, limit Limits) []*node {
 		nodes = append(nodes, n)
 	}
 	connect(nodes...)
+	form(t, nodes)
+	return nodes
+}
+
+// form makes connected nodes voters of one group, led by the first.
+func form(t testing.TB, nodes []*node) {
+	t.Helper()
 	first := nodes[0].group
 	if err := first.Bootstrap(within(t)); err != nil {
 		t.Fatal(err)
@@ -216,7 +223,6 @@ func three(t testing.TB, limit Limits) []*node {
 			t.Fatal(err)
 		}
 	}
-	return nodes
 }
 
 func propose(t testing.TB, g *Group, data string) cluster.LogIndex {
