@@ -19,19 +19,19 @@ const raftTimeout = 5 * time.Second
 
 // Raft opens the network side of a group's replica: hashicorp/raft's own transport over StreamLayer.
 // Closing it (the group does) closes the layer.
-func (t *Transport) Raft(group cluster.GroupID) (*raft.NetworkTransport, error) {
+func (t *Transport) Raft(group cluster.GroupID) (RaftTransport, error) {
 	layer, err := t.StreamLayer(group)
 	if err != nil {
-		return nil, err
+		return RaftTransport{}, err
 	}
-	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	return RaftTransport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider:   t.Addresses(),
 		Logger:                  raftLogger(t.cfg.Logger.With("group", group.String())),
 		Stream:                  layer,
 		MaxPool:                 2, // per peer, beside the pipeline: heartbeats and votes
 		Timeout:                 raftTimeout,
 		MsgpackUseNewTimeFormat: true,
-	}), nil
+	})}, nil
 }
 
 // raftLogger is the hclog logger that hashicorp/raft wants, in front of slog.
