@@ -99,7 +99,10 @@ func TestModel(t *testing.T) {
 		domain := rapid.SampledFrom([]string{"x.example", "y.example", "z.example"})
 		local := rapid.SampledFrom([]string{"a", "b", "c", "a+1", "b+c"})
 		anyone := rapid.Custom(func(t *rapid.T) string { return local.Draw(t, "local") + "@" + domain.Draw(t, "domain") })
-		actions := m.actions(run, domain, anyone)
+		d := driver{model: m, run: run, domain: domain, anyone: anyone}
+		actions := d.domainActions()
+		maps.Copy(actions, d.accountActions())
+		maps.Copy(actions, d.aliasActions())
 		actions[""] = func(t *rapid.T) {
 			m.compare(t, directory.View{R: &a.store})
 			if !equalStores(&a.store, &b.store) {
@@ -110,19 +113,29 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// actions are the commands with what the model makes of them.
-func (m *model) actions(run func(error, command.Command, error) directory.Result, domain, anyone *rapid.Generator[string]) map[string]func(*rapid.T) {
-	domainOf := func(address string) string { _, d, _ := strings.Cut(address, "@"); return d }
-	// free is the refusal that a new name meets.
-	free := func(address string, aliasToo bool) error {
-		if _, ours := m.domains[domainOf(address)]; !ours {
-			return directory.ErrNoDomain
-		}
-		if m.accounts[address] != 0 || aliasToo && m.aliases[address] != nil {
-			return directory.ErrExists
-		}
-		return nil
+// driver draws commands with what the model makes of them. run executes one, which has to be refused
+// with the error given, or accepted.
+type driver struct {
+	*model
+	run            func(error, command.Command, error) directory.Result
+	domain, anyone *rapid.Generator[string]
+}
+
+func domainOf(address string) string { _, d, _ := strings.Cut(address, "@"); return d }
+
+// free is the refusal that a new name meets.
+func (m *model) free(address string, aliasToo bool) error {
+	if _, ours := m.domains[domainOf(address)]; !ours {
+		return directory.ErrNoDomain
 	}
+	if m.accounts[address] != 0 || aliasToo && m.aliases[address] != nil {
+		return directory.ErrExists
+	}
+	return nil
+}
+
+func (m driver) domainActions() map[string]func(*rapid.T) {
+	domain, anyone, run := m.domain, m.anyone, m.run
 	return map[string]func(*rapid.T){
 		"create domain": func(t *rapid.T) {
 			name, want := domain.Draw(t, "name"), error(nil)
@@ -164,9 +177,15 @@ func (m *model) actions(run func(error, command.Command, error) directory.Result
 				delete(m.domains, name)
 			}
 		},
+	}
+}
+
+func (m driver) accountActions() map[string]func(*rapid.T) {
+	anyone, run := m.anyone, m.run
+	return map[string]func(*rapid.T){
 		"create account": func(t *rapid.T) {
 			address := anyone.Draw(t, "address")
-			want := free(address, true)
+			want := m.free(address, true)
 			c, err := directory.CreateAccount(directory.AccountSpec{Address: strings.ToUpper(address)})
 			if result := run(want, c, err); want == nil {
 				m.last++
@@ -178,7 +197,7 @@ func (m *model) actions(run func(error, command.Command, error) directory.Result
 		},
 		"rename account": func(t *rapid.T) {
 			from, to := anyone.Draw(t, "from"), anyone.Draw(t, "to")
-			id, want := m.accounts[from], free(to, true)
+			id, want := m.accounts[from], m.free(to, true)
 			if id == 0 {
 				return
 			}
@@ -199,10 +218,16 @@ func (m *model) actions(run func(error, command.Command, error) directory.Result
 				delete(m.accounts, address)
 			}
 		},
+	}
+}
+
+func (m driver) aliasActions() map[string]func(*rapid.T) {
+	anyone, run := m.anyone, m.run
+	return map[string]func(*rapid.T){
 		"put alias": func(t *rapid.T) {
 			address := anyone.Draw(t, "address")
 			targets := rapid.SliceOfN(anyone, 1, 3).Draw(t, "targets")
-			want := free(address, false)
+			want := m.free(address, false)
 			if slices.Contains(targets, address) {
 				want = directory.ErrInvalid
 			}
