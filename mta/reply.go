@@ -26,7 +26,6 @@ const (
 	BadMailbox       Enhanced = "5.1.1"
 	BadRecipient     Enhanced = "5.1.3"
 	BadSender        Enhanced = "5.1.7"
-	MailboxDisabled  Enhanced = "5.2.1"
 	MailboxFull      Enhanced = "5.2.2"
 	TooBig           Enhanced = "5.3.4"
 	Loop             Enhanced = "5.4.6"

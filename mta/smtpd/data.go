@@ -105,6 +105,7 @@ func (c *conn) receive(r io.Reader) error {
 	a := c.mail.arriving
 	c.wait, c.until = c.srv.c.Limits.Data, a.until
 	err := a.copyFrom(r, *buffer)
+	c.mail.received = c.srv.c.Clock()
 	switch {
 	case err == nil:
 		return nil

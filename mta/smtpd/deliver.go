@@ -139,14 +139,14 @@ func rank(r *mta.Reply) int {
 // logTransaction writes the one line that each message leaves. r is nil where the client went away.
 func (c *conn) logTransaction(r *mta.Reply, err error) {
 	t := c.mail
-	took := c.srv.c.Clock().Sub(t.started)
+	now := c.srv.c.Clock()
 	reply := "none"
 	if r != nil {
 		reply = r.Error()
-		c.srv.c.Metrics.Transaction(c.kind, r, t.arriving.octets, took)
+		c.srv.c.Metrics.Transaction(c.kind, r, t.arriving.octets, now.Sub(t.received))
 	}
 	args := []any{"id", t.id, "from", t.env.From, "recipients", len(t.rcpts), "octets", t.arriving.octets,
-		"reply", reply, "took", took}
+		"reply", reply, "took", now.Sub(t.started), "committed_in", now.Sub(t.received)}
 	if err != nil {
 		args = append(args, "error", err)
 	}

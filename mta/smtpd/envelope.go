@@ -126,17 +126,16 @@ func (c *conn) resolve(address string) ([]index.AccountID, *mta.Reply) {
 		return nil, mta.Replyf(550, mta.NotAuthorized,
 			"<%s> forwards to another domain; sending to other domains is not available yet in this version", address)
 	}
+	// A disabled account gets its mail all the same: it is its user who is locked out.
 	var accounts []index.AccountID
 	for _, target := range who.Accounts {
-		if !target.Account.Disabled {
-			accounts = append(accounts, target.Account.ID)
-		}
+		accounts = append(accounts, target.Account.ID)
 	}
 	if len(who.Broken) > 0 {
 		c.log.Warn("alias with addresses that nobody has", "to", address, "broken", who.Broken)
 	}
 	if len(accounts) == 0 {
-		return nil, mta.Replyf(550, mta.MailboxDisabled, "This mailbox is disabled: <%s>", address)
+		return nil, mta.Replyf(550, mta.BadMailbox, "Nobody is behind <%s>", address)
 	}
 	return accounts, nil
 }

@@ -98,7 +98,7 @@ type Authenticator interface {
 type Metrics interface {
 	Connections(k Kind, delta int)                                   // opened (1) or closed (-1)
 	Refused(k Kind, r *mta.Reply)                                    // a command or connection was refused
-	Transaction(k Kind, r *mta.Reply, octets int64, d time.Duration) // a message was answered with r
+	Transaction(k Kind, r *mta.Reply, octets int64, d time.Duration) // a message was answered with r, d after its last octet
 	Auth(k Kind, ok bool)
 }
 

@@ -13,7 +13,8 @@ type transaction struct {
 	env      mta.Envelope
 	rcpts    []recipient
 	started  time.Time
-	arriving *arrival // the message, from DATA or the first BDAT on
+	received time.Time // the last octet so far
+	arriving *arrival  // the message, from DATA or the first BDAT on
 }
 
 // recipient is an accepted recipient with the accounts behind it.
