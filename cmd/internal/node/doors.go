@@ -13,6 +13,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
+	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
 
@@ -80,9 +81,7 @@ func (n *Node) serveMail(context.Context) error {
 		Auth: smtpd.Logins(auth), TLS: certificate.config(), Logger: n.log, Metrics: n.counters,
 		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress},
 	})
-	if err := n.openIMAP(auth, certificate.config()); err != nil {
-		return err
-	}
+	n.openIMAP(auth, certificate.config())
 	for _, door := range []struct {
 		field     string
 		addresses []string
@@ -92,8 +91,8 @@ func (n *Node) serveMail(context.Context) error {
 		{"smtp.submission", n.cfg.SMTP.Submission, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.Submission) }},
 		{"smtp.submissions", n.cfg.SMTP.Submissions, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.Submissions) }},
 		{"smtp.lmtp", n.cfg.SMTP.LMTP, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.LMTP) }},
-		{"imap.listen", n.cfg.IMAP.Listen, n.serveIMAP},
-		{"imap.tls_listen", n.cfg.IMAP.TLSListen, n.serveIMAPS},
+		{"imap.listen", n.cfg.IMAP.Listen, func(l net.Listener) error { return n.imap.Serve(l, imapd.IMAP) }},
+		{"imap.tls_listen", n.cfg.IMAP.TLSListen, func(l net.Listener) error { return n.imap.Serve(l, imapd.IMAPS) }},
 	} {
 		for _, address := range door.addresses {
 			l, err := net.Listen("tcp", address)

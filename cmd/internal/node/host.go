@@ -39,6 +39,8 @@ type hostConfig struct {
 type host struct {
 	hostConfig
 
+	opening sync.Mutex // one replica at a time is opened; readers of the maps do not wait for it
+
 	mu       sync.Mutex // guards what follows
 	replicas map[cluster.GroupID]*replica
 	failed   map[cluster.GroupID]error // replicas that could not be opened
@@ -59,15 +61,20 @@ type replica struct {
 
 // open opens the replica of g, or returns the one that is open.
 func (h *host) open(ctx context.Context, g cluster.GroupID) (*replica, error) {
+	h.opening.Lock()
+	defer h.opening.Unlock()
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r := h.replicas[g]; r != nil {
+	r, closed := h.replicas[g], h.closed
+	h.mu.Unlock()
+	if r != nil {
 		return r, nil
 	}
-	if h.closed {
+	if closed {
 		return nil, cluster.ErrStopped
 	}
 	r, err := h.start(ctx, g)
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if err != nil {
 		h.failed[g] = err
 		return nil, err
@@ -170,6 +177,8 @@ func (h *host) stop(ctx context.Context, r *replica) error {
 
 // close stops all replicas, the directory last, since the others' leaders hand over by its map.
 func (h *host) close(ctx context.Context) error {
+	h.opening.Lock() // what is being opened is closed below
+	defer h.opening.Unlock()
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()

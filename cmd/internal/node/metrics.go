@@ -24,6 +24,8 @@ type counters struct {
 	seconds      prometheus.Histogram
 	auths        *prometheus.CounterVec
 	commands     *prometheus.CounterVec
+	imapRefused  *prometheus.CounterVec
+	proxied      prometheus.Gauge
 }
 
 var _ smtpd.Metrics = (*counters)(nil)
@@ -37,10 +39,12 @@ func newCounters(n *Node) *counters {
 		octets:       prometheus.NewCounter(prometheus.CounterOpts{Name: "rookery_smtp_octets_total", Help: "Octets of accepted messages."}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rookery_smtp_delivery_seconds",
 			Help: "From the last octet of a message to its reply.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
-		auths:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_logins_total", Help: "Logins by door and outcome."}, []string{"door", "outcome"}),
-		commands: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_imap_commands_total", Help: "IMAP commands by name and outcome."}, []string{"command", "outcome"}),
+		auths:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_logins_total", Help: "Logins by door and outcome."}, []string{"door", "outcome"}),
+		commands:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_imap_commands_total", Help: "IMAP commands by name and outcome."}, []string{"command", "outcome"}),
+		imapRefused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_imap_refused_connections_total", Help: "IMAP connections refused by a limit."}, []string{"door"}),
+		proxied:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "rookery_imap_proxied_connections", Help: "IMAP connections that another node serves, since it holds the mailbox."}),
 	}
-	c.registry.MustRegister(c.connections, c.transactions, c.refusals, c.octets, c.seconds, c.auths, c.commands,
+	c.registry.MustRegister(c.connections, c.transactions, c.refusals, c.octets, c.seconds, c.auths, c.commands, c.imapRefused, c.proxied,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), groupCollector{n})
 	return c
 }

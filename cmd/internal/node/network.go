@@ -50,6 +50,7 @@ func (n *Node) openNetwork(ctx context.Context) error {
 	members.Register(methodApplied, n.serveApplied)
 	members.Register(methodReadmit, n.serveReadmit)
 	members.Register(methodMember, n.serveMember)
+	members.RegisterService(serviceIMAP, n.serveHandedOver)
 	joining.Register(methodJoin, n.serveJoin)
 	n.transport.Handle(transport.KindRPC, members.ServeCalls)
 	n.transport.Handle(transport.KindStream, members.ServeStreams)

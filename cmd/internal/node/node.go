@@ -25,6 +25,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/state"
 	"github.com/rookery-mail/rookery/cluster/transport"
 	"github.com/rookery-mail/rookery/cmd/internal/config"
+	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
@@ -57,7 +58,7 @@ type Node struct {
 	counters  *counters
 
 	smtp        *smtpd.Server // these three from when mail is served
-	imap        *imapStub
+	imap        *imapd.Server
 	remoteAdmin *http.Server
 
 	cleanup []step         // in the order of start; run backwards by stop
