@@ -91,11 +91,21 @@ func Deleted(r kv.Reader, a index.AccountID, id index.MailboxID) (*uidset.Set, e
 
 func members(r kv.Reader, t keys.Table, a index.AccountID, id index.MailboxID) (*uidset.Set, error) {
 	set := uidset.New()
-	err := scanBlocks(r, t, a, id, func(n uint32, b *uidset.Block) bool {
-		set.PutBlock(n, b)
-		return true
+	err := scan(r, keys.InMailbox(nil, t, a, id), func(it kv.Iterator) error {
+		n, err := keys.LastField(it.Key())
+		if err != nil {
+			return err
+		}
+		value, err := it.Value()
+		if err != nil {
+			return err
+		}
+		return set.PutEncoded(n, value)
 	})
-	return set, err
+	if err != nil {
+		return nil, fmt.Errorf("blocks of mailbox %d of account %d: %w", id, a, err)
+	}
+	return set, nil
 }
 
 // FirstUnseen reads the lowest UID without \Seen of a mailbox, or 0. It reads one key.

@@ -63,6 +63,9 @@ func DecodeBlock(data []byte) (Block, error) {
 	return b, fmt.Errorf("UID block of layout %d: %w", data[0], ErrFormat)
 }
 
+// isFull reports whether data is how EncodeBlock stores a full block.
+func isFull(data []byte) bool { return string(data) == "\x01\x00\x80\x20" }
+
 func (b *Block) decodeRuns(data []byte) error {
 	off := uint64(0)
 	for len(data) > 0 {

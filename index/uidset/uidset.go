@@ -131,6 +131,22 @@ func (s *Set) PutBlock(n uint32, b *Block) {
 	s.update(n, func(dst *Block) { dst.union(b) })
 }
 
+// PutEncoded makes the members of a stored block of number n members. Errors are ErrFormat. A full
+// block that follows all others costs next to nothing, which is what long mailboxes are made of.
+func (s *Set) PutEncoded(n uint32, data []byte) error {
+	if n > 0 && isFull(data) && (len(s.slots) == 0 || s.slots[len(s.slots)-1].number < n) {
+		s.slots = append(s.slots, slot{number: n, count: BlockSize})
+		s.size += BlockSize
+		return nil
+	}
+	b, err := DecodeBlock(data)
+	if err != nil {
+		return err
+	}
+	s.PutBlock(n, &b)
+	return nil
+}
+
 // Block returns a copy of block n; empty where the set has no members in it.
 func (s *Set) Block(n uint32) Block {
 	if i, ok := s.find(n); ok {

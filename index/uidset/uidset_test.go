@@ -108,6 +108,17 @@ func TestSetAgainstModel(t *testing.T) {
 		}
 		for i := range sets {
 			check(t, sets[i], models[i])
+			stored := New()
+			for n := range uint32(4) {
+				if b := sets[i].Block(n); !b.Empty() {
+					if err := stored.PutEncoded(n, EncodeBlock(nil, &b)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			low := maps.Clone(models[i])
+			maps.DeleteFunc(low, func(u index.UID, _ bool) bool { return u >= 4*BlockSize })
+			check(t, stored, low)
 			for n := range uint32(4) {
 				b := sets[i].Block(n)
 				back, err := DecodeBlock(EncodeBlock(nil, &b))

@@ -108,6 +108,9 @@ func (c *Cluster) Fail(err error) {
 	c.down = err
 }
 
+// Flush writes what is applied to the (in-memory) disk, as a node does from time to time.
+func (c *Cluster) Flush() error { return c.db.Flush() }
+
 // Group returns one partition.
 func (c *Cluster) Group(g cluster.GroupID) *Group { return c.groups[g] }
 
