@@ -1,0 +1,347 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/imapd"
+	"github.com/rookery-mail/rookery/imapd/engine"
+	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailstore"
+	"github.com/rookery-mail/rookery/index/mailstore/mailstoretest"
+)
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "rewrite the transcripts")
+	os.Exit(m.Run())
+}
+
+// TestTranscripts plays the conversations of testdata/*.imap. A line begins with
+//
+//	C:  what the client sends (C2: the second one, and so on)
+//	S:  what the server answers; -update writes these
+//	!   what happens besides: see stage.happen
+//	#   a remark
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.imap")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".imap"), func(t *testing.T) {
+			script, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := newStage(t).play(string(script))
+			if flag.Lookup("update").Value.String() == "true" {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(script) {
+				t.Errorf("the conversation went otherwise; run with -update and look at the difference\n%s", got)
+			}
+		})
+	}
+}
+
+// stage is where a conversation takes place: a store and some sessions, of which one moves at a time.
+type stage struct {
+	t       testing.TB
+	cluster *mailstoretest.Cluster
+	store   *mailstore.Store
+	engine  *engine.Engine
+	now     time.Time
+	actors  map[string]*actor
+	order   []string
+	secure  bool
+	out     strings.Builder
+}
+
+func newStage(t testing.TB) *stage {
+	st := &stage{t: t, cluster: mailstoretest.NewCluster(t), now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC),
+		actors: map[string]*actor{}, secure: true}
+	clock := func() time.Time { return st.now }
+	st.store = st.cluster.Store(func(c *mailstore.Config) {
+		c.Clock = clock
+		c.Limits = func(a index.AccountID) (uint64, uint64) {
+			if a == 3 {
+				return 2048, 3
+			}
+			return 0, 0
+		}
+	})
+	st.engine = engine.New(engine.Config{Version: "test", MaxMessage: 1 << 20, Limits: wire.DefaultLimits(), Now: clock, Events: st})
+	return st
+}
+
+func (st *stage) Command(string, wire.StatusKind)         {}
+func (st *stage) LoggedIn(engine.Identity, string, error) {}
+func (st *stage) Unexpected(name string, err error)       { st.t.Errorf("%s: %v", name, err) }
+
+func (st *stage) play(script string) string {
+	for line := range strings.Lines(script) {
+		line = strings.TrimSuffix(line, "\n")
+		who, text, _ := strings.Cut(line, ":")
+		switch {
+		case line == "" || line[0] == '#':
+			fmt.Fprintln(&st.out, line)
+		case line[0] == '!':
+			fmt.Fprintln(&st.out, line)
+			st.happen(strings.Fields(line[1:]))
+		case line[0] == 'C':
+			a := st.actor(strings.TrimPrefix(who, "C"), nil)
+			fmt.Fprintln(&st.out, line)
+			a.say(strings.TrimPrefix(text, " ") + "\r\n")
+			st.hear()
+		}
+	}
+	for _, name := range st.order {
+		a := st.actors[name]
+		a.hangUp()
+	}
+	return st.out.String()
+}
+
+// happen is what a line with ! does.
+func (st *stage) happen(words []string) {
+	switch words[0] {
+	case "insecure": // before the first client: no TLS yet
+		st.secure = false
+	case "secure":
+		st.secure = true
+	case "user": // user NAME ACCOUNT: a session that is logged in
+		id := engine.Identity{Account: index.AccountID(words[2][0] - '0'), Address: "fred@example.org"}
+		st.actor(strings.TrimPrefix(words[1], "C"), &id)
+	case "deliver": // deliver ACCOUNT MAILBOX MESSAGE
+		st.deliver(index.AccountID(words[1][0]-'0'), words[2], words[3])
+	case "fill": // fill ACCOUNT MAILBOX COUNT
+		var n int
+		fmt.Sscan(words[3], &n)
+		for range n {
+			st.deliver(index.AccountID(words[1][0]-'0'), words[2], "plain")
+		}
+	case "minority":
+		st.cluster.Fail(cluster.ErrUnavailable)
+	case "majority":
+		st.cluster.Fail(nil)
+	case "wait":
+		d, err := time.ParseDuration(words[1])
+		if err != nil {
+			st.t.Fatal(err)
+		}
+		st.now = st.now.Add(d)
+	default:
+		st.t.Fatalf("nobody knows what %q is", words)
+	}
+	st.hear()
+}
+
+func (st *stage) deliver(a index.AccountID, mailbox, name string) {
+	text, err := os.ReadFile("testdata/messages/" + name + ".eml")
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	in := st.store.NewIncoming(st.t.Context(), []index.AccountID{a}, nil)
+	defer in.Discard()
+	in.Write(bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")))
+	st.now = st.now.Add(time.Second)
+	out, err := in.Deliver(st.t.Context(), mailstore.Delivery{Received: st.now, Targets: []mailstore.Target{
+		{Account: a, Address: st.now.String(), Mailbox: mailbox}}})
+	if err != nil || out[0].Err != nil {
+		st.t.Fatal(err, out)
+	}
+}
+
+// hear writes down what the sessions have said; those in IDLE may have something to tell.
+func (st *stage) hear() {
+	for _, name := range st.order {
+		a := st.actors[name]
+		a.poke()
+		for line := range strings.Lines(a.said()) {
+			fmt.Fprintf(&st.out, "S%s: %s\n", name, strings.ReplaceAll(strings.TrimSuffix(line, "\r\n"), "\x00", "\\0"))
+		}
+	}
+}
+
+// actor is a client with its session.
+type actor struct {
+	st     *stage
+	in     chan []byte
+	pokes  chan struct{}
+	quiet  chan struct{} // the session waits for the client
+	done   chan error
+	ended  bool
+	idle   bool
+	secure bool
+	unread []byte
+	out    bytes.Buffer
+}
+
+func (st *stage) actor(name string, id *engine.Identity) *actor {
+	if a := st.actors[name]; a != nil {
+		return a
+	}
+	a := &actor{st: st, in: make(chan []byte), pokes: make(chan struct{}), quiet: make(chan struct{}), done: make(chan error, 1), secure: st.secure}
+	st.actors[name] = a
+	st.order = append(st.order, name)
+	mail := imapd.Mailstore(st.store)
+	session := st.engine.NewSession(engine.Peer{Conn: a, Login: a, Authenticated: id,
+		Open: func(_ context.Context, who engine.Identity) (engine.Account, error) { return mail(who.Account), nil }})
+	go func() { a.done <- session.Run(context.Background()) }()
+	a.settle()
+	st.hear()
+	return a
+}
+
+// settle waits until the session waits for the client, or ended.
+func (a *actor) settle() {
+	select {
+	case <-a.quiet:
+	case err := <-a.done:
+		a.ended = true
+		if err != nil && !errors.Is(err, io.EOF) {
+			fmt.Fprintf(&a.out, "(ends: %v)\r\n", err)
+		} else {
+			fmt.Fprint(&a.out, "(ends)\r\n")
+		}
+	}
+}
+
+func (a *actor) say(line string) {
+	if !a.ended {
+		a.in <- []byte(line)
+		a.settle()
+	}
+}
+
+func (a *actor) poke() {
+	if a.idle && !a.ended {
+		a.pokes <- struct{}{}
+		a.settle()
+	}
+}
+
+func (a *actor) said() string {
+	s := a.out.String()
+	a.out.Reset()
+	return s
+}
+
+func (a *actor) hangUp() {
+	if !a.ended {
+		close(a.in)
+		<-a.done
+	}
+}
+
+// Read implements engine.Conn.
+func (a *actor) Read(p []byte) (int, error) {
+	if len(a.unread) == 0 {
+		a.quiet <- struct{}{}
+		line, ok := <-a.in
+		if !ok {
+			return 0, io.EOF
+		}
+		a.unread = line
+	}
+	n := copy(p, a.unread)
+	a.unread = a.unread[n:]
+	return n, nil
+}
+
+func (a *actor) Write(p []byte) (int, error) { return a.out.Write(p) }
+
+// Wait implements engine.Conn. That something changed is only looked at when poked, so that one
+// session moves at a time.
+func (a *actor) Wait(_ context.Context, changed <-chan struct{}) (bool, error) {
+	if len(a.unread) > 0 {
+		return true, nil
+	}
+	a.idle = true
+	for {
+		a.quiet <- struct{}{}
+		select {
+		case line, ok := <-a.in:
+			a.idle = false
+			if !ok {
+				return false, io.EOF
+			}
+			a.unread = line
+			return true, nil
+		case <-a.pokes:
+			select {
+			case <-changed:
+				return false, nil
+			default:
+			}
+		}
+	}
+}
+
+func (a *actor) Within(bool)                    {}
+func (a *actor) Secure() bool                   { return a.secure }
+func (a *actor) CanStartTLS() bool              { return !a.secure }
+func (a *actor) StartTLS(context.Context) error { a.secure = true; return nil }
+
+// Mechanisms implements engine.Login.
+func (a *actor) Mechanisms() []string {
+	if a.secure {
+		return []string{"PLAIN"}
+	}
+	return nil
+}
+
+func (a *actor) Password() bool { return a.secure }
+
+func (a *actor) Plain(_ context.Context, user, password string) (engine.Identity, error) {
+	switch {
+	case user == "busy":
+		return engine.Identity{}, engine.ErrThrottled
+	case password != "secret":
+		return engine.Identity{}, engine.ErrBadCredentials
+	case user == "off":
+		return engine.Identity{}, engine.ErrDisabled
+	}
+	return engine.Identity{Account: 2, Address: user}, nil
+}
+
+func (a *actor) SASL(ctx context.Context, mechanism string) (engine.SASL, error) {
+	if mechanism != "PLAIN" || !a.secure {
+		return nil, engine.ErrNoMechanism
+	}
+	return &plain{a: a}, nil
+}
+
+type plain struct {
+	a   *actor
+	who engine.Identity
+}
+
+func (p *plain) Next(response []byte) ([]byte, bool, error) {
+	if response == nil {
+		return nil, false, nil
+	}
+	parts := strings.Split(string(response), "\x00")
+	if len(parts) != 3 {
+		return nil, false, errors.New("malformed")
+	}
+	var err error
+	p.who, err = p.a.Plain(context.Background(), parts[1], parts[2])
+	return nil, err == nil, err
+}
+
+func (p *plain) Identity() engine.Identity { return p.who }

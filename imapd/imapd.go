@@ -1,0 +1,134 @@
+// Package imapd is the IMAP door: it listens, does TLS, tells who a client is, bounds what clients can take,
+// and runs a session of package engine for each connection. It keeps no state beyond a connection.
+//
+// A session reads this node's replica of the account's partition. Where there is none, the connection
+// becomes a pipe to a node that has one, after the login; see Config.Proxy and Server.ServeProxied.
+package imapd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster/directory/login"
+	"github.com/rookery-mail/rookery/imapd/engine"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailstore"
+)
+
+// Kind says what a listener is for.
+type Kind string
+
+// The kinds of listeners.
+const (
+	IMAP  Kind = "imap"  // port 143, with STARTTLS
+	IMAPS Kind = "imaps" // port 993: TLS from the first octet (RFC 8314)
+)
+
+// Authenticator checks who a client is; see Logins. The errors of package login are told apart,
+// others are temporary.
+type Authenticator interface {
+	// Mechanisms lists what may be used on a connection. LOGIN goes with PLAIN.
+	Mechanisms(conn login.Conn) []string
+	// Plain checks a password that came as it is.
+	Plain(ctx context.Context, user, password string, conn login.Conn) (login.Identity, error)
+	// Begin starts an exchange.
+	Begin(mechanism string, conn login.Conn) (Exchange, error)
+}
+
+// Exchange is one AUTHENTICATE command; *login.Exchange is one.
+type Exchange interface {
+	Next(response []byte) (challenge []byte, done bool, err error)
+	// Identity returns who it is, after Next has said done without an error.
+	Identity() login.Identity
+}
+
+// Metrics counts what happens. Calls come from many goroutines.
+type Metrics interface {
+	Connections(k Kind, delta int) // opened (1) or closed (-1)
+	Refused(k Kind)                // too many connections
+	Command(name, outcome string)  // OK, NO or BAD; a command that could not be read has no name
+	Login(ok bool)                 //
+	Proxied(delta int)             // connections piped to another node
+}
+
+// Config is what a Server is made of. Fields without a default are required.
+type Config struct {
+	// Mail opens the mail of an account; see Mailstore.
+	Mail func(a index.AccountID) engine.Account
+	Auth Authenticator
+	TLS  *tls.Config // nil: no STARTTLS, and no IMAPS listener
+	// Proxy connects to a node that holds the account's partition and serves the connection with
+	// ServeProxied. Nil: accounts without a local replica are refused for now.
+	Proxy func(ctx context.Context, who login.Identity) (net.Conn, error)
+
+	Version    string
+	MaxMessage int64            // octets that APPEND takes; mailstore.DefaultMaxMessage
+	Clock      func() time.Time // nil: time.Now
+	Logger     *slog.Logger     // nil: none
+	Metrics    Metrics          // nil: none
+	Limits     Limits
+}
+
+// Limits bound what clients can take. A zero field is its default; a negative number is no limit.
+type Limits struct {
+	Connections           int // at a time; 20,000
+	ConnectionsPerAddress int // at a time, an IPv6 /64 being one address; 200
+	ConnectionsPerAccount int // at a time; 50
+
+	Login     time.Duration // from the connection to a login; 1 minute
+	Idle      time.Duration // between commands; 30 minutes (RFC 9051, section 5.4)
+	Command   time.Duration // between octets of one command; 2 minutes
+	Write     time.Duration // until octets are taken; 2 minutes
+	Handshake time.Duration // of TLS; 30 seconds
+}
+
+var errNotConfigured = errors.New("not configured")
+
+func (c *Config) defaults() {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = noMetrics{}
+	}
+	if c.MaxMessage == 0 {
+		c.MaxMessage = mailstore.DefaultMaxMessage
+	}
+	l := &c.Limits
+	for _, d := range []struct {
+		field *int
+		value int
+	}{{&l.Connections, 20000}, {&l.ConnectionsPerAddress, 200}, {&l.ConnectionsPerAccount, 50}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&l.Login, time.Minute}, {&l.Idle, 30 * time.Minute}, {&l.Command, 2 * time.Minute},
+		{&l.Write, 2 * time.Minute}, {&l.Handshake, 30 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+}
+
+type noMetrics struct{}
+
+var _ Metrics = noMetrics{}
+
+func (noMetrics) Connections(Kind, int)  {}
+func (noMetrics) Refused(Kind)           {}
+func (noMetrics) Command(string, string) {}
+func (noMetrics) Login(bool)             {}
+func (noMetrics) Proxied(int)            {}

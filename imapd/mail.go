@@ -1,0 +1,41 @@
+package imapd
+
+import (
+	"context"
+
+	"github.com/rookery-mail/rookery/imapd/engine"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailstore"
+)
+
+// Mailstore makes a mail store what Config.Mail needs.
+func Mailstore(s *mailstore.Store) func(index.AccountID) engine.Account {
+	return func(a index.AccountID) engine.Account {
+		return account{Account: s.Account(a), store: s}
+	}
+}
+
+// account gives the mail store's types as the interfaces that the engine declares.
+type account struct {
+	*mailstore.Account
+	store *mailstore.Store
+}
+
+var (
+	_ engine.Account = account{}
+	_ engine.Mailbox = (*mailstore.Mailbox)(nil)
+)
+
+// Open implements engine.Account.
+func (a account) Open(ctx context.Context, name string) (engine.Mailbox, error) {
+	m, err := a.Account.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// NewIncoming implements engine.Account.
+func (a account) NewIncoming(ctx context.Context) engine.Incoming {
+	return a.store.NewIncoming(ctx, []index.AccountID{a.ID()}, nil)
+}
