@@ -18,8 +18,9 @@ type NodeStatus struct {
 	ID      string `json:"id"`
 	Region  string `json:"region"`
 	Address string `json:"address"`
-	State   string `json:"state"` // active, draining or removed
-	Alive   bool   `json:"alive"` // it answered just now
+	State   string `json:"state"`            // active, draining or removed
+	Alive   bool   `json:"alive"`            // it answered just now
+	Gossip  string `json:"gossip,omitempty"` // alive, dead or left, as the answering node hears it
 	Version string `json:"version,omitempty"`
 }
 

@@ -17,6 +17,7 @@ type book struct {
 	removed   map[cluster.NodeID]bool
 	replicas  map[cluster.GroupID][]cluster.NodeID
 	everyone  []cluster.NodeID
+	gossip    func(cluster.NodeID) (string, bool) // for nodes the directory does not know yet; may be nil
 }
 
 func newBook(peers map[cluster.NodeID]string) *book {
@@ -49,11 +50,22 @@ func (b *book) update(nodes []directory.Node, pm directory.PartitionMap) {
 	b.loaded, b.addresses, b.removed, b.replicas, b.everyone = true, addresses, removed, replicas, everyone
 }
 
+// ask gives the book what to ask about nodes that are not in the directory here yet.
+func (b *book) ask(gossip func(cluster.NodeID) (string, bool)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gossip = gossip
+}
+
 // address gives the cluster address of a node.
 func (b *book) address(id cluster.NodeID) (string, bool) {
 	b.mu.RLock()
-	defer b.mu.RUnlock()
 	a, ok := b.addresses[id]
+	gossip := b.gossip
+	b.mu.RUnlock()
+	if !ok && gossip != nil {
+		return gossip(id)
+	}
 	return a, ok
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/certs"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/group"
+	"github.com/rookery-mail/rookery/cluster/membership"
 	"github.com/rookery-mail/rookery/cluster/raftlog"
 	"github.com/rookery-mail/rookery/cluster/router"
 	"github.com/rookery-mail/rookery/cluster/rpc"
@@ -55,6 +56,7 @@ type Node struct {
 	router    *router.Router
 	host      *host
 	store     *mailstore.Store
+	gossip    *membership.Gossip
 	counters  *counters
 
 	smtp        *smtpd.Server // these three from when mail is served

@@ -12,6 +12,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/group"
+	"github.com/rookery-mail/rookery/cluster/membership"
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
 )
 
@@ -87,9 +88,16 @@ func (n *Node) Status(ctx context.Context) (adminapi.Status, error) {
 			continue
 		}
 		r, alive := reports[member.ID]
+		gossip := n.heard(member.ID)
 		s.Nodes = append(s.Nodes, adminapi.NodeStatus{ID: string(member.ID), Region: member.Region,
-			Address: member.ClusterAddress, State: member.State.String(), Alive: alive, Version: r.Version})
+			Address: member.ClusterAddress, State: member.State.String(), Alive: alive, Gossip: gossip, Version: r.Version})
 		s.Problems = append(s.Problems, nodeProblems(member, r, alive)...)
+		if alive && gossip == membership.Dead.String() {
+			s.Problems = append(s.Problems, adminapi.Problem{
+				What: fmt.Sprintf("node %s answers calls but not gossip at %s", member.ID, member.GossipAddress),
+				Do:   "open the gossip port between the nodes, for TCP and UDP",
+			})
+		}
 	}
 	for _, g := range n.groupIDs(pm) {
 		status := n.groupStatus(g, pm, reports)
