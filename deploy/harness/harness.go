@@ -42,6 +42,7 @@ type Cluster struct {
 	spawner   *spawner
 	temporary bool
 	released  bool
+	keepFiles bool
 }
 
 // New makes the directory, the configurations and the proxies; no node runs yet.
@@ -172,6 +173,9 @@ func (c *Cluster) join(ctx context.Context, n, member *Node) error {
 // clusters.
 func (c *Cluster) Release() { c.released = true }
 
+// KeepFiles makes Close leave the directory behind, for somebody to look into.
+func (c *Cluster) KeepFiles() { c.keepFiles = true }
+
 // Stop ends all nodes in order, as an operator would: SIGTERM, and waits for each.
 func (c *Cluster) Stop(ctx context.Context) error {
 	var errs []error
@@ -199,7 +203,7 @@ func (c *Cluster) Close() {
 	if c.addresses != nil {
 		c.addresses.release()
 	}
-	if c.temporary && !c.released {
+	if c.temporary && !c.released && !c.keepFiles {
 		_ = os.RemoveAll(c.cfg.Dir) // a rest in the temporary directory harms nobody
 	}
 }

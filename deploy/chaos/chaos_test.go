@@ -1,0 +1,145 @@
+package main
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/rookery-mail/rookery/deploy/harness"
+)
+
+func TestScheduleIsTheSame(t *testing.T) {
+	o := options{cycles: 200, seconds: 6, seed: 9, nodes: 3, accounts: 1, senders: 1, kinds: "kill,cut,silence,link,freeze"}
+	a, err := schedule(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := schedule(o)
+	if err != nil || !reflect.DeepEqual(a, b) {
+		t.Errorf("the same seed gives other faults (%v)", err)
+	}
+	kinds, nodes := map[string]int{}, map[string]int{}
+	for _, f := range a {
+		kinds[f.kind]++
+		nodes[f.node]++
+		if (f.kind == kindLink) != (f.other != "") || f.other == f.node {
+			t.Errorf("fault %v", f)
+		}
+		if s := f.hold.Seconds(); s < 1.8 || s > 3.6 {
+			t.Errorf("%v holds outside 30 to 60 %% of a cycle", f)
+		}
+	}
+	if len(kinds) != 5 || len(nodes) != 3 {
+		t.Errorf("kinds %v, nodes %v", kinds, nodes)
+	}
+	o.seed++
+	if c, _ := schedule(o); reflect.DeepEqual(a, c) {
+		t.Error("another seed gives the same faults")
+	}
+	o.kinds = "kill,earthquake"
+	if _, err := schedule(o); err == nil || !strings.Contains(err.Error(), "earthquake") {
+		t.Errorf("an unknown kind: %v", err)
+	}
+}
+
+// site is a book with one message that a story is told about.
+type site struct {
+	book *book
+	m    harness.Message
+}
+
+func newSite() site {
+	s := site{newBook("ada@example.org"), harness.Corpus{Seed: 1, Domain: domain}.Message(0, "ada@example.org")}
+	s.book.offer(s.m, inbox)
+	return s
+}
+
+// at is the message as found in a mailbox.
+func (s site) at(mailbox string, flags ...string) harness.Found {
+	return harness.Found{Recipient: s.book.address, Mailbox: mailbox, ID: s.m.ID, Digest: s.m.Digest, Flags: flags}
+}
+
+// TestAudit tells stories of one message, and what reading may show then.
+func TestAudit(t *testing.T) {
+	delivered := func(s site) { s.book.acknowledge(s.m.ID, inbox, 0); s.book.listed(s.m.ID, inbox, 5) }
+	other := func(s site) harness.Found { f := s.at(inbox); f.Digest = harness.Digest{}; return f }
+	for _, c := range []struct {
+		name  string
+		story func(s site)
+		found func(s site) []harness.Found
+		want  audit // but the details
+	}{
+		{"offered, not there", func(site) {}, none, audit{}},
+		{"offered, there", func(site) {}, in(inbox), audit{}},
+		{"acknowledged, there", delivered, in(inbox), audit{acknowledged: 1, readable: 1}},
+		{"acknowledged, not there", delivered, none, audit{acknowledged: 1, lost: 1}},
+		{"twice", delivered, in(inbox, work), audit{acknowledged: 1, duplicated: 1}},
+		{"other content", delivered, func(s site) []harness.Found { return []harness.Found{other(s)} }, audit{acknowledged: 1, lost: 1}},
+		{"moved before the reply came", func(s site) {
+			s.book.listed(s.m.ID, inbox, 5)
+			s.book.moved(s.m.ID, work, 6, true)
+			s.book.acknowledge(s.m.ID, inbox, 0)
+		}, in(work), audit{acknowledged: 1, readable: 1}},
+		{"moved, still there", func(s site) { delivered(s); s.book.moved(s.m.ID, work, 6, true) }, in(inbox), audit{acknowledged: 1, misplaced: 1}},
+		{"moved perhaps", func(s site) { delivered(s); s.book.moved(s.m.ID, work, 0, false) }, in(inbox), audit{acknowledged: 1, readable: 1}},
+		{"moved perhaps, gone", func(s site) { delivered(s); s.book.moved(s.m.ID, work, 0, false) }, none, audit{acknowledged: 1, lost: 1}},
+		{"expunged", func(s site) { delivered(s); s.book.moved(s.m.ID, nowhere, 0, true) }, none, audit{acknowledged: 1, expunged: 1}},
+		{"expunged, back", func(s site) { delivered(s); s.book.moved(s.m.ID, nowhere, 0, true) }, in(inbox), audit{acknowledged: 1, duplicated: 1}},
+		{"expunged perhaps", func(s site) { delivered(s); s.book.moved(s.m.ID, nowhere, 0, false) }, in(inbox), audit{acknowledged: 1, readable: 1}},
+		{"flag lost", func(s site) { delivered(s); s.book.flagged(s.m.ID, `\Seen`, true, true) }, in(inbox), audit{acknowledged: 1, readable: 1, flagsWrong: 1}},
+		{"flag kept", func(s site) { delivered(s); s.book.flagged(s.m.ID, `\Seen`, true, true) },
+			func(s site) []harness.Found { return []harness.Found{s.at(inbox, `\seen`)} }, audit{acknowledged: 1, readable: 1}},
+		{"flag in doubt", func(s site) { delivered(s); s.book.flagged(s.m.ID, `\Seen`, true, false) }, in(inbox), audit{acknowledged: 1, readable: 1}},
+		{"copied", func(s site) { delivered(s); s.book.copiedOnce(s.m.ID, true) }, in(inbox, copies), audit{acknowledged: 2, readable: 2}},
+		{"copy lost", func(s site) { delivered(s); s.book.copiedOnce(s.m.ID, true) }, in(inbox), audit{acknowledged: 2, readable: 1, lost: 1}},
+		{"copy from nowhere", delivered, in(inbox, copies), audit{acknowledged: 1, readable: 1, duplicated: 1}},
+		{"strange", delivered, func(s site) []harness.Found { return []harness.Found{s.at(inbox), {ID: "<x>"}} }, audit{acknowledged: 1, readable: 1, strange: 1}},
+	} {
+		s := newSite()
+		c.story(s)
+		got := &audit{}
+		got.check(s.book, "n1", c.found(s))
+		complained := len(got.details) > 0
+		got.details = nil
+		if !reflect.DeepEqual(*got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, &c.want)
+		}
+		if got.good() == complained {
+			t.Errorf("%s: good is %v, but there are details: %v", c.name, got.good(), complained)
+		}
+	}
+}
+
+func none(site) []harness.Found { return nil }
+
+func in(mailboxes ...string) func(site) []harness.Found {
+	return func(s site) (found []harness.Found) {
+		for _, m := range mailboxes {
+			found = append(found, s.at(m))
+		}
+		return found
+	}
+}
+
+// TestCandidates are messages whose place is certain.
+func TestCandidates(t *testing.T) {
+	s := newSite()
+	if got := s.book.candidates(inbox); len(got) != 0 {
+		t.Errorf("an unseen message is a candidate: %v", got)
+	}
+	s.book.listed(s.m.ID, inbox, 5)
+	if got := s.book.candidates(inbox); len(got) != 1 || got[0].uid != 5 {
+		t.Errorf("candidates %v, want UID 5", got)
+	}
+	s.book.moved(s.m.ID, work, 7, true)
+	if got := s.book.candidates(work); len(got) != 1 || got[0].uid != 7 || len(s.book.candidates(inbox)) != 0 {
+		t.Errorf("candidates %v, want UID 7 in Work only", got)
+	}
+	s.book.moved(s.m.ID, inbox, 0, false)
+	if got := s.book.candidates(work); len(got) != 0 {
+		t.Errorf("a message with an unknown outcome is a candidate: %v", got)
+	}
+	if s.book.listed("<never@sent>", inbox, 9) {
+		t.Error("a message that nobody sent is in the book")
+	}
+}

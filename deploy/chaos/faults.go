@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rookery-mail/rookery/deploy/harness"
+)
+
+// faults carries out the plan, one fault each cycle, and heals the last one.
+func (c *chaos) faults(ctx context.Context, plan []fault) error {
+	cycle := time.Duration(c.seconds * float64(time.Second))
+	for i, f := range plan {
+		end := time.Now().Add(cycle)
+		before := c.load.counts()
+		if err := c.inject(f); err != nil {
+			return fmt.Errorf("cycle %d, %v: %w", i+1, f, err)
+		}
+		if err := rest(ctx, f.hold); err != nil {
+			return err
+		}
+		if err := c.heal(f); err != nil {
+			return fmt.Errorf("cycle %d, heal %v: %w", i+1, f, err)
+		}
+		if err := rest(ctx, time.Until(end)); err != nil {
+			return err
+		}
+		now := c.load.counts()
+		c.say("cycle %d of %d: %v; %d messages (+%d) and %d changes (+%d) acknowledged, %d outcomes unknown",
+			i+1, len(plan), f, now.accepted, now.accepted-before.accepted, now.changes, now.changes-before.changes, now.unknown)
+		for _, n := range c.cluster.Nodes() {
+			if err := n.Crashed(); err != nil {
+				return fmt.Errorf("cycle %d, after %v: %w", i+1, f, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *chaos) inject(f fault) error {
+	node := c.cluster.Node(f.node)
+	switch f.kind {
+	case kindKill:
+		node.Kill()
+	case kindCut:
+		c.cluster.Network().Cut(harness.Closed, f.node)
+	case kindSilence:
+		c.cluster.Network().Cut(harness.Silent, f.node)
+	case kindLink:
+		c.cluster.Network().CutLink(harness.Silent, f.node, f.other)
+	case kindFreeze:
+		return node.Pause()
+	}
+	return nil
+}
+
+func (c *chaos) heal(f fault) error {
+	switch f.kind {
+	case kindKill:
+		return c.cluster.Node(f.node).Start()
+	case kindFreeze:
+		return c.cluster.Node(f.node).Resume()
+	}
+	c.cluster.Network().Heal()
+	return nil
+}
+
+// rest waits, or says that the run was interrupted.
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

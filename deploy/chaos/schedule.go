@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The kinds of faults.
+const (
+	kindKill    = "kill"    // SIGKILL, and a start after the hold
+	kindCut     = "cut"     // a node's links to the others are closed
+	kindSilence = "silence" // a node's links to the others lose everything
+	kindLink    = "link"    // one link between two nodes loses everything
+	kindFreeze  = "freeze"  // SIGSTOP, and SIGCONT after the hold
+)
+
+// fault is one thing that goes wrong for a while.
+type fault struct {
+	kind        string
+	node, other string // other only for a link
+	hold        time.Duration
+}
+
+// String describes the fault.
+func (f fault) String() string {
+	what := f.kind + " " + f.node
+	if f.other != "" {
+		what += "–" + f.other
+	}
+	return fmt.Sprintf("%s for %.1f s", what, f.hold.Seconds())
+}
+
+// schedule plans the faults: the same for the same options.
+func schedule(o options) ([]fault, error) {
+	kinds := strings.Split(o.kinds, ",")
+	for _, k := range kinds {
+		if !slices.Contains([]string{kindKill, kindCut, kindSilence, kindLink, kindFreeze}, k) {
+			return nil, fmt.Errorf("no kind of fault is called %q", k)
+		}
+	}
+	if o.nodes < 2 || o.cycles < 0 || o.seconds <= 0 || o.accounts < 1 || o.senders < 1 {
+		return nil, fmt.Errorf("chaos needs two nodes, an account, a sender and time")
+	}
+	r := rand.New(rand.NewPCG(o.seed, 0))
+	plan := make([]fault, 0, o.cycles)
+	for range o.cycles {
+		node := 1 + r.IntN(o.nodes)
+		f := fault{kind: kinds[r.IntN(len(kinds))], node: fmt.Sprintf("n%d", node)}
+		if f.kind == kindLink {
+			f.other = fmt.Sprintf("n%d", 1+(node+r.IntN(o.nodes-1))%o.nodes)
+		}
+		// 30 to 60 % of the cycle, so that most cycles see the recovery as well.
+		f.hold = time.Duration((0.3 + 0.3*r.Float64()) * o.seconds * float64(time.Second)).Round(time.Millisecond)
+		plan = append(plan, f)
+	}
+	return plan, nil
+}
