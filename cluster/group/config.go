@@ -35,19 +35,19 @@ type Timing struct {
 	Heartbeat time.Duration // a follower without contact for this long (up to twice) starts a pre-vote
 	Election  time.Duration // a candidate without an answer for this long starts again
 	Lease     time.Duration // a leader without a majority for this long steps down; at most Heartbeat
-	Commit    time.Duration // an idle leader tells followers the commit index after this long
+	Commit    time.Duration // an idle leader repeats the commit index this often (up to half as often)
 }
 
 // LAN suits nodes with round trips up to some 10 ms: a failover takes about a second.
 func LAN() Timing {
 	return Timing{Heartbeat: 700 * time.Millisecond, Election: 700 * time.Millisecond,
-		Lease: 500 * time.Millisecond, Commit: 50 * time.Millisecond}
+		Lease: 500 * time.Millisecond, Commit: 200 * time.Millisecond}
 }
 
 // WAN suits regions with round trips up to some 300 ms: a failover takes a few seconds.
 func WAN() Timing {
 	return Timing{Heartbeat: 2500 * time.Millisecond, Election: 2500 * time.Millisecond,
-		Lease: 2000 * time.Millisecond, Commit: 100 * time.Millisecond}
+		Lease: 2000 * time.Millisecond, Commit: 500 * time.Millisecond}
 }
 
 // Limits bound what a replica holds. Zero values mean the defaults.

@@ -26,6 +26,8 @@ type fsm struct {
 	applied *watermark
 	snaps   *snapshots
 	fail    func(error) // stops the group
+	// committed is told each new applied index, before the machine is.
+	committed func(cluster.LogIndex)
 
 	mu     sync.Mutex // held over commits
 	broken error      // guarded by mu: after a failure nothing is applied any more
@@ -94,6 +96,7 @@ func (f *fsm) apply(logs []*raft.Log, out []any) error {
 		return err
 	}
 	f.applied.advance(last)
+	f.committed(last)
 	f.machine.Committed(last)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -29,15 +30,17 @@ const drainTimeout = 10 * time.Second
 
 // Group is one replica of a group. It is safe for concurrent use.
 type Group struct {
-	cfg      Config
-	log      *raftlog.Log
-	fsm      *fsm
-	raft     *raft.Raft
-	applied  watermark
-	inFlight *semaphore.Weighted
-	gate     gate // calls that wait for Raft
-	leading  leadership
-	leader   broadcast
+	cfg       Config
+	log       *raftlog.Log
+	fsm       *fsm
+	raft      *raft.Raft // set before running
+	running   atomic.Bool
+	applied   watermark
+	inFlight  *semaphore.Weighted
+	gate      gate // calls that wait for Raft
+	leading   leadership
+	leader    broadcast
+	announcer announcer
 
 	life    context.Context // ends when the replica begins to stop
 	end     context.CancelFunc
@@ -92,7 +95,7 @@ func (g *Group) load(ctx context.Context) error {
 	g.log = log
 	g.fsm = &fsm{
 		life: g.life, state: part, flush: g.cfg.State.Flush, machine: g.cfg.Machine,
-		applied: &g.applied, snaps: snaps, fail: g.fail,
+		applied: &g.applied, snaps: snaps, fail: g.fail, committed: g.announce,
 	}
 	return g.fsm.restored(applied)
 }
@@ -110,6 +113,7 @@ func (g *Group) newRaft(c *raft.Config) (r *raft.Raft, err error) {
 
 // start runs what the replica does by itself until it stops.
 func (g *Group) start(notify <-chan bool) {
+	g.running.Store(true)
 	g.work.Go(func() { g.watchLeader() })
 	g.work.Go(func() { g.watchOwnLeadership(notify) })
 	g.work.Go(func() { g.truncate() })

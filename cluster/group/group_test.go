@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -65,6 +66,21 @@ func TestFollowerRefusesAndReplicates(t *testing.T) {
 	}
 	if _, err := nodes[1].group.ReadIndex(within(t)); !errors.Is(err, cluster.ErrNotLeader) {
 		t.Errorf("a follower's read index: %v", err)
+	}
+}
+
+// TestFollowersLearnOfCommitsAtOnce has Raft repeat the commit index every minute only.
+func TestFollowersLearnOfCommitsAtOnce(t *testing.T) {
+	timing := fastTiming()
+	timing.Commit = time.Minute
+	nodes := threeTimed(t, Limits{}, timing)
+	for i := range 20 {
+		index := propose(t, nodes[0].group, fmt.Sprint("entry ", i))
+		for _, n := range nodes[1:] {
+			if err := n.group.WaitApplied(within(t), index); err != nil {
+				t.Fatalf("%s: %v", n.id, err)
+			}
+		}
 	}
 }
 

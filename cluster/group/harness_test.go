@@ -76,6 +76,7 @@ type node struct {
 	state *state.DB
 	group *Group
 	limit Limits
+	times Timing
 	logc  raftlog.Config
 }
 
@@ -85,7 +86,7 @@ func fastTiming() Timing {
 }
 
 func newNode(t testing.TB, id string, fs vfs.FS) *node {
-	return &node{t: t, id: cluster.NodeID(id), fs: fs}
+	return &node{t: t, id: cluster.NodeID(id), fs: fs, times: fastTiming()}
 }
 
 // open starts databases and replica.
@@ -105,7 +106,7 @@ func (n *node) open() error {
 	_, n.trans = raft.NewInmemTransportWithTimeout(raft.ServerAddress(n.id), time.Second)
 	n.group, err = Open(context.Background(), Config{
 		ID: 3, Node: n.id, Logs: n.logs, State: n.state, Machine: new(journal), Transport: n.trans,
-		Timing: fastTiming(), Limits: n.limit, Dir: "/data/snapshots", FS: n.fs, Logger: logger,
+		Timing: n.times, Limits: n.limit, Dir: "/data/snapshots", FS: n.fs, Logger: logger,
 	})
 	return err
 }
@@ -196,11 +197,13 @@ func connect(nodes ...*node) {
 }
 
 // three starts a group of three voters, led by the first.
-func three(t testing.TB, limit Limits) []*node {
+func three(t testing.TB, limit Limits) []*node { return threeTimed(t, limit, fastTiming()) }
+
+func threeTimed(t testing.TB, limit Limits, times Timing) []*node {
 	var nodes []*node
 	for _, id := range []string{"n1", "n2", "n3"} {
 		n := newNode(t, id, vfs.NewCrashableMem())
-		n.limit = limit
+		n.limit, n.times = limit, times
 		n.mustOpen()
 		t.Cleanup(func() { n.close(over()) })
 		nodes = append(nodes, n)

@@ -20,12 +20,16 @@ type bridge struct {
 
 var _ hclog.Logger = bridge{}
 
+// earlyNotice is what Raft says of a notice of a commit (announcer) whose entry is still to come.
+const earlyNotice = "failed to get previous log"
+
 func (b bridge) Log(level hclog.Level, msg string, args ...any) {
 	to := slog.LevelDebug
-	switch level {
-	case hclog.Warn:
+	switch {
+	case msg == earlyNotice: // the announcer was faster than the entry
+	case level == hclog.Warn:
 		to = slog.LevelInfo
-	case hclog.Error:
+	case level == hclog.Error:
 		to = slog.LevelWarn
 	}
 	if !b.log.Enabled(context.Background(), to) {
