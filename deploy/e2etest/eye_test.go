@@ -24,7 +24,16 @@ func (a *account) dial(t *testing.T) *imapclient.Client {
 	if err := c.Login(a.address, a.password).Wait(); err != nil {
 		t.Fatalf("log in as %s: %v", a.address, err)
 	}
+	enable(t, c)
 	return c
+}
+
+// enable turns on IMAP4rev2, whose mailbox names the client uses as soon as it sees the capability.
+func enable(t *testing.T, c *imapclient.Client) {
+	t.Helper()
+	if _, err := c.Enable(imap.CapIMAP4rev2).Wait(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // seen is one message as the eye sees it.

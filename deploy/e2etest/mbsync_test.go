@@ -49,7 +49,7 @@ CopyArrivalDate yes
 	return m
 }
 
-// summary is mbsync's last line: what was added, flagged and moved to a trash on each side. It counts no deletions.
+// summary is mbsync's last line: what was added, flagged and moved to a trash on each side. Deletions count as flags.
 var summary = regexp.MustCompile(`F: \+(\d+)/\d+ \*(\d+)/\d+ #(\d+)/\d+ +N: \+(\d+)/\d+ \*(\d+)/\d+ #(\d+)/\d+\s*$`)
 
 // sync runs mbsync and expects what it says it did on the server ("far") and in the Maildir ("near"):
@@ -167,7 +167,7 @@ func mbsyncTwoWays(t *testing.T, s *site) {
 	}
 	a.put(t, "INBOX", message("x@example.com", a.address, "four", "text"))
 	m.flag(t, "Notes", "note", "FS")
-	m.sync(t, "+0 *1 #0", "+2 *1 #0")
+	m.sync(t, "+0 *1 #0", "+2 *2 #0")
 	m.sync(t, nothing, nothing)
 	m.holds(t, "INBOX", "two:RS", "four:")
 	m.holds(t, "Notes", "note:FS", "one:S")
