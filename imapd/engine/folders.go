@@ -73,8 +73,12 @@ func (s *Session) delete(ctx context.Context, cmd *wire.Command) (reply, error) 
 // rename is RENAME (RFC 9051, section 6.3.6).
 func (s *Session) rename(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Rename)
-	s.dirty = true // renaming INBOX moves its messages
-	return reply{}, s.account.Rename(ctx, a.From, strings.TrimSuffix(a.To, string(index.Delimiter)))
+	err := s.account.Rename(ctx, a.From, strings.TrimSuffix(a.To, string(index.Delimiter)))
+	if err == nil && a.From == index.Inbox && s.name == index.Inbox {
+		s.answer(cmd, reply{})
+		return reply{}, errInboxRenamed
+	}
+	return reply{}, err
 }
 
 // subscribe is SUBSCRIBE and UNSUBSCRIBE (RFC 9051, sections 6.3.7 and 6.3.8). A name need not exist.

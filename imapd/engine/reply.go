@@ -27,6 +27,8 @@ var (
 	// ErrTimeout says that the client was silent, or did not read, for too long.
 	ErrTimeout = errors.New("idle for too long")
 
+	// errInboxRenamed: what was selected is another mailbox now, and INBOX a new one.
+	errInboxRenamed  = errors.New("INBOX was renamed, connect again")
 	errTooManyErrors = errors.New("too many wrong commands")
 	errTooManyLogins = errors.New("too many failed logins")
 	errBuffered      = errors.New("octets came after STARTTLS")
@@ -105,7 +107,7 @@ func replyTo(err error) (reply, bool) {
 func isFatal(err error) bool {
 	for _, fatal := range []error{
 		index.ErrGone, cluster.ErrNoReplica, cluster.ErrStopped, context.Canceled, ErrElsewhere, ErrTimeout,
-		wire.ErrOutOfSync, errTooManyErrors, errTooManyLogins, errBuffered,
+		wire.ErrOutOfSync, errTooManyErrors, errTooManyLogins, errBuffered, errInboxRenamed,
 	} {
 		if errors.Is(err, fatal) {
 			return true
@@ -166,6 +168,8 @@ func byeText(err error) (code, text string) {
 		return "UNAVAILABLE", "the account has moved to other nodes, connect again"
 	case errors.Is(err, cluster.ErrStopped):
 		return "UNAVAILABLE", "server is shutting down"
+	case errors.Is(err, errInboxRenamed):
+		return "", errInboxRenamed.Error()
 	case errors.Is(err, ErrTimeout):
 		return "", ErrTimeout.Error()
 	case errors.Is(err, wire.ErrOutOfSync):

@@ -33,6 +33,12 @@ func (s *Session) store(ctx context.Context, cmd *wire.Command) (reply, error) {
 		since := index.ModSeq(*a.UnchangedSince)
 		req.UnchangedSince = &since
 	}
+	if a.Silent {
+		// Else what others did just before would go unsaid together with what we do.
+		if err := s.sync(ctx, cmd.UID, cmd.UID); err != nil {
+			return reply{}, err
+		}
+	}
 	own, modified, err := s.storeFlags(ctx, uids, req)
 	if err != nil {
 		return reply{}, err

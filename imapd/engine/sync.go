@@ -41,6 +41,9 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 		s.dirty = true
 		return nil, err
 	}
+	if s.name == index.Inbox && ch.Mailbox.Name != index.Inbox {
+		return nil, errInboxRenamed
+	}
 	s.tellKeywords(ch.Mailbox)
 	up := s.view.Advance(ch, expunges)
 	if up.Expunges != nil {

@@ -152,7 +152,7 @@ func (r *Reader) crlf() {
 		}
 	}
 	if r.err == nil && c != '\n' {
-		r.fail("expected the end of the line, got %s", printable(c))
+		r.fail("expected %s, got %s", printable('\n'), printable(c))
 		return
 	}
 	r.take()
@@ -245,6 +245,12 @@ func trailingLiteral(line []byte) (size int64, found, ok bool) {
 }
 
 func printable(c byte) string {
+	switch c {
+	case ' ':
+		return "a space"
+	case '\r', '\n':
+		return "the end of the line"
+	}
 	if c > ' ' && c < 0x7f {
 		return string(rune(c))
 	}

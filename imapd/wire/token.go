@@ -141,8 +141,11 @@ func (r *Reader) quoted() string {
 				r.fail("only \" and \\ may be escaped")
 				return ""
 			}
-		case c == 0 || c == '\r' || c == '\n':
-			r.fail("%s in a quoted string", printable(c))
+		case c == 0:
+			r.fail("NUL in a quoted string")
+			return ""
+		case c == '\r' || c == '\n':
+			r.fail("quoted string does not end")
 			return ""
 		}
 		r.scratch = append(r.scratch, c)
