@@ -12,17 +12,18 @@ import (
 
 // openGossip joins the gossip: who is up, and where. Nothing that must be right depends on it; it
 // lets a node find others that moved while it was away.
-func (n *Node) openGossip(ctx context.Context) (err error) {
-	n.gossip, err = membership.Start(ctx, membership.Config{
+func (n *Node) openGossip(ctx context.Context) error {
+	gossip, err := membership.Start(ctx, membership.Config{
 		Facts:     membership.Facts{ID: n.id, Region: n.cfg.Region, Address: n.cfg.Cluster.Advertise, Version: n.opts.Version},
 		ClusterID: n.record.Cluster, Listen: n.cfg.Cluster.GossipListen, Advertise: numeric(ctx, n.cfg.Cluster.GossipAdvertise),
-		Key: n.record.GossipKey, WAN: n.cfg.Cluster.Timing == "wan", Peers: n.gossipPeers, Clock: time.Now, Logger: n.log,
+		Key: n.record.GossipKey, WAN: n.cfg.Cluster.Timing == "wan", Peers: n.gossipPeers, RejoinEvery: 5 * time.Second, Clock: time.Now, Logger: n.log,
 	})
 	if err != nil {
 		return err
 	}
+	n.gossip.Store(gossip)
 	n.book.ask(n.gossipAddress)
-	n.onStop("gossip", func(context.Context) error { return n.gossip.Stop() })
+	n.onStop("gossip", func(context.Context) error { return gossip.Stop() })
 	return nil
 }
 
@@ -56,7 +57,7 @@ func (n *Node) gossipPeers() (out []string) {
 
 // gossipAddress is the cluster address that a node itself gossips.
 func (n *Node) gossipAddress(id cluster.NodeID) (string, bool) {
-	for _, m := range n.gossip.Members() {
+	for _, m := range n.gossip.Load().Members() {
 		if m.ID == id && m.Address != "" {
 			return m.Address, true
 		}
@@ -66,10 +67,11 @@ func (n *Node) gossipAddress(id cluster.NodeID) (string, bool) {
 
 // heard is what gossip says of a node; empty before gossip has heard of it.
 func (n *Node) heard(id cluster.NodeID) string {
-	if n.gossip == nil {
+	gossip := n.gossip.Load()
+	if gossip == nil {
 		return ""
 	}
-	for _, m := range n.gossip.Members() {
+	for _, m := range gossip.Members() {
 		if m.ID == id {
 			return m.State.String()
 		}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
@@ -56,7 +57,7 @@ type Node struct {
 	router    *router.Router
 	host      *host
 	store     *mailstore.Store
-	gossip    *membership.Gossip
+	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
 	counters  *counters
 
 	smtp        *smtpd.Server // these three from when mail is served
