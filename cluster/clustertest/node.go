@@ -34,6 +34,8 @@ type Node struct {
 	cluster *Cluster
 	disk    *disk
 	crashed atomic.Bool
+	gone    context.Context // ends with the node, so that proposals through it do not outlive it
+	leave   context.CancelFunc
 	serving sync.WaitGroup
 
 	mu     sync.Mutex // guards groups
@@ -44,6 +46,7 @@ type Node struct {
 func (c *Cluster) open(id cluster.NodeID, d *disk) (*Node, error) {
 	logger := c.cfg.Logger.With("node", string(id))
 	n := &Node{ID: id, cluster: c, disk: d, groups: map[cluster.GroupID]*group.Group{}}
+	n.gone, n.leave = context.WithCancel(context.Background())
 	var err error
 	if n.Logs, err = raftlog.Open("log", raftlog.Config{FS: d, Logger: logger, SpaceEvery: time.Millisecond}); err != nil {
 		return nil, err
@@ -125,6 +128,9 @@ func (n *Node) Group(id cluster.GroupID) (g *group.Group, ok bool) {
 // Propose has a command executed through this node's router. An answer that the node finds after
 // its crash is not an answer.
 func (n *Node) Propose(ctx context.Context, g cluster.GroupID, c command.Command) ([]byte, cluster.LogIndex, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(n.gone, cancel)()
 	result, index, err := n.Router.Propose(ctx, g, c)
 	if n.crashed.Load() {
 		return nil, 0, fmt.Errorf("node %s crashed: %w", n.ID, cluster.ErrUnavailable)
@@ -137,6 +143,10 @@ func (n *Node) SetFree(bytes uint64) { n.disk.free.Store(bytes) }
 
 // end stops everything in the reverse order of start. A canceled ctx stops as a crash would.
 func (n *Node) end(ctx context.Context) {
+	if ctx.Err() != nil {
+		n.leave()
+	}
+	defer n.leave()
 	var closing sync.WaitGroup
 	n.mu.Lock()
 	for _, g := range n.groups {
