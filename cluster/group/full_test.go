@@ -42,7 +42,7 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "n1 leads", n.group.IsLeader)
-	propose(t, n.group, "a")
+	propose(t, "a", n)
 
 	fs.set(900 << 10) // below the reserve: mail is refused, Raft goes on
 	if _, _, err := n.group.Propose(within(t), []byte("b")); !errors.Is(err, cluster.ErrStorageFull) {
@@ -57,7 +57,7 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	}
 	fs.set(1 << 30)
 	eventually(t, "n1 leads again", n.group.IsLeader)
-	propose(t, n.group, "c")
+	propose(t, "c", n)
 	if got := count(t, n.group); got != 2 {
 		t.Errorf("count %d, want 2", got)
 	}
@@ -80,7 +80,7 @@ func TestFullFollowerDoesNotStopTheGroup(t *testing.T) {
 	rooms[2].set(0)
 	var last cluster.LogIndex
 	for range 10 {
-		last = propose(t, nodes[0].group, "x")
+		last = propose(t, "x", nodes...)
 	}
 	sameState(t, last, nodes[:2]...)
 	if nodes[2].group.Applied() >= last {

@@ -58,7 +58,7 @@ func TestFollowerRefusesAndReplicates(t *testing.T) {
 	nodes := three(t, Limits{})
 	var last cluster.LogIndex
 	for i := range 20 {
-		last = propose(t, nodes[0].group, fmt.Sprint("entry ", i))
+		last = propose(t, fmt.Sprint("entry ", i), nodes...)
 	}
 	sameState(t, last, nodes...)
 	if _, _, err := nodes[1].group.Propose(within(t), []byte("x")); !errors.Is(err, cluster.ErrNotLeader) {
@@ -75,7 +75,7 @@ func TestFollowersLearnOfCommitsAtOnce(t *testing.T) {
 	timing.Commit = time.Minute
 	nodes := threeTimed(t, Limits{}, timing)
 	for i := range 20 {
-		index := propose(t, nodes[0].group, fmt.Sprint("entry ", i))
+		index := propose(t, fmt.Sprint("entry ", i), nodes...)
 		for _, n := range nodes[1:] {
 			if err := n.group.WaitApplied(within(t), index); err != nil {
 				t.Fatalf("%s: %v", n.id, err)
@@ -86,7 +86,7 @@ func TestFollowersLearnOfCommitsAtOnce(t *testing.T) {
 
 func TestMinorityIsUnavailable(t *testing.T) {
 	nodes := three(t, Limits{})
-	propose(t, nodes[0].group, "before")
+	propose(t, "before", nodes...)
 	nodes[0].trans.DisconnectAll()
 	nodes[1].trans.Disconnect("n1")
 	nodes[2].trans.Disconnect("n1")
@@ -94,23 +94,14 @@ func TestMinorityIsUnavailable(t *testing.T) {
 	if !errors.Is(err, cluster.ErrUnavailable) && !errors.Is(err, cluster.ErrNotLeader) {
 		t.Fatalf("a proposal without a majority: %v", err)
 	}
-	var leader *node
-	eventually(t, "another leader", func() bool {
-		for _, n := range nodes[1:] {
-			if n.group.IsLeader() {
-				leader = n
-			}
-		}
-		return leader != nil
-	})
-	last := propose(t, leader.group, "after")
+	last := propose(t, "after", nodes[1:]...)
 	connect(nodes...)
 	sameState(t, last, nodes...)
 }
 
 func TestTransferLeadershipAndWork(t *testing.T) {
 	nodes := three(t, Limits{})
-	last := propose(t, nodes[0].group, "a")
+	last := propose(t, "a", nodes...)
 	sameState(t, last, nodes...)
 
 	began, ended := make(chan uint64, 10), make(chan struct{}, 10)
@@ -135,7 +126,7 @@ func TestTransferLeadershipAndWork(t *testing.T) {
 	if !nodes[1].group.IsLeader() {
 		t.Error("work began on a replica that does not lead")
 	}
-	propose(t, nodes[1].group, "b")
+	propose(t, "b", nodes[1])
 	if err := nodes[1].group.TransferLeadership(within(t), "n3"); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +146,7 @@ func TestRemoveSelf(t *testing.T) {
 
 func TestPoisonStopsTheReplica(t *testing.T) {
 	n := single(t, vfs.NewMem())
-	propose(t, n.group, "fine")
+	propose(t, "fine", n)
 	if _, _, err := n.group.Propose(within(t), []byte("poison")); !errors.Is(err, cluster.ErrStopped) {
 		t.Errorf("a failing state machine: %v", err)
 	}

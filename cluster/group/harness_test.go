@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -118,6 +119,12 @@ func (n *node) mustOpen() {
 	}
 }
 
+// slowTiming is for groups of three: two cores may be shared with other tests.
+func slowTiming() Timing {
+	return Timing{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond,
+		Lease: 350 * time.Millisecond, Commit: 5 * time.Millisecond}
+}
+
 // close ends the process: with a context that is over, as a crash would.
 func (n *node) close(ctx context.Context) {
 	n.t.Helper()
@@ -197,7 +204,7 @@ func connect(nodes ...*node) {
 }
 
 // three starts a group of three voters, led by the first.
-func three(t testing.TB, limit Limits) []*node { return threeTimed(t, limit, fastTiming()) }
+func three(t testing.TB, limit Limits) []*node { return threeTimed(t, limit, slowTiming()) }
 
 func threeTimed(t testing.TB, limit Limits, times Timing) []*node {
 	var nodes []*node
@@ -222,19 +229,43 @@ func form(t testing.TB, nodes []*node) {
 	}
 	eventually(t, "n1 leads", first.IsLeader)
 	for _, n := range nodes[1:] {
-		if err := first.AddVoter(within(t), n.id, string(n.id)); err != nil {
-			t.Fatal(err)
-		}
+		eventually(t, string(n.id)+" is a voter", func() bool {
+			return leaderOf(t, nodes...).group.AddVoter(within(t), n.id, string(n.id)) == nil
+		})
 	}
 }
 
-func propose(t testing.TB, g *Group, data string) cluster.LogIndex {
+// propose retries while nobody leads, which a busy machine brings about: what was refused was not
+// executed. Any other error fails the test.
+func propose(t testing.TB, data string, nodes ...*node) cluster.LogIndex {
 	t.Helper()
-	_, index, err := g.Propose(within(t), []byte(data))
-	if err != nil {
-		t.Fatalf("propose %.20q: %v", data, err)
+	ctx := within(t)
+	for {
+		for _, n := range nodes {
+			_, index, err := n.group.Propose(ctx, []byte(data))
+			if err == nil {
+				return index
+			}
+			if !errors.Is(err, cluster.ErrNotLeader) || ctx.Err() != nil {
+				t.Fatalf("propose %.20q: %v", data, err)
+			}
+		}
+		time.Sleep(2 * time.Millisecond)
 	}
-	return index
+}
+
+// leaderOf waits until one of the nodes leads.
+func leaderOf(t testing.TB, nodes ...*node) (leader *node) {
+	t.Helper()
+	eventually(t, "a leader", func() bool {
+		for _, n := range nodes {
+			if n.group.IsLeader() {
+				leader = n
+			}
+		}
+		return leader != nil
+	})
+	return leader
 }
 
 func count(t testing.TB, g *Group) uint64 {

@@ -20,7 +20,7 @@ func TestRestartReplaysOnce(t *testing.T) {
 	want := uint64(0)
 	some := func() {
 		for range 50 {
-			propose(t, n.group, fmt.Sprint("entry ", want))
+			propose(t, fmt.Sprint("entry ", want), n)
 			want++
 		}
 	}
@@ -64,7 +64,7 @@ func TestThreeCrashTogether(t *testing.T) {
 	nodes := three(t, Limits{})
 	last := cluster.LogIndex(0)
 	for i := range 100 {
-		last = propose(t, nodes[0].group, fmt.Sprint("entry ", i))
+		last = propose(t, fmt.Sprint("entry ", i), nodes...)
 	}
 	for _, n := range nodes {
 		n.crash()
@@ -146,7 +146,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := single(t, vfs.NewMem())
 			for range 50 {
-				propose(t, n.group, "x")
+				propose(t, "x", n)
 			}
 			if err := n.state.Flush(); err != nil {
 				t.Fatal(err)
@@ -163,7 +163,7 @@ func TestDamagedLogIsRefused(t *testing.T) {
 func TestUndamagedLogOpens(t *testing.T) {
 	n := single(t, vfs.NewMem())
 	for range 50 {
-		propose(t, n.group, "x")
+		propose(t, "x", n)
 	}
 	n.close(over())
 	damage(t, n, func(*pebble.DB) error { return nil })
