@@ -238,9 +238,16 @@ func checkFetched(t *testing.T, c *imapclient.Client, raw string, when time.Time
 // goimapIdle waits in IDLE until mail comes.
 func goimapIdle(t *testing.T, s *site) {
 	a := s.newAccount(t, "anna")
+	goimapIdleOn(t, a)
+	a.expect(t, "INBOX", "wake up")
+}
+
+// goimapIdleOn waits in IDLE for a message that the account gets.
+func goimapIdleOn(t *testing.T, a *account) {
+	t.Helper()
 	exists := make(chan uint32, 100)
 	c, err := imapclient.DialTLS(a.out.imaps, &imapclient.Options{
-		TLSConfig: s.tlsConfig(t, a.out),
+		TLSConfig: a.site.tlsConfig(t, a.out),
 		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Mailbox: func(data *imapclient.UnilateralDataMailbox) {
 			if data.NumMessages != nil {
 				exists <- *data.NumMessages
@@ -254,7 +261,8 @@ func goimapIdle(t *testing.T, s *site) {
 	if err := c.Login(a.address, a.password).Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
+	selected, err := c.Select("INBOX", nil).Wait()
+	if err != nil {
 		t.Fatal(err)
 	}
 	idle, err := c.Idle()
@@ -265,7 +273,7 @@ func goimapIdle(t *testing.T, s *site) {
 	for deadline := time.After(patience); ; {
 		select {
 		case n := <-exists:
-			if n != 1 {
+			if n != selected.NumMessages+1 {
 				continue
 			}
 		case <-deadline:
@@ -279,5 +287,4 @@ func goimapIdle(t *testing.T, s *site) {
 	if err := idle.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	a.expect(t, "INBOX", "wake up")
 }

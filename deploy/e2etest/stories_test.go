@@ -12,13 +12,19 @@ import (
 )
 
 // TestOneNode tells the stories on a node by itself.
-func TestOneNode(t *testing.T) { tell(t, start(t, 1)) }
+func TestOneNode(t *testing.T) {
+	s, _ := start(t, 1)
+	tell(t, s)
+}
 
 // TestThreeNodes tells them where mail comes in by one node and is read at another.
-func TestThreeNodes(t *testing.T) { tell(t, start(t, 3)) }
+func TestThreeNodes(t *testing.T) {
+	s, _ := start(t, 3)
+	tell(t, s)
+}
 
 // start starts a cluster of real processes, or skips.
-func start(t *testing.T, nodes int) *site {
+func start(t *testing.T, nodes int) (*site, *harness.Cluster) {
 	t.Helper()
 	if os.Getenv("ROOKERY_E2E") != "1" {
 		t.Skip("needs real clients and a real binary: run `make e2e`")
@@ -59,7 +65,7 @@ func start(t *testing.T, nodes int) *site {
 			t.Fatal(err)
 		}
 	}
-	return s
+	return s, c
 }
 
 // writeAuthority writes the certificates that clients are to trust, and no key, to a file.
