@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/imapd/engine"
 )
@@ -73,7 +74,8 @@ func (x exchange) Next(response []byte) ([]byte, bool, error) {
 // Identity implements engine.SASL.
 func (x exchange) Identity() engine.Identity { return engine.Identity(x.Exchange.Identity()) }
 
-// loginError gives errors of package login the engine's meaning; others stay as they are.
+// loginError gives errors of package login the engine's meaning; others are of reading the directory, and
+// temporary.
 func loginError(err error) error {
 	for _, pair := range []struct{ from, to error }{
 		{login.ErrBadCredentials, engine.ErrBadCredentials},
@@ -89,5 +91,5 @@ func loginError(err error) error {
 			return fmt.Errorf("%w: %w", pair.to, err)
 		}
 	}
-	return err
+	return fmt.Errorf("%w: %w", cluster.ErrUnavailable, err)
 }

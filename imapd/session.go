@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
@@ -20,6 +21,12 @@ func (s *Server) run(c *conn, who *engine.Identity) {
 		Conn: c, Login: gate{c}, Authenticated: who,
 		Open: func(ctx context.Context, who engine.Identity) (engine.Account, error) { return s.open(ctx, c, who) },
 	})
+	// A message or command that breaks an invariant must not take the other sessions along.
+	defer func() {
+		if broken := recover(); broken != nil {
+			s.c.Logger.Error("IMAP session broke", "remote", c.remote, "panic", broken, "stack", string(debug.Stack()))
+		}
+	}()
 	err := session.Run(s.ctx)
 	if errors.Is(err, engine.ErrElsewhere) && c.upstream != nil {
 		err = s.pipe(c, session.Unread())
