@@ -4,29 +4,31 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rookery-mail/rookery/deploy/harness"
 )
 
 // audit counts how promises were kept, over all accounts as read through one node or several.
 type audit struct {
-	acknowledged int // messages and copies that a server promised
-	readable     int // of these, there as they should be
-	expunged     int // of these, gone as they should be or may be
-	lost         int // of these, not there though they should be, or with other content
-	duplicated   int // there more often than once, or again after an expunge
-	misplaced    int // in another mailbox than they should be
-	flagsWrong   int // with other flags than acknowledged
-	strange      int // never sent
-	unknown      int // operations without a reply
-	groups       int // whose replicas are equal
+	acknowledged int           // messages and copies that a server promised
+	readable     int           // of these, there as they should be
+	expunged     int           // of these, gone as they should be or may be
+	lost         int           // of these, not there though they should be, or with other content
+	duplicated   int           // there more often than once, or again after an expunge
+	misplaced    int           // in another mailbox than they should be
+	flagsWrong   int           // with other flags than acknowledged
+	strange      int           // never sent
+	unknown      int           // operations without a reply
+	groups       int           // whose replicas are equal
+	worstGap     time.Duration // without an accepted message, outages included
 	details      []string
 }
 
 // String is the ledger's line.
 func (a *audit) String() string {
-	return fmt.Sprintf("acknowledged=%d readable=%d expunged=%d lost=%d duplicated=%d misplaced=%d flags_wrong=%d strange=%d unknown_outcomes=%d groups_equal=%d",
-		a.acknowledged, a.readable, a.expunged, a.lost, a.duplicated, a.misplaced, a.flagsWrong, a.strange, a.unknown, a.groups)
+	return fmt.Sprintf("acknowledged=%d readable=%d expunged=%d lost=%d duplicated=%d misplaced=%d flags_wrong=%d strange=%d unknown_outcomes=%d groups_equal=%d longest_accept_gap_ms=%d",
+		a.acknowledged, a.readable, a.expunged, a.lost, a.duplicated, a.misplaced, a.flagsWrong, a.strange, a.unknown, a.groups, a.worstGap.Milliseconds())
 }
 
 // good reports whether every promise was kept.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,7 +15,7 @@ func (c *chaos) faults(ctx context.Context, plan []fault) error {
 	for i, f := range plan {
 		end := time.Now().Add(cycle)
 		before := c.load.counts()
-		if err := c.inject(f); err != nil {
+		if err := c.inject(ctx, f); err != nil {
 			return fmt.Errorf("cycle %d, %v: %w", i+1, f, err)
 		}
 		if err := rest(ctx, f.hold); err != nil {
@@ -38,11 +39,22 @@ func (c *chaos) faults(ctx context.Context, plan []fault) error {
 	return nil
 }
 
-func (c *chaos) inject(f fault) error {
+// stopPatience is how long a node may take to end after SIGTERM.
+const stopPatience = 30 * time.Second
+
+func (c *chaos) inject(ctx context.Context, f fault) error {
 	node := c.cluster.Node(f.node)
 	switch f.kind {
 	case kindKill:
 		node.Kill()
+	case kindOutage:
+		for _, n := range c.cluster.Nodes() {
+			n.Kill()
+		}
+	case kindStop:
+		ctx, cancel := context.WithTimeout(ctx, stopPatience)
+		defer cancel()
+		return node.Stop(ctx)
 	case kindCut:
 		c.cluster.Network().Cut(harness.Closed, f.node)
 	case kindSilence:
@@ -57,8 +69,14 @@ func (c *chaos) inject(f fault) error {
 
 func (c *chaos) heal(f fault) error {
 	switch f.kind {
-	case kindKill:
+	case kindKill, kindStop:
 		return c.cluster.Node(f.node).Start()
+	case kindOutage:
+		var errs []error
+		for _, n := range c.cluster.Nodes() {
+			errs = append(errs, n.Start())
+		}
+		return errors.Join(errs...)
 	case kindFreeze:
 		return c.cluster.Node(f.node).Resume()
 	}

@@ -34,12 +34,14 @@ type load struct {
 	mu     sync.Mutex // guards what follows
 	number int        // of the next message in the corpus
 	count  counts
-	failed error // the first thing that no fault explains
+	last   time.Time     // when a message was accepted
+	gap    time.Duration // the longest time without one
+	failed error         // the first thing that no fault explains
 }
 
 // startLoad starts the senders and one IMAP client for each account.
 func startLoad(ctx context.Context, c *chaos) *load {
-	l := &load{chaos: c}
+	l := &load{chaos: c, last: time.Now()}
 	ctx, l.abort = context.WithCancel(ctx)
 	l.stopping, l.stop = context.WithCancel(ctx)
 	for i := range c.senders {
@@ -65,6 +67,22 @@ func (l *load) counts() counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.count
+}
+
+// accept counts a message.
+func (l *load) accept() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.count.accepted++
+	l.gap, l.last = max(l.gap, now.Sub(l.last)), now
+}
+
+// worstGap is the longest time for which no message was accepted.
+func (l *load) worstGap() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gap
 }
 
 // add counts.
@@ -128,7 +146,7 @@ func (l *load) send(ctx context.Context, number int) {
 		for _, cl := range to {
 			cl.book.acknowledge(m.ID, inbox, 0)
 		}
-		l.add(func(c *counts) { c.accepted++ })
+		l.accept()
 		_ = rest(l.stopping, senderPause) // the loop's condition tells
 	}
 }

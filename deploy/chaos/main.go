@@ -43,7 +43,7 @@ func main() {
 	flag.IntVar(&o.nodes, "nodes", 3, "how many nodes")
 	flag.IntVar(&o.accounts, "accounts", 9, "how many accounts, each with an IMAP client at work")
 	flag.IntVar(&o.senders, "senders", 4, "how many SMTP connections")
-	flag.StringVar(&o.kinds, "kinds", "kill,cut,silence,link,freeze", "which kinds of faults")
+	flag.StringVar(&o.kinds, "kinds", allKinds, "which kinds of faults, drawn with equal odds")
 	flag.BoolVar(&o.verbose, "v", false, "print every failed attempt of a client")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

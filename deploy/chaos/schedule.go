@@ -15,18 +15,24 @@ const (
 	kindSilence = "silence" // a node's links to the others lose everything
 	kindLink    = "link"    // one link between two nodes loses everything
 	kindFreeze  = "freeze"  // SIGSTOP, and SIGCONT after the hold
+	kindStop    = "stop"    // SIGTERM, and a start after the hold
+	kindOutage  = "outage"  // SIGKILL to all nodes at once, and a start after the hold
 )
+
+// allKinds are the faults that are drawn from when nothing else is said. Kills and cuts of one node
+// are what happens most.
+const allKinds = "kill,kill,cut,cut,silence,link,freeze,stop,outage"
 
 // fault is one thing that goes wrong for a while.
 type fault struct {
 	kind        string
-	node, other string // other only for a link
+	node, other string // no node for an outage, another one only for a link
 	hold        time.Duration
 }
 
 // String describes the fault.
 func (f fault) String() string {
-	what := f.kind + " " + f.node
+	what := strings.TrimSpace(f.kind + " " + f.node)
 	if f.other != "" {
 		what += "–" + f.other
 	}
@@ -37,7 +43,7 @@ func (f fault) String() string {
 func schedule(o options) ([]fault, error) {
 	kinds := strings.Split(o.kinds, ",")
 	for _, k := range kinds {
-		if !slices.Contains([]string{kindKill, kindCut, kindSilence, kindLink, kindFreeze}, k) {
+		if !slices.Contains(strings.Split(allKinds, ","), k) {
 			return nil, fmt.Errorf("no kind of fault is called %q", k)
 		}
 	}
@@ -49,8 +55,11 @@ func schedule(o options) ([]fault, error) {
 	for range o.cycles {
 		node := 1 + r.IntN(o.nodes)
 		f := fault{kind: kinds[r.IntN(len(kinds))], node: fmt.Sprintf("n%d", node)}
-		if f.kind == kindLink {
+		switch f.kind {
+		case kindLink:
 			f.other = fmt.Sprintf("n%d", 1+(node+r.IntN(o.nodes-1))%o.nodes)
+		case kindOutage:
+			f.node = ""
 		}
 		// 30 to 60 % of the cycle, so that most cycles see the recovery as well.
 		f.hold = time.Duration((0.3 + 0.3*r.Float64()) * o.seconds * float64(time.Second)).Round(time.Millisecond)

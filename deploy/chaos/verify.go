@@ -36,6 +36,7 @@ func (c *chaos) verify(ctx context.Context) (*audit, error) {
 			result.join(a)
 		}
 	}
+	result.worstGap = c.load.worstGap()
 	result.groups, result.unknown = groups, c.load.counts().unknown
 	return result, nil
 }

@@ -67,17 +67,22 @@ func (d *demo) say(format string, args ...any) {
 	fmt.Printf("[%5.1fs] "+format+"\n", append([]any{time.Since(d.began).Seconds()}, args...)...)
 }
 
-func run(ctx context.Context, o options) error {
+func run(ctx context.Context, o options) (err error) {
 	if o.messages < 1 || o.connections < 1 || o.accounts < 1 {
 		return errors.New("messages, connections and accounts start at 1")
 	}
 	d := &demo{options: o, began: time.Now(), ledger: harness.NewLedger()}
-	var err error
 	d.cluster, err = harness.New(harness.Config{Binary: o.binary, Domain: domain, Detached: o.keep, Progress: d.say})
 	if err != nil {
 		return err
 	}
-	defer d.cluster.Close()
+	defer func() {
+		if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+			d.cluster.KeepFiles()
+			d.say("data and logs are kept in %s", d.cluster.Dir())
+		}
+		d.cluster.Close()
+	}()
 	d.say("three nodes in regions a, b and c, data in %s", d.cluster.Dir())
 	if err := d.setUp(ctx); err != nil {
 		return err
