@@ -27,7 +27,8 @@ func diskNode(b *testing.B, id string) *node {
 	_, n.trans = raft.NewInmemTransport(raft.ServerAddress(id))
 	n.group, err = Open(context.Background(), Config{
 		ID: 3, Node: n.id, Logs: n.logs, State: n.state, Machine: new(journal), Transport: n.trans,
-		Dir: dir + "/snapshots",
+		Timing: WAN(), // heartbeats queue behind fsyncs in the in-memory transport
+		Dir:    dir + "/snapshots",
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -49,14 +50,12 @@ func BenchmarkPropose(b *testing.B) {
 func benchmarkPropose(b *testing.B, replicas, parallel int) {
 	nodes := []*node{diskNode(b, "n1")}
 	leader := nodes[0].group
-	if err := leader.Bootstrap(within(b)); err != nil {
-		b.Fatal(err)
-	}
-	eventually(b, "n1 leads", leader.IsLeader)
 	for i := 1; i < replicas; i++ {
-		n := diskNode(b, fmt.Sprintf("n%d", i+1))
-		nodes = append(nodes, n)
-		connect(nodes...)
+		nodes = append(nodes, diskNode(b, fmt.Sprintf("n%d", i+1)))
+	}
+	connect(nodes...)
+	form(b, nodes[:1])
+	for _, n := range nodes[1:] {
 		if err := leader.AddVoter(within(b), n.id, string(n.id)); err != nil {
 			b.Fatal(err)
 		}

@@ -48,7 +48,7 @@ func (l *leadership) current() (ctx context.Context, term uint64, changed <-chan
 // IsLeader reports whether this replica leads and has applied everything of earlier terms.
 func (g *Group) IsLeader() bool {
 	ctx, _, _ := g.leading.current()
-	return ctx != nil
+	return ctx != nil && g.raft.State() == raft.Leader
 }
 
 // Leader returns the leader as this replica knows it.

@@ -27,8 +27,8 @@ type Config struct {
 	FS     vfs.FS       // nil means the operating system's files
 	Logger *slog.Logger // nil means no log
 	// ReserveBytes is the free space below which Full refuses proposals; below half of it entries
-	// are refused too. The room left is what the database needs to go on and to recover without a
-	// failed write, which would stop the process. Default 64 MiB.
+	// are refused too. The room left is what both databases need to flush what they hold in memory
+	// (64 MiB each) and to recover: a failed write of theirs would stop the process. Default 256 MiB.
 	ReserveBytes uint64
 	// SpaceEvery is how long a look at the free space is good for. Default 100 ms.
 	SpaceEvery time.Duration
@@ -41,7 +41,7 @@ func (c *Config) setDefaults() {
 		c.FS = vfs.Default
 	}
 	if c.ReserveBytes == 0 {
-		c.ReserveBytes = 64 << 20
+		c.ReserveBytes = 256 << 20
 	}
 	if c.SpaceEvery == 0 {
 		c.SpaceEvery = 100 * time.Millisecond

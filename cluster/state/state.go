@@ -7,8 +7,10 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +29,11 @@ type Config struct {
 	Logger     *slog.Logger
 	CacheBytes int64 // block cache; 0 means 64 MiB
 }
+
+// ErrDamaged says that the state database of this node cannot be read. Its text tells the operator
+// what to do.
+var ErrDamaged = errors.New("the state database is damaged: stop this node and run \"rookery node rebuild --group all\", " +
+	"which drops this node's replicas and fetches them again from the other nodes")
 
 // importPrefix begins the names of the directories in which an import builds its tables.
 const importPrefix = "import-"
@@ -60,6 +67,9 @@ func Open(dir string, c Config) (*DB, error) {
 	cache := pebble.NewCache(c.CacheBytes)
 	defer cache.Unref()
 	db, err := pebble.Open(dir, options(c, cache))
+	if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("open state database %s: %w: %w", dir, ErrDamaged, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open state database %s: %w", dir, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 
@@ -326,4 +327,24 @@ func export(t testing.TB, g *Group) []byte {
 		t.Fatal(err)
 	}
 	return stream
+}
+
+func TestMissingFileIsDamage(t *testing.T) {
+	fs := vfs.NewMem()
+	d := open(t, fs)
+	put(t, d.Group(1), 1, "a", "1")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, _ := fs.List("/state")
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") {
+			if err := fs.Remove("/state/" + name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := Open("/state", Config{FS: fs}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a missing table: %v", err)
+	}
 }
