@@ -100,6 +100,10 @@ func tell(t *testing.T, s *site) {
 		{"go-imap and mailboxes", goimapMailboxes},
 		{"go-imap and messages", goimapMessages},
 		{"go-imap idles", goimapIdle},
+		{"smuggling", smuggling},
+		{"injection before TLS", injection},
+		{"nonsense in IMAP", nonsense},
+		{"broken mail", brokenMail},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, s) })
 	}
