@@ -80,6 +80,11 @@ func (x *Execution) find(a *accountState, name string) (id index.MailboxID, ok b
 
 // named loads the mailbox of a name, or returns nil where there is none.
 func (x *Execution) named(a *accountState, name string) (*mailboxState, error) {
+	for _, m := range a.mailboxes {
+		if m.rec.Name == name && !m.gone {
+			return m, nil
+		}
+	}
 	id, ok, err := x.find(a, name)
 	if err != nil || !ok {
 		return nil, err

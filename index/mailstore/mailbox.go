@@ -26,11 +26,12 @@ func (m *Mailbox) ID() index.MailboxID { return m.info.ID }
 // Info returns the mailbox as it was when it was opened.
 func (m *Mailbox) Info() index.Mailbox { return m.info }
 
-// View returns what there is in the mailbox at one moment. It reads a key for each 4,096 UIDs.
+// View returns what there is in the mailbox at one moment. The first time it reads a key for each 4,096
+// UIDs, later what changed.
 func (m *Mailbox) View(ctx context.Context) (v View, err error) {
 	err = m.read(ctx, func(r kv.Reader, now index.Mailbox) error {
 		v.Mailbox = now
-		if v.UIDs, err = mailbox.UIDs(r, m.account.id, m.info.ID); err != nil || now.Unseen == 0 {
+		if v.UIDs, err = m.account.store.views.read(r, m.account.id, now); err != nil || now.Unseen == 0 {
 			return err
 		}
 		v.FirstUnseen, err = mailbox.FirstUnseen(r, m.account.id, m.info.ID)

@@ -77,6 +77,7 @@ type Store struct {
 	decoder *zstd.Decoder
 	chunks  sync.Pool // of *[]byte, each with room for a chunk
 	gates   gates
+	views   viewCache
 }
 
 // New returns a Store over c. Sizes above what a log entry can take are lowered to that.
@@ -93,6 +94,7 @@ func New(c Config) *Store {
 	}
 	s := &Store{c: c, encoder: encoder, decoder: decoder}
 	s.gates.slots = make(map[cluster.GroupID]chan struct{})
+	s.views.entries = make(map[viewKey]*viewEntry)
 	s.chunks.New = func() any {
 		chunk := make([]byte, 0, c.ChunkSize)
 		return &chunk
