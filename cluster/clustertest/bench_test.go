@@ -9,6 +9,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/clustertest"
 	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/group"
 )
 
 // proposeInParallel proposes 4 KiB commands to four groups through every node.
@@ -38,6 +39,26 @@ func BenchmarkPropose(b *testing.B) {
 			running := c.Running()
 			b.SetParallelism(10)
 			proposeInParallel(b, running)
+		})
+	}
+}
+
+// BenchmarkProposeAlone is the latency of one proposer at the leader, and of one that is forwarded.
+func BenchmarkProposeAlone(b *testing.B) {
+	for _, where := range []string{"leader", "follower"} {
+		b.Run(where, func(b *testing.B) {
+			c := clustertest.Start(b, clustertest.Config{Machine: clustertest.Ledger, Timing: group.LAN()})
+			n := c.WaitLeader(1)
+			if where == "follower" {
+				n = c.Follower(1)
+			}
+			payload := make([]byte, 4096)
+			b.ResetTimer()
+			for range b.N {
+				if _, _, err := n.Propose(b.Context(), 1, command.Command{Kind: command.Deliver, Payload: payload}); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

@@ -259,7 +259,7 @@ func TestCutBetweenTwo(t *testing.T) {
 }
 
 func TestDelayIsNoFailure(t *testing.T) {
-	c := clustertest.Start(t, clustertest.Config{Machine: clustertest.Ledger})
+	c := clustertest.Start(t, clustertest.Config{Machine: clustertest.Ledger, Timing: group.WAN()})
 	leader := c.WaitLeader(1)
 	for _, n := range c.Running() {
 		if n.ID != leader.ID {

@@ -141,7 +141,7 @@ func TestFailoverGap(t *testing.T) {
 	}
 	gap := time.Since(start)
 	t.Logf("gap of %v", gap)
-	if gap > 5*time.Second {
+	if gap > 8*time.Second {
 		t.Errorf("no acknowledgement for %v after the leader's death", gap)
 	}
 }

@@ -152,12 +152,12 @@ func TestDeadlineTravels(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	if _, err := c.Call(ctx, "b", "hang", nil); !errors.Is(err, cluster.ErrUnavailable) {
 		t.Errorf("call past its deadline: %v", err)
 	}
-	if d := <-left; d <= 0 || d > 60*time.Millisecond {
+	if d := <-left; d <= 0 || d > 510*time.Millisecond {
 		t.Errorf("the method had %v", d)
 	}
 	// Cancelling without a deadline ends the call as well.
