@@ -23,7 +23,12 @@ func (n *Node) openGossip(ctx context.Context) error {
 	}
 	n.gossip.Store(gossip)
 	n.book.ask(n.gossipAddress)
-	n.onStop("gossip", func(context.Context) error { return gossip.Stop() })
+	n.onStop("gossip", func(context.Context) error {
+		if err := gossip.Stop(); err != nil {
+			n.log.Info("nobody heard this node's goodbye", "error", err) // they notice by themselves
+		}
+		return nil
+	})
 	return nil
 }
 
