@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"fmt"
+
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory/address"
 	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
@@ -23,11 +25,29 @@ func (v View) Cluster() (Cluster, error) {
 }
 
 // Settings returns all settings. A stored value that this build cannot read, of a later version
-// perhaps, gives the default.
+// perhaps, gives the default. It is one scan, since few settings are ever set and doors ask for each
+// message.
 func (v View) Settings() (Settings, error) {
+	set := make(map[string]string)
+	err := scanKeys(v.R, []byte{keySetting}, nil, 0, func(key, value []byte) error {
+		var m directorypb.Setting
+		if err := m.UnmarshalVT(value); err != nil {
+			return fmt.Errorf("read key %x: %w: %w", key, ErrCorrupt, err)
+		}
+		set[string(key[1:])] = m.Value
+		return nil
+	})
+	if err != nil {
+		return Settings{}, err
+	}
 	var s Settings
 	for _, d := range Definitions() {
-		if err := v.readSetting(d, &s); err != nil {
+		if text, ok := set[d.Name]; ok {
+			if _, err := d.parse(&s, text); err == nil {
+				continue
+			}
+		}
+		if _, err := d.parse(&s, d.Default); err != nil {
 			return Settings{}, err
 		}
 	}
@@ -46,22 +66,6 @@ func (v View) Setting(name string) (text string, set bool, err error) {
 		return m.Value, set, err
 	}
 	return d.Default, false, nil
-}
-
-// readSetting puts one setting, or its default, into s.
-func (v View) readSetting(d Definition, s *Settings) error {
-	var m directorypb.Setting
-	set, err := load(v.R, settingKey(d.Name), &m)
-	if err != nil {
-		return err
-	}
-	if set {
-		if _, err := d.parse(s, m.Value); err == nil {
-			return nil
-		}
-	}
-	_, err = d.parse(s, d.Default)
-	return err
 }
 
 // Domain returns a domain by its name in A-labels or U-labels, or ErrNoDomain.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"sync"
+	"time"
 
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
@@ -28,24 +30,43 @@ func (m mailStore) Usage(ctx context.Context, account index.AccountID) (index.Us
 }
 
 // Members makes the local copy of the directory what this door needs.
-func Members(source login.Source) Directory { return members{source} }
+func Members(source login.Source) Directory { return &members{source: source} }
 
-type members struct{ source login.Source }
+// boundsAge is how old the settings may be that a message is held against. They are asked for with
+// each message, and change once in a year.
+const boundsAge = time.Second
 
-func (m members) Resolve(address string) (directory.Resolution, error) {
+type members struct {
+	source login.Source
+
+	mu     sync.Mutex // guards what follows
+	bounds Bounds
+	read   time.Time
+}
+
+func (m *members) Resolve(address string) (directory.Resolution, error) {
 	snapshot := m.source.Snapshot()
 	defer snapshot.Close()
 	return directory.View{R: snapshot}.Resolve(address)
 }
 
-func (m members) Owns(account index.AccountID, address string) (bool, error) {
+func (m *members) Owns(account index.AccountID, address string) (bool, error) {
 	snapshot := m.source.Snapshot()
 	defer snapshot.Close()
 	return directory.View{R: snapshot}.Owns(account, address)
 }
 
 // Bounds falls back to the defaults of the settings where they cannot be read.
-func (m members) Bounds() Bounds {
+func (m *members) Bounds() Bounds {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := time.Now(); m.read.IsZero() || now.Sub(m.read) > boundsAge {
+		m.read, m.bounds = now, m.readBounds()
+	}
+	return m.bounds
+}
+
+func (m *members) readBounds() Bounds {
 	snapshot := m.source.Snapshot()
 	defer snapshot.Close()
 	settings, err := directory.View{R: snapshot}.Settings()
