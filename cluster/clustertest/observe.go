@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
@@ -43,17 +44,21 @@ func (c *Cluster) leader(g cluster.GroupID) (*Node, *group.Group, error) {
 	var node *Node
 	var replica *group.Group
 	var term uint64
+	var seen strings.Builder // for the one who has to find out why
 	for _, n := range c.Running() {
 		r, ok := n.Group(g)
-		if !ok || !r.IsLeader() {
+		if !ok {
 			continue
 		}
-		if status := r.Status(); status.Term > term {
+		status := r.Status()
+		fmt.Fprintf(&seen, "; %s is %s in term %d, last %d, commit %d, follows %q", n.ID, status.State, status.Term,
+			status.LastIndex, status.Commit, status.Leader)
+		if r.IsLeader() && status.Term > term {
 			node, replica, term = n, r, status.Term
 		}
 	}
 	if node == nil {
-		return nil, nil, fmt.Errorf("nobody leads %v", g)
+		return nil, nil, fmt.Errorf("nobody leads %v%s", g, seen.String())
 	}
 	return node, replica, nil
 }
