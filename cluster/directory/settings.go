@@ -22,6 +22,7 @@ type Settings struct {
 	MaxRecipients       int    // per transaction
 	ReplicationFactor   int    // voters of a partition
 	PasswordIterations  int    // PBKDF2 count of new passwords
+	ChannelBinding      bool   // whether SCRAM-SHA-256-PLUS is offered
 }
 
 // Definition is one row of the table of settings.
@@ -37,6 +38,8 @@ type Definition struct {
 // Definitions is the table of settings, by name. docs/ and `rookery setting list` are made of it.
 func Definitions() []Definition {
 	return []Definition{
+		{"channel_binding", "on or off", "on", "Whether SCRAM-SHA-256-PLUS is offered; off helps clients that choose it and cannot do it, such as mutt of Debian 12.",
+			switchSetting(func(s *Settings) *bool { return &s.ChannelBinding })},
 		{"max_message_size", "a size, 64KiB to 1GiB", "50MiB", "The largest message that is accepted.",
 			sizeSetting(64<<10, 1<<30, func(s *Settings) *uint64 { return &s.MaxMessageSize })},
 		{"max_recipients", "100 to 100000", "1000", "How many recipients one SMTP transaction may have.",
@@ -96,6 +99,17 @@ func intSetting(low, high int, field func(*Settings) *int) func(*Settings, strin
 		}
 		*field(s) = n
 		return strconv.Itoa(n), nil
+	}
+}
+
+func switchSetting(field func(*Settings) *bool) func(*Settings, string) (string, error) {
+	return func(s *Settings, text string) (string, error) {
+		switch text {
+		case "on", "off":
+			*field(s) = text == "on"
+			return text, nil
+		}
+		return "", fmt.Errorf("neither on nor off")
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/emersion/go-sasl"
+	"github.com/xdg-go/scram"
+
+	"github.com/rookery-mail/rookery/cluster/directory"
 )
 
 // The mechanisms, as they stand in AUTH= and AUTH lines.
@@ -58,7 +61,7 @@ func (a *Authenticator) Mechanisms(tlsActive bool) []string {
 func (a *Authenticator) MechanismsFor(conn Conn) []string {
 	var out []string
 	for _, name := range a.Mechanisms(true) {
-		if name == MechanismSCRAMPlus && len(bindingsOf(conn)) == 0 {
+		if name == MechanismSCRAMPlus && len(a.bindings(conn)) == 0 {
 			continue
 		}
 		if a.private(conn) || name == MechanismSCRAM {
@@ -66,6 +69,17 @@ func (a *Authenticator) MechanismsFor(conn Conn) []string {
 		}
 	}
 	return out
+}
+
+// bindings computes what the connection can be bound by; nothing where the cluster's setting
+// channel_binding is off. A setting that cannot be read is on.
+func (a *Authenticator) bindings(conn Conn) []scram.ChannelBinding {
+	snapshot := a.config.Directory.Snapshot()
+	defer snapshot.Close()
+	if text, _, err := (directory.View{R: snapshot}).Setting("channel_binding"); err == nil && text != "on" {
+		return nil
+	}
+	return bindingsOf(conn)
 }
 
 // private reports whether a password may cross the connection as it is.

@@ -275,6 +275,14 @@ func TestChannelBinding(t *testing.T) {
 		if got := h.MechanismsFor(conn); len(got) != 4 || got[0] != "SCRAM-SHA-256-PLUS" {
 			t.Errorf("offered %v", got)
 		}
+		h.directory.Must(t)(directory.SetSetting("channel_binding", "off"))
+		if got := h.MechanismsFor(conn); slices.Contains(got, "SCRAM-SHA-256-PLUS") {
+			t.Errorf("offered %v with channel_binding off", got)
+		}
+		if _, err := scramTalk(t, h, "SCRAM-SHA-256", conn, ann.NewConversationAdvertisingChannelBinding()); err != nil {
+			t.Errorf("a client that could bind, with channel_binding off: %v", err)
+		}
+		h.directory.Must(t)(directory.SetSetting("channel_binding", "on"))
 	}
 }
 

@@ -21,7 +21,7 @@ type scramRun struct {
 
 // startSCRAM prepares the exchange; plus demands channel binding.
 func (x *Exchange) startSCRAM(plus bool) error {
-	r := &scramRun{Exchange: x, plus: plus, bindings: bindingsOf(x.conn)}
+	r := &scramRun{Exchange: x, plus: plus, bindings: x.authenticator.bindings(x.conn)}
 	if plus && len(r.bindings) == 0 {
 		return fmt.Errorf("mechanism %s without a TLS connection to bind to: %w", MechanismSCRAMPlus, ErrMechanism)
 	}
