@@ -30,11 +30,7 @@ func (m *Mailbox) Info() index.Mailbox { return m.info }
 // UIDs, later what changed.
 func (m *Mailbox) View(ctx context.Context) (v View, err error) {
 	err = m.read(ctx, func(r kv.Reader, now index.Mailbox) error {
-		v.Mailbox = now
-		if v.UIDs, err = m.account.store.views.read(r, m.account.id, now); err != nil || now.Unseen == 0 {
-			return err
-		}
-		v.FirstUnseen, err = mailbox.FirstUnseen(r, m.account.id, m.info.ID)
+		v, err = m.account.store.views.read(r, m.account.id, now)
 		return err
 	})
 	return v, err

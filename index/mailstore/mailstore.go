@@ -94,7 +94,7 @@ func New(c Config) *Store {
 	}
 	s := &Store{c: c, encoder: encoder, decoder: decoder}
 	s.gates.slots = make(map[cluster.GroupID]chan struct{})
-	s.views.entries = make(map[viewKey]*viewEntry)
+	s.views.entries = make(map[viewKey]viewEntry)
 	s.chunks.New = func() any {
 		chunk := make([]byte, 0, c.ChunkSize)
 		return &chunk

@@ -27,8 +27,8 @@ func TestLargeMailbox(t *testing.T) {
 		}
 		for i, m := range []*mailstore.Mailbox{a, b} {
 			v, err := m.View(t.Context())
-			if err != nil || !slices.Equal(slices.Collect(v.UIDs.Ranges()), slices.Collect(fresh.UIDs.Ranges())) {
-				t.Fatalf("%s: store %d sees other UIDs, %v", what, i, err)
+			if err != nil || v.FirstUnseen != fresh.FirstUnseen || !slices.Equal(slices.Collect(v.UIDs.Ranges()), slices.Collect(fresh.UIDs.Ranges())) {
+				t.Fatalf("%s: store %d sees UIDs or a first unseen (%d) other than %d, %v", what, i, v.FirstUnseen, fresh.FirstUnseen, err)
 			}
 			v.UIDs.RemoveRange(1, 5000) // the caller's own
 		}
@@ -44,6 +44,10 @@ func TestLargeMailbox(t *testing.T) {
 		t.Fatalf("stored %d, %v", res.Changed.Len(), err)
 	}
 	same("flagged", 14_000)
+	if _, err := b.Store(t.Context(), mailstore.StoreRequest{UIDs: uidset.Of(index.UIDRange{Lo: 1, Hi: 700}), Op: mailstore.Add, Flags: index.FlagSeen}); err != nil {
+		t.Fatal(err)
+	}
+	same("read", 14_000)
 	gone, err := b.Expunge(t.Context(), nil)
 	if err != nil || gone.Len() != 3000 {
 		t.Fatalf("expunged %d, %v", gone.Len(), err)

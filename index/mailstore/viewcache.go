@@ -17,11 +17,11 @@ const (
 )
 
 // viewCache keeps the UIDs of large mailboxes as of a modification sequence, so that selecting one
-// again costs what changed since. It is a cache of the keys: a mailbox's UIDs never change without
+// again costs what changed since. It is a cache of the keys: a mailbox's UIDs and flags never change without
 // its HIGHESTMODSEQ, so an entry of that sequence is exact whatever replica or snapshot it came from.
 type viewCache struct {
 	mu      sync.Mutex
-	entries map[viewKey]*viewEntry // guarded by mu, and so are the entries' sets
+	entries map[viewKey]viewEntry // guarded by mu, and so are the entries' sets
 }
 
 type viewKey struct {
@@ -33,33 +33,48 @@ type viewKey struct {
 type viewEntry struct {
 	modSeq index.ModSeq
 	uids   *uidset.Set // never handed out, only cloned
+	unseen index.UID   // the lowest without \Seen, 0 where there is none
 }
 
-// read returns the UIDs of the mailbox that is now in r; they are the caller's.
-func (c *viewCache) read(r kv.Reader, a index.AccountID, now index.Mailbox) (*uidset.Set, error) {
+// read returns the view of the mailbox that is now in r; its UIDs are the caller's.
+func (c *viewCache) read(r kv.Reader, a index.AccountID, now index.Mailbox) (v View, err error) {
+	v.Mailbox = now
 	if now.Messages < cachedFrom {
-		return mailbox.UIDs(r, a, now.ID)
+		if v.UIDs, err = mailbox.UIDs(r, a, now.ID); err == nil {
+			v.FirstUnseen, err = firstUnseen(r, a, now)
+		}
+		return v, err
 	}
 	key := viewKey{a, now.ID, now.UIDValidity}
-	uids, at := c.get(key)
-	if uids != nil && at == now.HighestModSeq {
-		return uids, nil
+	cached, found := c.get(key)
+	if found && cached.modSeq == now.HighestModSeq {
+		v.UIDs, v.FirstUnseen = cached.uids, cached.unseen
+		return v, nil
 	}
-	if uids != nil && at < now.HighestModSeq {
-		ok, err := advance(r, a, now.ID, uids, at)
-		if err != nil {
-			return nil, err
+	ok := false
+	if found && cached.modSeq < now.HighestModSeq {
+		if ok, err = advance(r, a, now.ID, cached.uids, cached.modSeq); err != nil {
+			return View{}, err
 		}
-		if ok && uids.Len() == int(now.Messages) {
-			c.put(key, uids, now.HighestModSeq)
-			return uids, nil
+		v.UIDs = cached.uids
+	}
+	if !ok || v.UIDs.Len() != int(now.Messages) {
+		if v.UIDs, err = mailbox.UIDs(r, a, now.ID); err != nil {
+			return View{}, err
 		}
 	}
-	uids, err := mailbox.UIDs(r, a, now.ID)
-	if err == nil {
-		c.put(key, uids, now.HighestModSeq)
+	if v.FirstUnseen, err = firstUnseen(r, a, now); err != nil {
+		return View{}, err
 	}
-	return uids, err
+	c.put(key, viewEntry{modSeq: now.HighestModSeq, uids: v.UIDs.Clone(), unseen: v.FirstUnseen})
+	return v, nil
+}
+
+func firstUnseen(r kv.Reader, a index.AccountID, now index.Mailbox) (index.UID, error) {
+	if now.Unseen == 0 {
+		return 0, nil
+	}
+	return mailbox.FirstUnseen(r, a, now.ID)
 }
 
 // advance brings uids from a modification sequence to what r has, or returns false where it is not
@@ -78,21 +93,22 @@ func advance(r kv.Reader, a index.AccountID, m index.MailboxID, uids *uidset.Set
 	return true, nil
 }
 
-func (c *viewCache) get(key viewKey) (*uidset.Set, index.ModSeq) {
+// get returns the entry of key with a clone of its UIDs.
+func (c *viewCache) get(key viewKey) (e viewEntry, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.entries[key]
-	if e == nil {
-		return nil, 0
+	if e, ok = c.entries[key]; ok {
+		clone := e.uids.Clone() // writes to both sides' sharing marks, hence under mu
+		e.uids = clone
 	}
-	return e.uids.Clone(), e.modSeq
+	return e, ok
 }
 
-// put keeps a copy of uids, unless a newer one is there. Where the cache is full, any entry makes room.
-func (c *viewCache) put(key viewKey, uids *uidset.Set, at index.ModSeq) {
+// put keeps e, unless a newer one is there. Where the cache is full, any entry makes room.
+func (c *viewCache) put(key viewKey, e viewEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries[key]; e != nil && e.modSeq >= at {
+	if old, ok := c.entries[key]; ok && old.modSeq >= e.modSeq {
 		return
 	}
 	if len(c.entries) >= cachedViews {
@@ -101,5 +117,5 @@ func (c *viewCache) put(key viewKey, uids *uidset.Set, at index.ModSeq) {
 			break
 		}
 	}
-	c.entries[key] = &viewEntry{modSeq: at, uids: uids.Clone()}
+	c.entries[key] = e
 }
