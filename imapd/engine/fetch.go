@@ -125,12 +125,13 @@ func (f *fetching) batch(ctx context.Context, uids *uidset.Set) error {
 			return err
 		}
 	}
-	return f.box.Messages(ctx, uids, func(m access.Message) error {
-		if err := f.message(ctx, &m); err != nil {
-			return err
-		}
-		return broken(f.w.Err())
-	})
+	if len(f.plan.items) == 0 {
+		// UID, FLAGS and MODSEQ, by which clients keep in step: no summary has to be read.
+		return f.box.Flags(ctx, uids, func(u index.UID, st index.FlagState) error {
+			return f.line(&fetchedMessage{Message: &access.Message{UID: u, State: st}})
+		})
+	}
+	return f.box.Messages(ctx, uids, func(m access.Message) error { return f.message(ctx, &m) })
 }
 
 // setSeen sets \Seen. A minority cannot, but still lets its users read.
@@ -153,15 +154,11 @@ func (f *fetching) setSeen(ctx context.Context, uids *uidset.Set) error {
 	return nil
 }
 
-// message writes one FETCH response. The body is opened before anything is written, so that a message
-// without one leaves no broken line.
+// message tells a message. Its body is opened before anything is written, so that a message without one
+// leaves no broken line.
 func (f *fetching) message(ctx context.Context, m *access.Message) error {
-	seq := f.view.Seq(m.UID)
-	if seq == 0 {
-		return nil
-	}
 	d := &fetchedMessage{Message: m}
-	if f.plan.body {
+	if f.plan.body && f.view.Seq(m.UID) != 0 {
 		body, err := f.box.OpenBody(ctx, m.UID)
 		if errors.Is(err, index.ErrNoMessage) {
 			return nil
@@ -172,13 +169,22 @@ func (f *fetching) message(ctx context.Context, m *access.Message) error {
 		defer body.Close()
 		d.body = body
 	}
+	return f.line(d)
+}
+
+// line writes one FETCH response.
+func (f *fetching) line(d *fetchedMessage) error {
+	seq := f.view.Seq(d.UID)
+	if seq == 0 {
+		return nil
+	}
 	f.told++
 	f.w.Untagged()
 	f.w.Num(uint64(seq))
 	f.w.Raw(" FETCH (")
-	f.fixed(m)
+	f.fixed(d.Message)
 	for i := range f.plan.items {
-		if i > 0 || f.plan.uid || f.plan.flags || f.plan.modSeq || f.nowSeen.Contains(m.UID) {
+		if i > 0 || f.plan.uid || f.plan.flags || f.plan.modSeq || f.nowSeen.Contains(d.UID) {
 			f.w.Byte(' ')
 		}
 		if err := f.item(d, &f.plan.items[i]); err != nil {
@@ -187,7 +193,7 @@ func (f *fetching) message(ctx context.Context, m *access.Message) error {
 		}
 	}
 	f.w.Raw(")\r\n")
-	return nil
+	return broken(f.w.Err())
 }
 
 // fixed writes UID, FLAGS and MODSEQ.

@@ -16,6 +16,13 @@ import (
 type octets struct {
 	body    access.Body
 	summary *access.Message
+	scratch *scratch
+}
+
+// scratch is the memory of a search, used for one message after the other.
+type scratch struct {
+	chunk []byte // as read
+	low   []byte // in lower case
 }
 
 // match decides the criteria of costBody.
@@ -86,18 +93,22 @@ func (o *octets) part(p *indexpb.Part, text []byte, depth int) (bool, error) {
 		return false, nil
 	}
 	at := bounded(int64(p.BodyOffset), int64(p.BodyOffset+p.BodyLength), o.body.Size())
-	return contains(message.DecodeText(p, io.NewSectionReader(o.body, at.off, at.n)), text)
+	return o.scratch.contains(message.DecodeText(p, io.NewSectionReader(o.body, at.off, at.n)), text)
 }
 
 // contains looks for text, which is in lower case, in the UTF-8 that r gives, without regard to case.
 // It holds a few KiB, however long r is.
-func contains(r io.Reader, text []byte) (bool, error) {
+func (s *scratch) contains(r io.Reader, text []byte) (bool, error) {
 	if len(text) == 0 {
 		return true, nil
 	}
-	chunk := make([]byte, 16<<10)
-	var low []byte // the end of what was looked at, then what is new, in lower case
-	kept := 0      // octets of an unfinished character at the start of chunk
+	if s.chunk == nil {
+		s.chunk = make([]byte, 16<<10)
+	}
+	chunk := s.chunk
+	low := s.low[:0] // the end of what was looked at, then what is new
+	defer func() { s.low = low }()
+	kept := 0 // octets of an unfinished character at the start of chunk
 	for {
 		n, err := r.Read(chunk[kept:])
 		n += kept
@@ -105,7 +116,7 @@ func contains(r io.Reader, text []byte) (bool, error) {
 		if err == nil {
 			cut = wholeRunes(chunk[:n])
 		}
-		low = append(low, bytes.ToLower(chunk[:cut])...)
+		low = appendLower(low, chunk[:cut])
 		if bytes.Contains(low, text) {
 			return true, nil
 		}
@@ -120,6 +131,20 @@ func contains(r io.Reader, text []byte) (bool, error) {
 		}
 		kept = copy(chunk, chunk[cut:n])
 	}
+}
+
+// appendLower appends b in lower case.
+func appendLower(low, b []byte) []byte {
+	for i, c := range b {
+		if c >= utf8.RuneSelf {
+			return append(low, bytes.ToLower(b[i:])...)
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		low = append(low, c)
+	}
+	return low
 }
 
 // wholeRunes gives the length of b without a character that its end cuts.

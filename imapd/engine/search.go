@@ -105,8 +105,9 @@ func (s *Session) find(ctx context.Context, k *criterion) (*uidset.Set, error) {
 // finding is a SEARCH being carried out. Each of its steps gives the messages that are still undecided.
 type finding struct {
 	*Session
-	k     *criterion
-	found *uidset.Set
+	k       *criterion
+	found   *uidset.Set
+	scratch scratch
 }
 
 func (f *finding) decide(c *candidate, rest *uidset.Set) error {
@@ -154,7 +155,7 @@ func (f *finding) byOctets(ctx context.Context, uids *uidset.Set) error {
 				return err
 			}
 			defer body.Close()
-			c := &candidate{uid: m.UID, state: m.State, summary: &m, octets: &octets{body: body, summary: &m}}
+			c := &candidate{uid: m.UID, state: m.State, summary: &m, octets: &octets{body: body, summary: &m, scratch: &f.scratch}}
 			return f.decide(c, uidset.New())
 		})
 		if err != nil {
