@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -16,7 +18,7 @@ import (
 // snapshot for long.
 const (
 	fetchBatch = 1000
-	bodyBatch  = 50
+	bodyBatch  = 100
 )
 
 // seenPause is how long reading goes on without setting \Seen after no majority answered.
@@ -115,6 +117,9 @@ type fetching struct {
 	nowSeen    *uidset.Set // of the batch: messages that just got \Seen
 	told       int         // messages
 	unknownCTE bool
+
+	lines *bufio.Reader // memory for headers
+	kept  bytes.Buffer  // a filtered header
 }
 
 // batch tells some messages, of one moment.
@@ -127,8 +132,10 @@ func (f *fetching) batch(ctx context.Context, uids *uidset.Set) error {
 	}
 	if len(f.plan.items) == 0 {
 		// UID, FLAGS and MODSEQ, by which clients keep in step: no summary has to be read.
+		d := &fetchedMessage{Message: &access.Message{}}
 		return f.box.Flags(ctx, uids, func(u index.UID, st index.FlagState) error {
-			return f.line(&fetchedMessage{Message: &access.Message{UID: u, State: st}})
+			d.UID, d.State = u, st
+			return f.line(d)
 		})
 	}
 	return f.box.Messages(ctx, uids, func(m access.Message) error { return f.message(ctx, &m) })

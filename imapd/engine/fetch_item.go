@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"io"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
@@ -159,32 +158,33 @@ const keptHeader = 64 << 10
 // fields writes BODY[HEADER.FIELDS …].
 func (f *fetching) fields(d *fetchedMessage, at span, item *wire.FetchItem) error {
 	filter := newFieldFilter(item.Section)
+	if f.lines == nil {
+		f.lines = newLines()
+	}
 	header := func() io.Reader { return io.NewSectionReader(d.body, at.off, at.n) }
-	var out io.Reader
 	var n int64
-	if at.n <= keptHeader {
-		var kept bytes.Buffer
-		if err := filter.copy(&kept, header()); err != nil {
+	small := at.n <= keptHeader
+	if small {
+		f.kept.Reset()
+		if err := filter.copy(&f.kept, header(), f.lines); err != nil {
 			return err
 		}
-		n, out = int64(kept.Len()), &kept
+		n = int64(f.kept.Len())
 	} else {
 		var count counter
-		if err := filter.copy(&count, header()); err != nil {
+		if err := filter.copy(&count, header(), f.lines); err != nil {
 			return err
 		}
 		n = int64(count)
 	}
 	part := span{0, n}.cut(item)
 	f.w.LiteralHead(part.n, false)
-	if out != nil {
-		if _, err := io.CopyN(io.Discard, out, part.off); err != nil {
-			return err
-		}
-		return f.w.Copy(out, part.n)
+	if small {
+		f.w.Bytes(f.kept.Bytes()[part.off : part.off+part.n])
+		return nil
 	}
 	to := &window{w: f.w, skip: part.off, left: part.n}
-	if err := filter.copy(to, header()); err != nil {
+	if err := filter.copy(to, header(), f.lines); err != nil {
 		return err
 	}
 	return to.done()

@@ -5,36 +5,30 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
 )
 
 // fieldFilter chooses the fields of a header by name (RFC 9051, section 6.4.5.1, HEADER.FIELDS).
 type fieldFilter struct {
-	names map[string]bool // lower case
+	names []string
 	not   bool
 }
 
 func newFieldFilter(sec wire.Section) fieldFilter {
-	f := fieldFilter{names: make(map[string]bool, len(sec.Fields)), not: sec.Specifier == wire.HeaderFieldsNot}
-	for _, name := range sec.Fields {
-		f.names[strings.ToLower(name)] = true
-	}
-	return f
+	return fieldFilter{names: sec.Fields, not: sec.Specifier == wire.HeaderFieldsNot}
 }
 
-// copy writes the chosen fields of header as they are, and an empty line.
-func (f fieldFilter) copy(dst io.Writer, header io.Reader) error {
+// copy writes the chosen fields of header as they are, and an empty line. r is memory to read with.
+func (f fieldFilter) copy(dst io.Writer, header io.Reader, r *bufio.Reader) error {
 	keep := false
-	err := eachLine(header, func(line []byte, begins bool) (bool, error) {
+	err := eachLine(header, r, func(line []byte, begins bool) (bool, error) {
 		if begins {
 			if len(bytes.TrimRight(line, "\r\n")) == 0 {
 				return false, nil
 			}
 			if line[0] != ' ' && line[0] != '\t' {
-				name, ok := fieldName(line)
-				keep = f.not != (ok && f.names[name])
+				keep = f.not != f.has(line)
 			}
 		}
 		if !keep {
@@ -50,10 +44,28 @@ func (f fieldFilter) copy(dst io.Writer, header io.Reader) error {
 	return err
 }
 
+// has reports whether the field that a line begins is one of the names.
+func (f fieldFilter) has(line []byte) bool {
+	name, _, ok := bytes.Cut(line, []byte(":"))
+	if !ok {
+		return false
+	}
+	name = bytes.TrimRight(name, " \t")
+	for _, n := range f.names {
+		if len(n) == len(name) && equalFold(n, string(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// newLines is memory for eachLine.
+func newLines() *bufio.Reader { return bufio.NewReaderSize(nil, 4<<10) }
+
 // eachLine calls fn for the lines of src with their ends, until fn returns false. A line above 4 KiB
-// comes in pieces, of which only the first begins one.
-func eachLine(src io.Reader, fn func(line []byte, begins bool) (bool, error)) error {
-	r := bufio.NewReaderSize(src, 4<<10)
+// comes in pieces, of which only the first begins one. r is memory to read with.
+func eachLine(src io.Reader, r *bufio.Reader, fn func(line []byte, begins bool) (bool, error)) error {
+	r.Reset(src)
 	begins := true
 	for {
 		line, err := r.ReadSlice('\n')

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -23,6 +24,7 @@ type octets struct {
 type scratch struct {
 	chunk []byte // as read
 	low   []byte // in lower case
+	lines *bufio.Reader
 }
 
 // match decides the criteria of costBody.
@@ -61,7 +63,10 @@ func (o *octets) header(name string, text []byte) (bool, error) {
 		}
 		return holds(message.DecodeHeader(bytes.TrimSpace(value)), text)
 	}
-	err := eachLine(io.NewSectionReader(o.body, 0, size), func(line []byte, begins bool) (bool, error) {
+	if o.scratch.lines == nil {
+		o.scratch.lines = newLines()
+	}
+	err := eachLine(io.NewSectionReader(o.body, 0, size), o.scratch.lines, func(line []byte, begins bool) (bool, error) {
 		if begins && line[0] != ' ' && line[0] != '\t' {
 			if found = check(); found {
 				return false, nil

@@ -64,7 +64,7 @@ func TestFieldFilter(t *testing.T) {
 		{wire.Section{Specifier: wire.HeaderFieldsNot, Fields: []string{"Subject", "from"}}, "X-SUBJECT: no\r\nno field\r\n\r\n"},
 	} {
 		var out bytes.Buffer
-		if err := newFieldFilter(c.sec).copy(&out, strings.NewReader(header)); err != nil || out.String() != c.want {
+		if err := newFieldFilter(c.sec).copy(&out, strings.NewReader(header), newLines()); err != nil || out.String() != c.want {
 			t.Errorf("%v gave %.100q, %v", c.sec, out.String(), err)
 		}
 	}
