@@ -94,7 +94,7 @@ func (d *demo) printSettings() {
 	first := d.cluster.Nodes()[0]
 	fmt.Printf("  certificates are signed by the cluster's own authority, in %s\n", first.CAPath())
 	fmt.Printf("  operate it with     %s status --config %s\n", d.binary, first.ConfigPath())
-	stop := "kill"
+	stop := "kill -9"
 	for _, n := range d.cluster.Nodes() {
 		stop += fmt.Sprintf(" %d", n.PID())
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/certs"
 	"github.com/rookery-mail/rookery/cluster/directory"
@@ -17,8 +19,9 @@ import (
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
 
-// openDoors opens SMTP and IMAP as soon as the directory can be read. A node that has just joined
-// waits for it in the background: the admin API already answers.
+// openDoors opens SMTP and IMAP as soon as the directory has caught up. That takes a moment after a
+// restart. A node that has just joined, or that is alone, waits for it in the background: the admin
+// API already answers.
 func (n *Node) openDoors(ctx context.Context) error {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -27,12 +30,13 @@ func (n *Node) openDoors(ctx context.Context) error {
 		<-done
 		return n.closeDoors(ctx)
 	})
-	_, _, err := n.membersAndMap()
-	if err == nil {
+	moment, end := context.WithTimeout(ctx, directoryPatience)
+	defer end()
+	if n.awaitDirectory(moment) == nil {
 		defer close(done)
 		return n.serveMail(life)
 	}
-	n.log.Info("waiting for the directory to arrive")
+	n.log.Info("waiting for the directory to catch up")
 	go func() {
 		defer close(done)
 		if err := n.awaitDirectory(life); err != nil {
@@ -45,15 +49,20 @@ func (n *Node) openDoors(ctx context.Context) error {
 	return nil
 }
 
-// awaitDirectory waits until the directory is here and readable.
+// directoryPatience is how long the start waits for the directory before it goes on without it.
+const directoryPatience = 10 * time.Second
+
+// awaitDirectory waits until the directory is here and has caught up.
 func (n *Node) awaitDirectory(ctx context.Context) error {
 	changed, stop := n.directory.Watch()
 	defer stop()
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(catchUpPause)
 	defer tick.Stop()
 	for {
-		if _, _, err := n.membersAndMap(); err == nil {
-			return nil
+		if _, err := n.fresh(cluster.DirectoryGroup); err == nil {
+			if _, _, err := n.membersAndMap(); err == nil {
+				return nil
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -65,7 +74,7 @@ func (n *Node) awaitDirectory(ctx context.Context) error {
 }
 
 // serveMail opens all listeners and serves on them.
-func (n *Node) serveMail(context.Context) error {
+func (n *Node) serveMail(life context.Context) error {
 	certificate, err := openDoorCertificate(n.cfg, n.authority, time.Now(), n.log)
 	if err != nil {
 		return err
@@ -77,7 +86,7 @@ func (n *Node) serveMail(context.Context) error {
 	}
 	n.counters.logins(auth.Stats)
 	n.smtp = smtpd.New(smtpd.Config{
-		Hostname: n.cfg.SMTP.Hostname, Directory: smtpd.Members(source), Store: smtpd.Mailstore(n.store),
+		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{smtpd.Members(source), life, n, new(singleflight.Group)}, Store: smtpd.Mailstore(n.store),
 		Auth: smtpd.Logins(auth), TLS: certificate.config(), Logger: n.log, Metrics: n.counters,
 		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress},
 	})

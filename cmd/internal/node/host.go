@@ -31,7 +31,7 @@ type hostConfig struct {
 	// directory is the machine of group 0.
 	directory exactlyonce.Machine
 	// opened runs beside each replica, with a context that ends when the replica closes. Nil: nothing.
-	opened func(ctx context.Context, g *group.Group)
+	opened func(ctx context.Context, r *replica)
 }
 
 // host holds the replicas of this node: it opens, closes and drops them. What should be here is
@@ -57,6 +57,7 @@ type replica struct {
 	partition *partition.Partition // nil for the directory
 	cancel    context.CancelFunc
 	running   sync.WaitGroup // what opened started
+	fresh     chan struct{}  // closed when it has caught up (fresh.go)
 }
 
 // open opens the replica of g, or returns the one that is open.
@@ -84,7 +85,7 @@ func (h *host) open(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.cancel = cancel
 	if h.opened != nil {
-		r.running.Go(func() { h.opened(life, r.Group) })
+		r.running.Go(func() { h.opened(life, r) })
 	}
 	return r, nil
 }
@@ -94,7 +95,7 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %v: %w", g, err)
 	}
-	r := &replica{}
+	r := &replica{fresh: make(chan struct{})}
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
 		r.partition = partition.New(partition.Config{})

@@ -19,7 +19,6 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/certs"
 	"github.com/rookery-mail/rookery/cluster/directory"
-	"github.com/rookery-mail/rookery/cluster/group"
 	"github.com/rookery-mail/rookery/cluster/membership"
 	"github.com/rookery-mail/rookery/cluster/raftlog"
 	"github.com/rookery-mail/rookery/cluster/router"
@@ -110,13 +109,40 @@ func (n *Node) stop(ctx context.Context) error {
 	for i := len(n.cleanup) - 1; i >= 0; i-- {
 		s := n.cleanup[i]
 		stepCtx, cancel := context.WithTimeout(ctx, stepTimeout)
-		if err := s.undo(stepCtx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err := within(stepCtx, s.undo); errors.Is(err, errHangs) {
+			cancel()
+			return errors.Join(append(errs, fmt.Errorf("stop %s: %w", s.name, err))...)
+		} else if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
 		}
 		cancel()
 	}
 	n.servers.Wait()
 	return errors.Join(errs...)
+}
+
+// errHangs says that a step of the stop did not even heed its deadline, as when a disk refuses to be
+// written. What comes after it would touch what it still uses: the process ends as if it was killed.
+var errHangs = errors.New("it does not end, the rest is left as it is")
+
+// hangAfter is how long a step may take on top of its deadline.
+const hangAfter = 5 * time.Second
+
+// within runs a step of the stop, and leaves it behind when it hangs.
+func within(ctx context.Context, undo func(context.Context) error) error {
+	done := make(chan error, 1)
+	go func() { done <- undo(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(hangAfter):
+		return errHangs
+	}
 }
 
 // start brings the node up; what it did before an error is undone by stop.
@@ -213,8 +239,12 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	return nil
 }
 
-// beside runs beside each open replica: the work of its leader.
-func (n *Node) beside(ctx context.Context, g *group.Group) {
+// beside runs beside each open replica: it sees it catch up, and does the work of its leader.
+func (n *Node) beside(ctx context.Context, r *replica) {
+	var catching sync.WaitGroup
+	catching.Go(func() { n.catchUp(ctx, r) })
+	defer catching.Wait()
+	g := r.Group
 	err := g.WhileLeader(ctx, func(ctx context.Context, term uint64) {
 		n.log.Info("leading", "group", g.ID().String(), "term", term)
 		var work sync.WaitGroup

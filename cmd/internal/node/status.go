@@ -255,6 +255,9 @@ func (n *Node) Ready(context.Context) error {
 			return err
 		}
 		s := r.Status()
+		if !r.isFresh() {
+			return fmt.Errorf("%v is catching up", g)
+		}
 		if s.Leader == "" {
 			return fmt.Errorf("%v has no leader", g)
 		}

@@ -30,7 +30,7 @@ func (n *Node) openStore(members *rpc.Mux) {
 }
 
 func (n *Node) mailReplica(g cluster.GroupID) (mailstore.Replica, error) {
-	r, err := n.host.get(g)
+	r, err := n.fresh(g)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (n *Node) mailReplica(g cluster.GroupID) (mailstore.Replica, error) {
 }
 
 func (n *Node) mailFeed(g cluster.GroupID) (mailstore.Feed, error) {
-	r, err := n.host.get(g)
+	r, err := n.fresh(g)
 	if err != nil {
 		return nil, err
 	}
