@@ -1,5 +1,6 @@
-// Command rookery-bench measures a running mail server. So far it has one scenario, delivery of equal
-// messages by SMTP.
+// Command rookery-bench measures mail servers. Without a subcommand it delivers equal messages to running
+// servers by SMTP; `rookery-bench scale` starts a node from a binary and measures what must not grow
+// with the store.
 package main
 
 import (
@@ -26,6 +27,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "scale" {
+		return runScale(ctx, args[1:])
+	}
 	flags := flag.NewFlagSet("rookery-bench", flag.ContinueOnError)
 	targets := flags.String("targets", "127.0.0.1:25", "SMTP servers, host:port, separated by commas")
 	recipients := flags.String("recipients", "", "who the messages go to in turn, separated by commas")
@@ -59,6 +63,24 @@ func run(ctx context.Context, args []string) error {
 	}
 	report(result, after-before)
 	return nil
+}
+
+func runScale(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("rookery-bench scale", flag.ContinueOnError)
+	binary := flags.String("binary", "bin/rookery", "the program to measure")
+	sizes := flags.String("sizes", "1000,10000,1000000", "messages in the mailbox, ascending, separated by commas")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	var numbers []int
+	for _, text := range split(*sizes) {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("-sizes %q: use numbers", *sizes)
+		}
+		numbers = append(numbers, n)
+	}
+	return scale(ctx, *binary, numbers)
 }
 
 func split(list string) []string {

@@ -96,6 +96,21 @@ func debugCommand(o *options) *cobra.Command {
 				}
 			})
 		}),
+	}, &cobra.Command{
+		Use: "snapshot", Short: "Take a snapshot of each replica of this node, which truncates its log",
+		Example: "  rookery debug snapshot", Args: cobra.NoArgs,
+		RunE: o.run(func(cmd *cobra.Command, _ []string, call caller) error {
+			var taken []adminapi.GroupSnapshot
+			if err := call("POST", "/v1/debug/snapshot", nil, &taken); err != nil {
+				return err
+			}
+			return o.print(cmd, taken, func(p *printer) {
+				p.row("GROUP", "MILLISECONDS", "")
+				for _, g := range taken {
+					p.row(g.Group, fmt.Sprintf("%.1f", g.Milliseconds), g.Error)
+				}
+			})
+		}),
 	})
 	return cmd
 }

@@ -19,6 +19,8 @@ type Observer interface {
 	// Ready returns nil when every local replica has a leader and has caught up.
 	Ready(ctx context.Context) error
 	Hashes(ctx context.Context) (Hashes, error)
+	// Snapshots takes a snapshot of each replica of the answering node.
+	Snapshots(ctx context.Context) ([]GroupSnapshot, error)
 }
 
 // Domains are the mail domains.

@@ -16,6 +16,9 @@ func observerRoutes(mux *http.ServeMux, o Observer) {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
 		answer(w)(o.Status(r.Context()))
 	})
+	mux.HandleFunc("POST /v1/debug/snapshot", func(w http.ResponseWriter, r *http.Request) {
+		answer(w)(o.Snapshots(r.Context()))
+	})
 	mux.HandleFunc("GET /v1/debug/hash", func(w http.ResponseWriter, r *http.Request) {
 		answer(w)(o.Hashes(r.Context()))
 	})

@@ -121,6 +121,13 @@ type Hashes struct {
 	Groups []GroupHash `json:"groups"`
 }
 
+// GroupSnapshot says how long a replica took to make its state durable and to truncate its log.
+type GroupSnapshot struct {
+	Group        string  `json:"group"`
+	Milliseconds float64 `json:"milliseconds"`
+	Error        string  `json:"error,omitempty"` // "nothing new" among them
+}
+
 // failure is the body of every answer that is not 2xx.
 type failure struct {
 	Error string `json:"error"`
