@@ -252,7 +252,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 		if g.ID() == cluster.DirectoryGroup {
 			work.Go(func() { n.plan(ctx) })
 		} else {
-			work.Go(func() { n.sweep(ctx, g.ID()) })
+			work.Go(func() { n.maintain(ctx, g.ID()) })
 		}
 		work.Wait()
 	})
@@ -261,12 +261,13 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 	}
 }
 
-// sweepEvery is how often a partition's leader looks for uploads that nobody finished.
-const sweepEvery = 10 * time.Minute
+// maintainEvery is how often a partition's leader looks for what deleted mailboxes and unfinished
+// uploads left behind.
+const maintainEvery = time.Minute
 
-// sweep drops bodies that were staged and never delivered.
-func (n *Node) sweep(ctx context.Context, g cluster.GroupID) {
-	tick := time.NewTicker(sweepEvery)
+// maintain frees what nobody uses any more, as leader work of a partition.
+func (n *Node) maintain(ctx context.Context, g cluster.GroupID) {
+	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -274,8 +275,8 @@ func (n *Node) sweep(ctx context.Context, g cluster.GroupID) {
 			return
 		case <-tick.C:
 		}
-		if err := n.store.SweepUploads(ctx, g, time.Now()); err != nil && ctx.Err() == nil {
-			n.log.Warn("could not sweep unfinished uploads", "group", g.String(), "error", err)
+		if err := n.store.Maintain(ctx, g, time.Now()); err != nil && ctx.Err() == nil {
+			n.log.Warn("could not free what is no longer used", "group", g.String(), "error", err)
 		}
 	}
 }
