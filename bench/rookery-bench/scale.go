@@ -150,8 +150,12 @@ func selectTime(s *load.Server) (time.Duration, error) {
 	return times[len(times)/2], nil
 }
 
-// snapshotTime delivers a little, so that there is something new, and takes snapshots.
+// snapshotTime delivers a little, so that there is something new, and takes snapshots. What filling
+// the mailbox left in memory is written down before.
 func snapshotTime(ctx context.Context, s *load.Server) (float64, error) {
+	if _, err := s.Command(ctx, "", "debug", "snapshot"); err != nil {
+		return 0, err
+	}
 	_, err := load.Delivery{Targets: []string{s.SMTP()}, Recipients: []string{"big@example.org"}, Messages: 100, Connections: 4, Size: 4096}.Run(ctx)
 	if err != nil {
 		return 0, err
