@@ -169,6 +169,7 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 			if _, ok := replyTo(err); !ok {
 				return err
 			}
+			s.c.Events.Unexpected("sync after "+cmd.Name, err)
 		}
 	}
 	s.answer(cmd, rep)
