@@ -69,6 +69,44 @@ func TestFollowerRefusesAndReplicates(t *testing.T) {
 	}
 }
 
+// TestReadAtRest has a leader whose snapshot counts an entry that no state machine ever sees, and
+// followers that must not wait for it.
+func TestReadAtRest(t *testing.T) {
+	nodes := three(t, Limits{})
+	propose(t, "a", nodes...)
+	leader := leaderOf(t, nodes...)
+	if err := leader.group.Barrier(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.group.TakeSnapshot(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	index, err := leader.group.ReadIndex(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := 0
+	for _, n := range nodes {
+		if n.group.Applied() < index {
+			behind++
+		}
+		if err := n.group.WaitApplied(within(t), index); err != nil {
+			t.Errorf("%s: %v", n.id, err)
+		}
+		if got := count(t, n.group); got != 1 {
+			t.Errorf("%s shows %d commands, want 1", n.id, got)
+		}
+	}
+	if behind == 0 {
+		t.Error("every replica has applied the barrier: the test shows nothing")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*showsEvery)
+	defer cancel()
+	if err := nodes[1].group.WaitApplied(ctx, index+1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("an index that nobody has: %v", err)
+	}
+}
+
 // TestFollowersLearnOfCommitsAtOnce has Raft repeat the commit index every minute only.
 func TestFollowersLearnOfCommitsAtOnce(t *testing.T) {
 	timing := fastTiming()
