@@ -208,10 +208,12 @@ func (c *Cluster) Close() {
 	}
 }
 
-// poll calls f every interval until it returns nil or ctx ends; then it gives f's last error.
+// poll calls f every interval until it returns nil or ctx ends; then it gives the last error that f had
+// before that.
 func poll(ctx context.Context, interval time.Duration, f func() error) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	var last error
 	for {
 		err := f()
 		if err == nil {
@@ -221,9 +223,12 @@ func poll(ctx context.Context, interval time.Duration, f func() error) error {
 		if errors.As(err, &final) {
 			return final.err
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return fmt.Errorf("%w: %w", context.Cause(ctx), last)
 		case <-ticker.C:
 		}
 	}

@@ -14,6 +14,7 @@ func TestCompareHashes(t *testing.T) {
 		final bool
 	}{
 		"equal":     {map[string][]ReplicaHash{"n1": {at("p1", 5, "x"), at("p2", 9, "y")}, "n2": {at("p1", 5, "x")}}, "", false},
+		"no-op":     {map[string][]ReplicaHash{"n1": {at("p1", 5, "x")}, "n2": {at("p1", 6, "x")}}, "", false},
 		"moving":    {map[string][]ReplicaHash{"n1": {at("p1", 5, "x")}, "n2": {at("p1", 6, "z")}}, "p1 differ: n1: applied 5", false},
 		"different": {map[string][]ReplicaHash{"n1": {at("p1", 5, "x")}, "n2": {at("p1", 5, "z")}}, "hash z", true},
 		"nothing":   {map[string][]ReplicaHash{"n1": nil}, "no node has a replica", false},
