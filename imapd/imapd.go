@@ -61,6 +61,11 @@ type Config struct {
 	Mail func(a index.AccountID) engine.Account
 	Auth Authenticator
 	TLS  *tls.Config // nil: no STARTTLS, and no IMAPS listener
+	// Fresh brings this node's replica of an account up to what was acknowledged anywhere before
+	// the call. It is asked once after each login, so that a client that comes from another node
+	// finds no older state than it has seen there; its error only means that the session serves
+	// what this node has. Nil: nothing is asked.
+	Fresh func(ctx context.Context, a index.AccountID) error
 	// Proxy connects to a node that holds the account's partition and serves the connection with
 	// ServeProxied. Nil: accounts without a local replica are refused for now.
 	Proxy func(ctx context.Context, who login.Identity) (net.Conn, error)

@@ -182,3 +182,27 @@ func TestProxyUnavailable(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestFresh: a session begins with what was acknowledged before the login, and without a majority with
+// what there is.
+func TestFresh(t *testing.T) {
+	var h *house
+	var fail atomic.Bool
+	h = newHouse(t, func(c *imapd.Config) {
+		c.Fresh = func(context.Context, index.AccountID) error {
+			if fail.Load() {
+				return cluster.ErrUnavailable
+			}
+			h.deliver("Subject: seen on another node\r\n\r\nhello\r\n")
+			return nil
+		}
+	})
+	for range 2 {
+		w := h.dialTLS()
+		w.do(login1)
+		w.say("s SELECT INBOX")
+		w.until("* 1 EXISTS")
+		w.until("s OK")
+		fail.Store(true)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
@@ -41,6 +42,7 @@ func (s *Server) open(ctx context.Context, c *conn, who engine.Identity) (engine
 	if !s.claim(c, who.Account) {
 		return nil, engine.ErrTooMany
 	}
+	s.freshen(ctx, who)
 	mail := s.c.Mail(who.Account)
 	_, err := mail.Mailbox(ctx, index.Inbox)
 	switch {
@@ -61,6 +63,22 @@ func (s *Server) open(ctx context.Context, c *conn, who engine.Identity) (engine
 	c.loggedIn = true
 	c.mu.Unlock()
 	return mail, err
+}
+
+// freshPatience is how long a login waits for the replica to catch up. Without a majority it never does,
+// and mail is read all the same.
+const freshPatience = time.Second
+
+// freshen has the replica catch up with what the client may have seen on another node.
+func (s *Server) freshen(ctx context.Context, who engine.Identity) {
+	if s.c.Fresh == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshPatience)
+	defer cancel()
+	if err := s.c.Fresh(ctx, who.Account); err != nil && !errors.Is(err, cluster.ErrNoReplica) {
+		s.c.Logger.Info("a session may see an older state than there is", "account", who.Address, "error", err)
+	}
 }
 
 // claim counts a connection of an account, unless there are too many.

@@ -14,6 +14,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/imapd"
+	"github.com/rookery-mail/rookery/index"
 )
 
 // serviceIMAP is the raw stream on which a node hands an IMAP connection over after the login.
@@ -22,10 +23,20 @@ const serviceIMAP = "imap"
 // openIMAP makes the IMAP server; its listeners come after.
 func (n *Node) openIMAP(auth *login.Authenticator, tlsConfig *tls.Config) {
 	n.imap = imapd.New(imapd.Config{
-		Mail: imapd.Mailstore(n.store), Auth: imapd.Logins(auth), TLS: tlsConfig, Proxy: n.handOver,
+		Mail: imapd.Mailstore(n.store), Auth: imapd.Logins(auth), TLS: tlsConfig, Fresh: n.freshMail, Proxy: n.handOver,
 		Version: n.opts.Version, Logger: n.log, Metrics: imapMetrics{n.counters},
 		Limits: imapd.Limits{Connections: n.cfg.IMAP.MaxConnections, ConnectionsPerAddress: n.cfg.IMAP.MaxPerAddress},
 	})
+}
+
+// freshMail brings the replica that an account is read from up to date.
+func (n *Node) freshMail(ctx context.Context, a index.AccountID) error {
+	g, err := n.locate(a)
+	if err != nil {
+		return err
+	}
+	_, err = n.router.Fresh(ctx, g)
+	return err
 }
 
 // handOver opens a stream to a node that holds the account's partition and tells it who logged in
