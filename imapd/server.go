@@ -35,7 +35,7 @@ type Server struct {
 // New returns a Server over c.
 func New(c Config) *Server {
 	c.defaults()
-	c.TLS = serverTLS(c.TLS)
+	c.TLS = login.ServerTLS(c.TLS)
 	s := &Server{
 		c:          c,
 		listeners:  map[net.Listener]struct{}{},

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/mta"
 )
 
@@ -34,7 +35,7 @@ const bufferSize = 32 << 10
 // New returns a Server over c.
 func New(c Config) *Server {
 	c.defaults()
-	c.TLS = serverTLS(c.TLS)
+	c.TLS = login.ServerTLS(c.TLS)
 	s := &Server{
 		c:         c,
 		listeners: map[net.Listener]struct{}{},
