@@ -1,6 +1,7 @@
 // Package partition is the state machine of one partition: it dispatches commands to index/mailbox
 // and index/staging, and tells watchers of an account that something of it changed. It is driven by
-// cluster/exactlyonce in the order of the log; it decides nothing and keeps no state but who watches.
+// cluster/exactlyonce in the order of the log; it decides nothing, and all it keeps is who watches and
+// a cache of keys.
 package partition
 
 import (
@@ -21,21 +22,24 @@ var ErrKind = errors.New("this version of Rookery does not know the kind of a co
 // Partition executes the commands of one partition. Execute, Committed and Restored are for the
 // goroutine that applies the log; Watch is for any.
 type Partition struct {
-	feed feed
+	feed  feed
+	cache cache // of the goroutine that applies the log
 }
 
 // Config is what a Partition is made of: nothing so far, as all it needs comes with commands.
 type Config struct{}
 
 // New returns the machine of a partition. All its state is in the keys it is given.
-func New(Config) *Partition { return &Partition{feed: newFeed()} }
+func New(Config) *Partition { return &Partition{feed: newFeed(), cache: cache{entries: cacheEntries}} }
 
 // Execute applies c to b and returns the encoded indexpb.Result. A payload that does not decode is
 // answered with CODE_INVALID and changes nothing. An error means that the state cannot be trusted, or
 // that a newer version wrote the command.
 func (p *Partition) Execute(b kv.Batch, c command.Command) ([]byte, error) {
-	x := mailbox.Begin(b, c.Time)
-	res, err := dispatch(x, b, c)
+	p.cache.Batch = b
+	defer func() { p.cache.Batch = nil }()
+	x := mailbox.Begin(&p.cache, c.Time)
+	res, err := dispatch(x, &p.cache, c)
 	if err == nil {
 		err = x.Finish()
 	}
@@ -99,8 +103,10 @@ func run[M interface{ UnmarshalVTUnsafe([]byte) error }](c command.Command, m M,
 // Committed wakes those who watch accounts that the commands since the last call changed.
 func (p *Partition) Committed(cluster.LogIndex) { p.feed.wake() }
 
-// Restored wakes every watcher: any account may have changed.
+// Restored forgets what was remembered of the keys, and wakes every watcher: any account may have
+// changed.
 func (p *Partition) Restored(kv.Reader) error {
+	p.cache.forget()
 	p.feed.wakeAll()
 	return nil
 }
