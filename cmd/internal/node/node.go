@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"os"
 	"sync"
@@ -56,6 +55,7 @@ type Node struct {
 	router    *router.Router
 	host      *host
 	store     *mailstore.Store
+	facts     facts                             // of accounts, for the store
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
 	counters  *counters
 
@@ -203,156 +203,6 @@ func (n *Node) openDatabases(context.Context) (err error) {
 	}
 	n.onStop("the state", func(context.Context) error { return n.state.Close() })
 	return nil
-}
-
-// openReplicas opens every replica that this node holds and starts the loops that keep them right. A
-// replica that cannot be opened is said in the log and the status; the others serve.
-func (n *Node) openReplicas(ctx context.Context) error {
-	if err := os.MkdirAll(n.layout.snapshots(), 0o700); err != nil {
-		return fmt.Errorf("make the directory of snapshots: %w", err)
-	}
-	n.onStop("the replicas", n.host.close)
-	if err := n.dropAllMarked(ctx); err != nil {
-		return err
-	}
-	groups, err := n.logs.Groups()
-	if err != nil {
-		return err
-	}
-	for _, g := range groups {
-		if g == cluster.DirectoryGroup || n.marked(g) {
-			continue
-		}
-		if _, err := n.host.open(ctx, g); err != nil {
-			n.log.Error("a replica of this node cannot be used", "group", g.String(), "error", err)
-		}
-	}
-	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	n.onStop("the loops", func(context.Context) error { cancel(); n.loops.Wait(); return nil })
-	if n.marked(cluster.DirectoryGroup) {
-		n.loops.Go(func() { n.rejoinDirectory(loops) })
-	} else if _, err := n.host.open(ctx, cluster.DirectoryGroup); err != nil {
-		return err
-	}
-	n.loops.Go(func() { n.assign(loops) })
-	n.loops.Go(func() { n.announce(loops) })
-	return nil
-}
-
-// beside runs beside each open replica: it sees it catch up, and does the work of its leader.
-func (n *Node) beside(ctx context.Context, r *replica) {
-	var catching sync.WaitGroup
-	catching.Go(func() { n.catchUp(ctx, r) })
-	defer catching.Wait()
-	g := r.Group
-	err := g.WhileLeader(ctx, func(ctx context.Context, term uint64) {
-		n.log.Info("leading", "group", g.ID().String(), "term", term)
-		var work sync.WaitGroup
-		work.Go(func() { n.reconcile(ctx, g) })
-		if g.ID() == cluster.DirectoryGroup {
-			work.Go(func() { n.plan(ctx) })
-		} else {
-			work.Go(func() { n.maintain(ctx, g.ID()) })
-		}
-		work.Wait()
-	})
-	if err != nil && ctx.Err() == nil {
-		n.log.Error("a replica stopped", "group", g.ID().String(), "error", err)
-	}
-}
-
-// maintainEvery is how often a partition's leader looks for what deleted mailboxes and unfinished
-// uploads left behind.
-const maintainEvery = time.Minute
-
-// maintain frees what nobody uses any more, as leader work of a partition.
-func (n *Node) maintain(ctx context.Context, g cluster.GroupID) {
-	tick := time.NewTicker(maintainEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := n.store.Maintain(ctx, g, time.Now()); err != nil && ctx.Err() == nil {
-			n.log.Warn("could not free what is no longer used", "group", g.String(), "error", err)
-		}
-	}
-}
-
-// announce tells the directory when this node's facts differ from what it says, after a move or an
-// upgrade, and keeps the peers in the node's record fresh.
-func (n *Node) announce(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
-	for {
-		if err := n.announceOnce(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, directory.ErrNotInitialised) {
-			n.log.Warn("could not tell the directory about this node", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (n *Node) announceOnce(ctx context.Context) error {
-	nodes, _, err := n.membersAndMap()
-	if err != nil {
-		return err
-	}
-	peers := map[string]string{}
-	is, want := directory.Node{}, self(n.cfg, n.opts.Version)
-	for _, m := range nodes {
-		if m.ID == n.id {
-			is = m
-		}
-		if m.State != directory.NodeRemoved {
-			peers[string(m.ID)] = m.ClusterAddress
-		}
-	}
-	if len(peers) > 0 && !maps.Equal(peers, n.record.Peers) {
-		n.record.Peers = peers
-		if err := saveRecord(n.layout, n.record); err != nil {
-			return err
-		}
-	}
-	want.State, want.Joined, want.CertificateSerial = is.State, is.Joined, is.CertificateSerial
-	if is == want || is.ID == "" {
-		return nil
-	}
-	c, err := directory.UpdateNode(n.id, directory.NodeChange{Region: &want.Region, ClusterAddress: &want.ClusterAddress,
-		GossipAddress: &want.GossipAddress, AdminAddress: &want.AdminAddress, Version: &want.Version})
-	return n.change(ctx, c, err)
-}
-
-// view reads the directory of this node, at one moment.
-func (n *Node) view(read func(directory.View) error) error {
-	r, err := n.host.get(cluster.DirectoryGroup)
-	if err != nil {
-		return err
-	}
-	snapshot := r.Snapshot()
-	defer snapshot.Close()
-	return read(directory.View{R: snapshot})
-}
-
-// membersAndMap reads the nodes and where the groups are; directory.ErrNotInitialised until the
-// directory is here.
-func (n *Node) membersAndMap() (nodes []directory.Node, pm directory.PartitionMap, err error) {
-	err = n.view(func(v directory.View) error {
-		if _, err := v.Cluster(); err != nil {
-			return err
-		}
-		if nodes, err = v.Nodes(); err != nil {
-			return err
-		}
-		pm, err = v.PartitionMap()
-		return err
-	})
-	return nodes, pm, err
 }
 
 // serving returns why mail is not served, or nil.
