@@ -76,6 +76,7 @@ func Kinds() map[string]Kind {
 		"cmd/internal/node":     Joint,
 		"cmd/internal/adminapi": Door,
 		"cmd/internal/layers":   Joint,
+		"cmd/internal/lincheck": Joint,
 
 		"bench/load":          Shell,
 		"bench/rookery-bench": Joint,
