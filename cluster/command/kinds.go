@@ -41,81 +41,83 @@ const (
 	DropUploads Kind = 0x0302
 )
 
-// Info describes one kind in the table.
-type Info struct {
-	Name  string
-	Since string // the version of Rookery that first executed it
-}
-
-// Describe returns the table's row of k, or ok false for a number that is not in it.
-func Describe(k Kind) (info Info, ok bool) {
-	switch k {
-	case PutDomain:
-		return Info{"PutDomain", "0.1"}, true
-	case DeleteDomain:
-		return Info{"DeleteDomain", "0.1"}, true
-	case PutAccount:
-		return Info{"PutAccount", "0.1"}, true
-	case DeleteAccount:
-		return Info{"DeleteAccount", "0.1"}, true
-	case PutAlias:
-		return Info{"PutAlias", "0.1"}, true
-	case DeleteAlias:
-		return Info{"DeleteAlias", "0.1"}, true
-	case PutSetting:
-		return Info{"PutSetting", "0.1"}, true
-	case RegisterNode:
-		return Info{"RegisterNode", "0.1"}, true
-	case UpdateNode:
-		return Info{"UpdateNode", "0.1"}, true
-	case RemoveNode:
-		return Info{"RemoveNode", "0.1"}, true
-	case PutToken:
-		return Info{"PutToken", "0.1"}, true
-	case RedeemToken:
-		return Info{"RedeemToken", "0.1"}, true
-	case DeleteToken:
-		return Info{"DeleteToken", "0.1"}, true
-	case PutPartitionMap:
-		return Info{"PutPartitionMap", "0.1"}, true
-	case InitialiseCluster:
-		return Info{"InitialiseCluster", "0.1"}, true
-	case Deliver:
-		return Info{"Deliver", "0.1"}, true
-	case Append:
-		return Info{"Append", "0.1"}, true
-	case CreateMailbox:
-		return Info{"CreateMailbox", "0.1"}, true
-	case DeleteMailbox:
-		return Info{"DeleteMailbox", "0.1"}, true
-	case RenameMailbox:
-		return Info{"RenameMailbox", "0.1"}, true
-	case Subscribe:
-		return Info{"Subscribe", "0.1"}, true
-	case StoreFlags:
-		return Info{"StoreFlags", "0.1"}, true
-	case Copy:
-		return Info{"Copy", "0.1"}, true
-	case Move:
-		return Info{"Move", "0.1"}, true
-	case Expunge:
-		return Info{"Expunge", "0.1"}, true
-	case DropAccount:
-		return Info{"DropAccount", "0.1"}, true
-	case DrainGraveyard:
-		return Info{"DrainGraveyard", "0.1"}, true
-	case StageChunk:
-		return Info{"StageChunk", "0.1"}, true
-	case DropUploads:
-		return Info{"DropUploads", "0.1"}, true
+// Since is the version of Rookery that first executed k, or ok false for a number that is not in the
+// table.
+func (k Kind) Since() (version string, ok bool) {
+	if k.name() == "" {
+		return "", false
 	}
-	return Info{}, false
+	return "0.1", true // all there are so far; the first later kind makes this a switch
 }
 
 // String gives the kind's name, or its number where the table has none.
 func (k Kind) String() string {
-	if info, ok := Describe(k); ok {
-		return info.Name
+	if name := k.name(); name != "" {
+		return name
 	}
 	return fmt.Sprintf("Kind(0x%04x)", uint16(k))
+}
+
+func (k Kind) name() string {
+	switch k {
+	case PutDomain:
+		return "PutDomain"
+	case DeleteDomain:
+		return "DeleteDomain"
+	case PutAccount:
+		return "PutAccount"
+	case DeleteAccount:
+		return "DeleteAccount"
+	case PutAlias:
+		return "PutAlias"
+	case DeleteAlias:
+		return "DeleteAlias"
+	case PutSetting:
+		return "PutSetting"
+	case RegisterNode:
+		return "RegisterNode"
+	case UpdateNode:
+		return "UpdateNode"
+	case RemoveNode:
+		return "RemoveNode"
+	case PutToken:
+		return "PutToken"
+	case RedeemToken:
+		return "RedeemToken"
+	case DeleteToken:
+		return "DeleteToken"
+	case PutPartitionMap:
+		return "PutPartitionMap"
+	case InitialiseCluster:
+		return "InitialiseCluster"
+	case Deliver:
+		return "Deliver"
+	case Append:
+		return "Append"
+	case CreateMailbox:
+		return "CreateMailbox"
+	case DeleteMailbox:
+		return "DeleteMailbox"
+	case RenameMailbox:
+		return "RenameMailbox"
+	case Subscribe:
+		return "Subscribe"
+	case StoreFlags:
+		return "StoreFlags"
+	case Copy:
+		return "Copy"
+	case Move:
+		return "Move"
+	case Expunge:
+		return "Expunge"
+	case DropAccount:
+		return "DropAccount"
+	case DrainGraveyard:
+		return "DrainGraveyard"
+	case StageChunk:
+		return "StageChunk"
+	case DropUploads:
+		return "DropUploads"
+	}
+	return ""
 }

@@ -176,6 +176,7 @@ func statusOf(err error) int {
 		{directory.ErrNoUser, http.StatusNotFound},
 		{directory.ErrExists, http.StatusConflict},
 		{directory.ErrConflict, http.StatusConflict},
+		{directory.ErrInUse, http.StatusConflict},
 		{cluster.ErrStorageFull, http.StatusInsufficientStorage},
 		{cluster.ErrUnavailable, http.StatusServiceUnavailable},
 		{cluster.ErrNotLeader, http.StatusServiceUnavailable},

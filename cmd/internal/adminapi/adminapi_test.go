@@ -1,0 +1,204 @@
+package adminapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory"
+)
+
+// fake answers everything with fail, or remembers what it was asked.
+type fake struct {
+	fail  error
+	asked []string
+}
+
+func (f *fake) note(format string, args ...any) error {
+	f.asked = append(f.asked, fmt.Sprintf(format, args...))
+	return f.fail
+}
+
+func (f *fake) Status(context.Context) (Status, error) {
+	return Status{Cluster: "c1", Healthy: true}, f.note("status")
+}
+func (f *fake) Ready(context.Context) error               { return f.note("ready") }
+func (f *fake) Hashes(context.Context) (Hashes, error)    { return Hashes{}, f.note("hashes") }
+func (f *fake) Domains(context.Context) ([]Domain, error) { return nil, f.note("domains") }
+func (f *fake) Snapshots(context.Context) ([]GroupSnapshot, error) {
+	return nil, f.note("snapshots")
+}
+func (f *fake) PutDomain(_ context.Context, d Domain) error { return f.note("put domain %s", d.Name) }
+func (f *fake) DeleteDomain(_ context.Context, name string) error {
+	return f.note("delete domain %s", name)
+}
+func (f *fake) Accounts(_ context.Context, domain string) ([]Account, error) {
+	return nil, f.note("accounts %s", domain)
+}
+func (f *fake) Account(_ context.Context, address string) (Account, error) {
+	return Account{Address: address}, f.note("account %s", address)
+}
+func (f *fake) AddAccount(_ context.Context, a Account) (Account, error) {
+	return a, f.note("add %s", a.Address)
+}
+func (f *fake) ChangeAccount(_ context.Context, address string, c AccountChange) error {
+	return f.note("change %s disabled=%v", address, c.Disabled != nil && *c.Disabled)
+}
+func (f *fake) DeleteAccount(_ context.Context, address string) error {
+	return f.note("delete %s", address)
+}
+func (f *fake) Aliases(context.Context) ([]Alias, error) { return nil, f.note("aliases") }
+func (f *fake) PutAlias(_ context.Context, a Alias) error {
+	return f.note("alias %s %v", a.Address, a.Targets)
+}
+func (f *fake) DeleteAlias(_ context.Context, address string) error {
+	return f.note("delete alias %s", address)
+}
+func (f *fake) Settings(context.Context) ([]Setting, error) { return nil, f.note("settings") }
+func (f *fake) Set(_ context.Context, name, value string) error {
+	return f.note("set %s=%s", name, value)
+}
+func (f *fake) CreateJoinToken(_ context.Context, ttl time.Duration) (JoinToken, error) {
+	return JoinToken{Token: "t"}, f.note("token %v", ttl)
+}
+func (f *fake) APITokens(context.Context) ([]APIToken, error) { return nil, f.note("api tokens") }
+func (f *fake) CreateAPIToken(_ context.Context, t APIToken) (APIToken, error) {
+	return t, f.note("api token %s", t.Name)
+}
+func (f *fake) DeleteAPIToken(_ context.Context, id string) error {
+	return f.note("delete api token %s", id)
+}
+func (f *fake) CheckAPIToken(_ context.Context, hash [sha256.Size]byte) (bool, error) {
+	return hash == sha256.Sum256([]byte("good")), f.fail
+}
+func (f *fake) Nodes(context.Context) ([]NodeStatus, error) { return nil, f.note("nodes") }
+func (f *fake) DrainNode(_ context.Context, id string, drain bool) error {
+	return f.note("drain %s %v", id, drain)
+}
+func (f *fake) RemoveNode(_ context.Context, id string) error { return f.note("remove %s", id) }
+
+func over(f *fake) Config {
+	return Config{Observer: f, Domains: f, Accounts: f, Aliases: f, Settings: f, Tokens: f, Nodes: f}
+}
+
+// TestSocket: every call of the command line arrives through the socket as it was meant.
+func TestSocket(t *testing.T) {
+	f := &fake{}
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: Local(over(f))}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(l) }()
+	defer func() { _ = server.Close(); <-done }()
+	c := Dial(path)
+	yes := true
+	for _, call := range []struct {
+		method, path string
+		in           any
+		want         string
+	}{
+		{"GET", "/v1/status", nil, "status"},
+		{"POST", "/v1/domains", Domain{Name: "example.org"}, "put domain example.org"},
+		{"DELETE", "/v1/domains/example.org", nil, "delete domain example.org"},
+		{"GET", "/v1/accounts?domain=example.org", nil, "accounts example.org"},
+		{"POST", "/v1/accounts", Account{Address: "a@example.org"}, "add a@example.org"},
+		{"GET", "/v1/accounts/a%2Fb@example.org", nil, "account a/b@example.org"},
+		{"PATCH", "/v1/accounts/a@example.org", AccountChange{Disabled: &yes}, "change a@example.org disabled=true"},
+		{"DELETE", "/v1/accounts/a@example.org", nil, "delete a@example.org"},
+		{"POST", "/v1/aliases", Alias{Address: "o@example.org", Targets: []string{"a", "b"}}, "alias o@example.org [a b]"},
+		{"PUT", "/v1/settings/max_recipients", Setting{Value: "7"}, "set max_recipients=7"},
+		{"POST", "/v1/tokens", JoinTokenRequest{TTLSeconds: 60}, "token 1m0s"},
+		{"POST", "/v1/api-tokens", APIToken{Name: "m"}, "api token m"},
+		{"POST", "/v1/nodes/n2/drain", nil, "drain n2 true"},
+		{"POST", "/v1/nodes/n2/resume", nil, "drain n2 false"},
+		{"DELETE", "/v1/nodes/n2", nil, "remove n2"},
+		{"GET", "/v1/debug/hash", nil, "hashes"},
+		{"POST", "/v1/debug/snapshot", nil, "snapshots"},
+	} {
+		f.asked = nil
+		if err := c.Do(t.Context(), call.method, call.path, call.in, nil); err != nil {
+			t.Errorf("%s %s: %v", call.method, call.path, err)
+		}
+		if len(f.asked) != 1 || f.asked[0] != call.want {
+			t.Errorf("%s %s asked %v, want %s", call.method, call.path, f.asked, call.want)
+		}
+	}
+	f.fail = fmt.Errorf("no account a@example.org: %w", directory.ErrNotFound)
+	if err := c.Do(t.Context(), "GET", "/v1/status", nil, nil); err == nil || err.Error() != f.fail.Error() {
+		t.Errorf("the node's words came as %v", err)
+	}
+}
+
+func TestNoNode(t *testing.T) {
+	err := Dial(filepath.Join(t.TempDir(), "none")).Do(t.Context(), "GET", "/v1/status", nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "rookery serve") {
+		t.Errorf("error %v does not say what to do", err)
+	}
+}
+
+func request(t *testing.T, h http.Handler, method, path, token, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestRemote: over TLS nothing but the probes answers without a token, and there is no profiler.
+func TestRemote(t *testing.T) {
+	h := Remote(over(&fake{}))
+	for _, c := range []struct {
+		path, token string
+		want        int
+	}{
+		{"/healthz", "", 200}, {"/readyz", "", 200},
+		{"/v1/status", "", 401}, {"/v1/status", "bad", 401}, {"/v1/status", "good", 200},
+		{"/debug/pprof/", "good", 404},
+	} {
+		if got := request(t, h, "GET", c.path, c.token, "").Code; got != c.want {
+			t.Errorf("%s with token %q: %d, want %d", c.path, c.token, got, c.want)
+		}
+	}
+}
+
+func TestStatusCodes(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{directory.ErrInvalid, 400}, {directory.ErrNotFound, 404}, {directory.ErrNoDomain, 404}, {directory.ErrExists, 409},
+		{directory.ErrInUse, 409}, {cluster.ErrUnavailable, 503}, {cluster.ErrStorageFull, 507}, {errors.New("else"), 500},
+	} {
+		f := &fake{fail: fmt.Errorf("something: %w", c.err)}
+		if got := request(t, Local(over(f)), "GET", "/v1/domains", "", "").Code; got != c.want {
+			t.Errorf("%v: %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	h := Local(over(&fake{}))
+	for _, body := range []string{"", "{", `{"nome": "x"}`, `{"name": 7}`, `{"name": "` + strings.Repeat("x", 2<<20) + `"}`} {
+		if got := request(t, h, "POST", "/v1/domains", "", body); got.Code != 400 || !strings.Contains(got.Body.String(), "error") {
+			t.Errorf("%.20s…: %d %s", body, got.Code, got.Body)
+		}
+	}
+	if got := request(t, h, "POST", "/v1/tokens", "", `{"ttl_seconds": 1}`).Code; got != 400 {
+		t.Errorf("a token for a second: %d", got)
+	}
+}
