@@ -1,175 +1,247 @@
 // Package load drives mail servers with a load that is the same for every server: it speaks SMTP and
-// reads process accounting, and imports nothing of the product, so that any build and any other
-// server can be measured. It judges nothing; it returns samples.
+// IMAP and reads process accounting, and imports nothing of the product, so that any build and any other
+// server can be measured. Its clients are small, so that they leave the processors to the server. It
+// judges nothing; it returns samples.
 package load
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"errors"
+	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// Delivery is a load of equal messages over a number of connections.
-type Delivery struct {
-	Targets     []string // host:port of SMTP servers; connections are spread over them
-	Recipients  []string // each message goes to one, in turn
-	Messages    int
-	Connections int
-	Size        int // octets of each message, header included
+// Security is how a connection is protected.
+type Security int
+
+// The ways of TLS. A bench does not check certificates: it measures servers on loopback that signed their own.
+const (
+	Plain    Security = iota // none
+	StartTLS                 // after the greeting
+	TLS                      // from the first octet
+)
+
+// Login is an account.
+type Login struct {
+	Address  string
+	Password string
 }
 
-// Result is what a Delivery saw.
-type Result struct {
-	Accepted  int
-	Elapsed   time.Duration
-	Latencies []time.Duration // from the final dot to the reply, of accepted messages
+// Door is where and how to speak to a server.
+type Door struct {
+	Address  string // host:port
+	Security Security
 }
 
-// Run delivers the messages and returns when all are answered. The first refusal ends it.
-func (d Delivery) Run(ctx context.Context) (Result, error) {
-	if len(d.Targets) == 0 || len(d.Recipients) == 0 || d.Connections < 1 {
-		return Result{}, errors.New("a delivery needs targets, recipients and connections")
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var (
-		next  atomic.Int64
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		out   Result
-		first error
-	)
-	start := time.Now()
-	for i := range d.Connections {
-		wg.Go(func() {
-			latencies, err := d.connection(ctx, d.Targets[i%len(d.Targets)], &next)
-			mu.Lock()
-			defer mu.Unlock()
-			out.Latencies = append(out.Latencies, latencies...)
-			if err != nil && first == nil {
-				first = err
-				cancel()
-			}
-		})
-	}
-	wg.Wait()
-	out.Elapsed, out.Accepted = time.Since(start), len(out.Latencies)
-	return out, first
+// replyTimeout bounds each wait for a server: a bench must end.
+const replyTimeout = 60 * time.Second
+
+// Refusal is a negative reply of an SMTP server.
+type Refusal struct {
+	Command string // what was refused
+	Code    int    // RFC 5321 section 4.2
+	Text    string // the reply's last line
 }
 
-// connection delivers messages over one connection until none is left.
-func (d Delivery) connection(ctx context.Context, target string, next *atomic.Int64) ([]time.Duration, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", target)
+// Error tells command and reply.
+func (r *Refusal) Error() string { return fmt.Sprintf("the server refused %s: %s", r.Command, r.Text) }
+
+// Temporary tells a 4xx, after which the same message may be tried again.
+func (r *Refusal) Temporary() bool { return r.Code/100 == 4 }
+
+// SMTP is one connection of a client. Not for concurrent use.
+type SMTP struct {
+	conn   net.Conn
+	r      *bufio.Reader
+	buf    []byte
+	cancel func() bool
+}
+
+// DialSMTP connects and greets; with a login it authenticates (AUTH PLAIN). Ending ctx breaks the connection.
+func DialSMTP(ctx context.Context, door Door, login *Login) (*SMTP, error) {
+	conn, err := dial(ctx, door)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", target, err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	c := &client{conn: conn, r: bufio.NewReader(conn)}
-	if err := c.expect("", "220"); err != nil {
 		return nil, err
 	}
-	if err := c.expect("EHLO bench.example\r\n", "250"); err != nil {
-		return nil, err
+	c := &SMTP{conn: conn, r: bufio.NewReader(conn)}
+	c.cancel = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	if err := c.greet(door.Security, login); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("greet %s: %w", door.Address, err)
 	}
-	var latencies []time.Duration
-	for {
-		n := int(next.Add(1)) - 1
-		if n >= d.Messages {
-			return latencies, c.expect("QUIT\r\n", "221")
-		}
-		took, err := c.deliver(d.Recipients[n%len(d.Recipients)], message(n, d.Size))
+	return c, nil
+}
+
+// dial opens the connection, with TLS where that comes first.
+func dial(ctx context.Context, door Door) (net.Conn, error) {
+	d := &net.Dialer{Timeout: 10 * time.Second}
+	if door.Security == TLS {
+		conn, err := (&tls.Dialer{NetDialer: d, Config: clientTLS()}).DialContext(ctx, "tcp", door.Address)
 		if err != nil {
-			return latencies, fmt.Errorf("message %d to %s: %w", n, target, err)
+			return nil, fmt.Errorf("connect to %s: %w", door.Address, err)
 		}
-		latencies = append(latencies, took)
+		return conn, nil
 	}
+	conn, err := d.DialContext(ctx, "tcp", door.Address)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", door.Address, err)
+	}
+	return conn, nil
 }
 
-// client is one SMTP connection.
-type client struct {
-	conn net.Conn
-	r    *bufio.Reader
-}
+// clientTLS trusts everybody: see Security.
+func clientTLS() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
 
-// deliver sends one message with its envelope pipelined (RFC 2920).
-func (c *client) deliver(recipient string, body []byte) (time.Duration, error) {
-	if _, err := fmt.Fprintf(c.conn, "MAIL FROM:<load@bench.example>\r\nRCPT TO:<%s>\r\nDATA\r\n", recipient); err != nil {
-		return 0, err
+func (c *SMTP) greet(s Security, login *Login) error {
+	if err := c.expect("the connection", 220); err != nil {
+		return err
 	}
-	for _, want := range []string{"250", "250", "354"} {
-		if err := c.expect("", want); err != nil {
-			return 0, err
+	if err := c.command("EHLO bench.example", 250); err != nil {
+		return err
+	}
+	if s == StartTLS {
+		if err := c.command("STARTTLS", 220); err != nil {
+			return err
+		}
+		conn := tls.Client(c.conn, clientTLS())
+		if err := conn.Handshake(); err != nil {
+			return fmt.Errorf("start TLS: %w", err)
+		}
+		c.conn, c.r = conn, bufio.NewReader(conn)
+		if err := c.command("EHLO bench.example", 250); err != nil {
+			return err
 		}
 	}
-	if _, err := c.conn.Write(body); err != nil {
+	if login == nil {
+		return nil
+	}
+	plain := base64.StdEncoding.EncodeToString([]byte("\x00" + login.Address + "\x00" + login.Password))
+	return c.command("AUTH PLAIN "+plain, 235)
+}
+
+// Send delivers one message to all recipients, the envelope pipelined (RFC 2920), and returns how long
+// the server took from the final dot to its reply. An error that is no Refusal leaves the connection unusable.
+func (c *SMTP) Send(from string, recipients []string, body []byte) (time.Duration, error) {
+	_ = c.conn.SetDeadline(time.Now().Add(replyTimeout)) // a closed connection shows at the next write
+	c.buf = append(append(append(c.buf[:0], "MAIL FROM:<"...), from...), ">\r\n"...)
+	for _, r := range recipients {
+		c.buf = append(append(append(c.buf, "RCPT TO:<"...), r...), ">\r\n"...)
+	}
+	if _, err := c.conn.Write(append(c.buf, "DATA\r\n"...)); err != nil {
+		return 0, fmt.Errorf("send an envelope: %w", err)
+	}
+	if err := c.envelope(len(recipients)); err != nil {
 		return 0, err
+	}
+	c.buf = append(stuff(c.buf[:0], body), ".\r\n"...)
+	if _, err := c.conn.Write(c.buf); err != nil {
+		return 0, fmt.Errorf("send a message: %w", err)
 	}
 	start := time.Now()
-	if err := c.expect("", "250"); err != nil {
+	if err := c.expect("the message", 250); err != nil {
 		return 0, err
 	}
 	return time.Since(start), nil
 }
 
-// expect sends a line, if there is one, and reads a reply of the wanted code.
-func (c *client) expect(line, code string) error {
-	if line != "" {
-		if _, err := io.WriteString(c.conn, line); err != nil {
-			return err
+// envelope reads the replies to MAIL, RCPT and DATA. The first refusal counts; the rest is read, so that
+// the connection stays in step.
+func (c *SMTP) envelope(recipients int) error {
+	var first error
+	note := func(err error) {
+		if first == nil {
+			first = err
 		}
 	}
+	note(c.expect("MAIL", 250))
+	for range recipients {
+		note(c.expect("RCPT", 250))
+	}
+	err := c.expect("DATA", 354)
+	if first == nil {
+		return err
+	}
+	if err == nil { // some recipients were taken: this message is not sent in part
+		_, _ = io.WriteString(c.conn, ".\r\n") // what follows is an error anyway
+		return fmt.Errorf("a part of the recipients was refused: %w", first)
+	}
+	if reset := c.command("RSET", 250); reset != nil {
+		return reset
+	}
+	return first
+}
+
+// stuff appends body with dots at line starts doubled (RFC 5321 section 4.5.2).
+func stuff(dst, body []byte) []byte {
 	for {
-		reply, err := c.r.ReadString('\n')
+		if len(body) > 0 && body[0] == '.' {
+			dst = append(dst, '.')
+		}
+		i := bytes.Index(body, []byte("\r\n."))
+		if i < 0 {
+			return append(dst, body...)
+		}
+		dst, body = append(dst, body[:i+2]...), body[i+2:]
+	}
+}
+
+// Quit ends the connection politely and frees it.
+func (c *SMTP) Quit() error {
+	defer c.Close()
+	return c.command("QUIT", 221)
+}
+
+// Close frees the connection without a word.
+func (c *SMTP) Close() {
+	c.cancel()
+	_ = c.conn.Close() // there is nothing to save
+}
+
+func (c *SMTP) command(line string, code int) error {
+	_ = c.conn.SetDeadline(time.Now().Add(replyTimeout)) // a closed connection shows at the next write
+	if _, err := io.WriteString(c.conn, line+"\r\n"); err != nil {
+		return fmt.Errorf("send %s: %w", line, err)
+	}
+	word, _, _ := strings.Cut(line, " ")
+	return c.expect(word, code)
+}
+
+// expect reads one reply and holds it against the wanted code.
+func (c *SMTP) expect(what string, code int) error {
+	got, text, err := readReply(c.r)
+	if err != nil {
+		return fmt.Errorf("wait for the reply to %s: %w", what, err)
+	}
+	if got != code {
+		return &Refusal{Command: what, Code: got, Text: text}
+	}
+	return nil
+}
+
+// readReply reads a reply of one or more lines and returns its code and its last line.
+func readReply(r *bufio.Reader) (code int, text string, err error) {
+	for {
+		line, err := r.ReadSlice('\n')
 		if err != nil {
-			return fmt.Errorf("wait for %s: %w", code, err)
+			return 0, "", err
 		}
-		if !strings.HasPrefix(reply, code) {
-			return fmt.Errorf("wanted %s, the server said: %s", code, strings.TrimSpace(reply))
+		text = strings.TrimRight(string(line), "\r\n")
+		if len(text) < 3 {
+			return 0, "", fmt.Errorf("not an SMTP reply: %q", text)
 		}
-		if len(reply) < 4 || reply[3] != '-' {
-			return nil
+		code, err = strconv.Atoi(text[:3])
+		if err != nil || code < 200 || code > 599 {
+			return 0, "", fmt.Errorf("not an SMTP reply: %q", text)
+		}
+		if len(text) == 3 || text[3] != '-' {
+			return code, text, nil
 		}
 	}
 }
-
-// message makes the n-th message of a run: text that compresses about as well as mail does, different
-// in each, with its final dot.
-func message(n, size int) []byte {
-	b := make([]byte, 0, size+16)
-	b = append(b, "From: Load <load@bench.example>\r\nTo: someone@example.org\r\nSubject: message "...)
-	b = strconv.AppendInt(b, int64(n), 10)
-	b = append(b, "\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <"...)
-	b = strconv.AppendInt(b, time.Now().UnixNano(), 36)
-	b = append(b, '.')
-	b = strconv.AppendInt(b, int64(n), 10)
-	b = append(b, "@bench.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"...)
-	state := uint64(n)*0x9e3779b97f4a7c15 + 1
-	for line := 0; len(b) < size-2; {
-		state ^= state << 13
-		state ^= state >> 7
-		state ^= state << 17
-		word := words[state%uint64(len(words))]
-		if line+len(word) > 72 {
-			b = append(b, '\r', '\n')
-			line = 0
-		}
-		b = append(append(b, word...), ' ')
-		line += len(word) + 1
-	}
-	return append(b, "\r\n.\r\n"...)
-}
-
-// words are what the messages are made of.
-var words = strings.Fields(`the mail of an institution is mostly text about meetings rooms dates papers
- students budgets and the weather forwarded three times with all of the earlier words quoted below
- please find attached regards minutes agenda schedule deadline review draft version final update
- question answer thanks invoice travel seminar lecture thesis committee proposal grant report`)

@@ -1,96 +1,62 @@
-// Command rookery-bench measures mail servers. Without a subcommand it delivers equal messages to running
-// servers by SMTP; `rookery-bench scale` starts a node from a binary and measures what must not grow
-// with the store.
+// Command rookery-bench measures mail systems: a cluster of Rookery nodes started from a binary, a server that
+// runs somewhere, two builds of Rookery against each other, Rookery against Postfix and Dovecot. docs/bench.md
+// describes it.
 package main
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
+	"syscall"
 
-	"github.com/rookery-mail/rookery/bench/load"
+	"github.com/spf13/cobra"
 )
 
+// The exit codes, for scripts.
+const (
+	exitError     = 1 // nothing was measured, or a promise was broken
+	exitWorse     = 2 // compare: B is worse than A
+	exitNoVerdict = 3 // compare: the noise hides the answer
+)
+
+// codeError carries an exit code other than 1.
+type codeError struct {
+	code int
+	text string
+}
+
+// Error is the text.
+func (e *codeError) Error() string { return e.text }
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "rookery-bench:", err)
-		os.Exit(1)
+	err := root().ExecuteContext(ctx)
+	if err == nil {
+		return
 	}
+	fmt.Fprintln(os.Stderr, "rookery-bench:", err)
+	stop()
+	code := exitError
+	if e := (*codeError)(nil); errors.As(err, &e) {
+		code = e.code
+	}
+	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "scale" {
-		return runScale(ctx, args[1:])
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rookery-bench",
+		Short: "Measure mail systems, and say whether a new build may be installed",
+		Long: "rookery-bench starts real clusters, or drives servers that run already, by SMTP and IMAP, and\n" +
+			"reports rates, latencies, CPU, fsyncs, bytes written and memory.",
+		Example: "  rookery-bench run deliver-4k --nodes 3\n" +
+			"  rookery-bench compare bin/rookery-old bin/rookery deliver-4k imap-5k --html report.html\n" +
+			"  rookery-bench peers",
+		SilenceUsage: true, SilenceErrors: true,
 	}
-	flags := flag.NewFlagSet("rookery-bench", flag.ContinueOnError)
-	targets := flags.String("targets", "127.0.0.1:25", "SMTP servers, host:port, separated by commas")
-	recipients := flags.String("recipients", "", "who the messages go to in turn, separated by commas")
-	pids := flags.String("pids", "", "process ids of the servers, for CPU time, separated by commas")
-	messages := flags.Int("messages", 10_000, "how many messages")
-	connections := flags.Int("connections", 20, "how many connections")
-	size := flags.Int("size", 4096, "octets of each message")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	var servers []int
-	for _, p := range split(*pids) {
-		pid, err := strconv.Atoi(p)
-		if err != nil {
-			return fmt.Errorf("-pids %q: use numbers", *pids)
-		}
-		servers = append(servers, pid)
-	}
-	before, err := load.CPU(servers)
-	if err != nil {
-		return err
-	}
-	result, err := load.Delivery{Targets: split(*targets), Recipients: split(*recipients), Messages: *messages,
-		Connections: *connections, Size: *size}.Run(ctx)
-	if err != nil {
-		return err
-	}
-	after, err := load.CPU(servers)
-	if err != nil {
-		return err
-	}
-	report(result, after-before)
-	return nil
-}
-
-func runScale(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("rookery-bench scale", flag.ContinueOnError)
-	binary := flags.String("binary", "bin/rookery", "the program to measure")
-	sizes := flags.String("sizes", "1000,10000,1000000", "messages in the mailbox, ascending, separated by commas")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	var numbers []int
-	for _, text := range split(*sizes) {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return fmt.Errorf("-sizes %q: use numbers", *sizes)
-		}
-		numbers = append(numbers, n)
-	}
-	return scale(ctx, *binary, numbers)
-}
-
-func split(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
-}
-
-func report(r load.Result, cpu time.Duration) {
-	slices.Sort(r.Latencies)
-	at := func(q float64) time.Duration { return r.Latencies[int(q*float64(len(r.Latencies)-1))] }
-	fmt.Printf("accepted=%d messages_per_second=%.0f cpu_seconds_per_1000=%.3f p50=%v p90=%v p99=%v p999=%v\n",
-		r.Accepted, float64(r.Accepted)/r.Elapsed.Seconds(), cpu.Seconds()/float64(r.Accepted)*1000,
-		at(.5), at(.9), at(.99), at(.999))
+	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), rehearseCommand(), peersCommand())
+	return cmd
 }

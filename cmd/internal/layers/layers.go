@@ -78,7 +78,13 @@ func Kinds() map[string]Kind {
 		"cmd/internal/layers":   Joint,
 		"cmd/internal/lincheck": Joint,
 
+		"bench/stats":         Core,
+		"bench/corpus":        Core,
 		"bench/load":          Shell,
+		"bench/site":          Shell,
+		"bench/scenario":      Joint,
+		"bench/report":        Joint,
+		"bench/ab":            Joint,
 		"bench/rookery-bench": Joint,
 
 		"deploy/harness": Joint,

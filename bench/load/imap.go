@@ -1,0 +1,252 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// IMAP is one connection of a client that understands just enough of the answers to know where they end:
+// parsing what a server sends must not cost more than sending it. Not for concurrent use.
+type IMAP struct {
+	conn   net.Conn
+	r      *bufio.Reader
+	w      *bufio.Writer
+	tag    int
+	cancel func() bool
+}
+
+// Answer is what a command got.
+type Answer struct {
+	Lines    int    // untagged responses
+	Octets   int64  // of everything
+	Text     string // of the tagged response
+	untagged func(line string, literals [][]byte)
+}
+
+// DialIMAP connects and logs in. Ending ctx breaks the connection.
+func DialIMAP(ctx context.Context, door Door, login Login) (*IMAP, error) {
+	conn, err := dial(ctx, door)
+	if err != nil {
+		return nil, err
+	}
+	c := newIMAP(conn)
+	c.cancel = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	if err := c.greet(door.Security, login); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("log in at %s: %w", door.Address, err)
+	}
+	return c, nil
+}
+
+func newIMAP(conn net.Conn) *IMAP {
+	return &IMAP{conn: conn, r: bufio.NewReaderSize(conn, 32<<10), w: bufio.NewWriter(conn), cancel: func() bool { return true }}
+}
+
+// Shrink gives back the buffers of a connection that will only wait.
+func (c *IMAP) Shrink() { c.r, c.w = bufio.NewReaderSize(c.conn, 16), bufio.NewWriterSize(c.conn, 16) }
+
+func (c *IMAP) greet(s Security, login Login) error {
+	_ = c.conn.SetDeadline(time.Now().Add(replyTimeout)) // a closed connection shows at the next read
+	greeting, err := c.r.ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("wait for the greeting: %w", err)
+	}
+	if !strings.HasPrefix(greeting, "* OK") && !strings.HasPrefix(greeting, "* PREAUTH") {
+		return fmt.Errorf("the server greets with: %s", strings.TrimSpace(greeting))
+	}
+	if s == StartTLS {
+		if _, err := c.Do("STARTTLS"); err != nil {
+			return err
+		}
+		conn := tls.Client(c.conn, clientTLS())
+		if err := conn.Handshake(); err != nil {
+			return fmt.Errorf("start TLS: %w", err)
+		}
+		c.conn, c.r, c.w = conn, bufio.NewReaderSize(conn, 32<<10), bufio.NewWriter(conn)
+	}
+	_, err = c.Do("LOGIN " + quote(login.Address) + " " + quote(login.Password))
+	return err
+}
+
+func quote(s string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"` }
+
+// Do sends a command and reads until its tagged response. An answer other than OK is an error.
+func (c *IMAP) Do(command string) (Answer, error) { return c.Each(command, nil) }
+
+// Each is Do and calls f with every untagged response: its text without literals, and the literals.
+func (c *IMAP) Each(command string, f func(line string, literals [][]byte)) (Answer, error) {
+	tag := c.next()
+	_ = c.conn.SetDeadline(time.Now().Add(5 * replyTimeout)) // a search in a huge mailbox may take its time
+	if _, err := c.w.WriteString(tag + " " + command + "\r\n"); err != nil {
+		return Answer{}, fmt.Errorf("send %.40s: %w", command, err)
+	}
+	if err := c.w.Flush(); err != nil {
+		return Answer{}, fmt.Errorf("send %.40s: %w", command, err)
+	}
+	a := Answer{untagged: f}
+	if err := a.read(c.r, tag); err != nil {
+		return a, fmt.Errorf("%.40s: %w", command, err)
+	}
+	return a, nil
+}
+
+func (c *IMAP) next() string {
+	c.tag++
+	return "b" + strconv.Itoa(c.tag)
+}
+
+// Append stores messages in a mailbox without waiting for each (LITERAL+, RFC 7888), and returns when
+// all are answered.
+func (c *IMAP) Append(mailbox, flags string, messages [][]byte) error {
+	_ = c.conn.SetDeadline(time.Now().Add(5 * replyTimeout)) // as in Each
+	tags := make([]string, 0, len(messages))
+	for _, m := range messages {
+		tag := c.next()
+		tags = append(tags, tag)
+		fmt.Fprintf(c.w, "%s APPEND %s (%s) {%d+}\r\n", tag, quote(mailbox), flags, len(m)) // errors stay in the writer
+		c.w.Write(m)
+		c.w.WriteString("\r\n")
+	}
+	if err := c.w.Flush(); err != nil {
+		return fmt.Errorf("append to %s: %w", mailbox, err)
+	}
+	for _, tag := range tags {
+		var a Answer
+		if err := a.read(c.r, tag); err != nil {
+			return fmt.Errorf("append to %s: %w", mailbox, err)
+		}
+	}
+	return nil
+}
+
+// Count is the number of messages of a mailbox.
+func (c *IMAP) Count(mailbox string) (int, error) {
+	count := -1
+	_, err := c.Each("STATUS "+quote(mailbox)+" (MESSAGES)", func(line string, _ [][]byte) {
+		if _, rest, ok := strings.Cut(line, "(MESSAGES "); ok {
+			if n, err := strconv.Atoi(strings.TrimRight(rest, ") ")); err == nil {
+				count = n
+			}
+		}
+	})
+	if err == nil && count < 0 {
+		err = fmt.Errorf("STATUS of %s: the server did not tell MESSAGES", mailbox)
+	}
+	return count, err
+}
+
+// Idle begins to wait for news (RFC 2177); the connection is of no other use afterwards.
+func (c *IMAP) Idle() error {
+	if _, err := io.WriteString(c.conn, c.next()+" IDLE\r\n"); err != nil {
+		return fmt.Errorf("send IDLE: %w", err)
+	}
+	line, err := c.r.ReadString('\n')
+	for err == nil && strings.HasPrefix(line, "*") {
+		line, err = c.r.ReadString('\n')
+	}
+	if err != nil {
+		return fmt.Errorf("wait for IDLE: %w", err)
+	}
+	if !strings.HasPrefix(line, "+") {
+		return fmt.Errorf("IDLE: the server said: %s", strings.TrimSpace(line))
+	}
+	return c.conn.SetDeadline(time.Time{})
+}
+
+// WaitClosed returns when the server or Close ends an idle connection.
+func (c *IMAP) WaitClosed() {
+	for {
+		if _, err := c.r.ReadByte(); err != nil {
+			return
+		}
+	}
+}
+
+// Close frees the connection without a word.
+func (c *IMAP) Close() {
+	c.cancel()
+	_ = c.conn.Close() // there is nothing to save
+}
+
+// maxLiteral bounds what one literal may hold, so that a broken server cannot exhaust memory.
+const maxLiteral = 64 << 20
+
+// read consumes responses up to the one with the tag.
+func (a *Answer) read(r *bufio.Reader, tag string) error {
+	for {
+		line, literals, err := a.response(r)
+		if err != nil {
+			return fmt.Errorf("wait for the answer: %w", err)
+		}
+		if text, ok := bytes.CutPrefix(line, []byte(tag+" ")); ok {
+			a.Text = string(text)
+			if !bytes.HasPrefix(text, []byte("OK")) {
+				return errors.New("the server said: " + a.Text)
+			}
+			return nil
+		}
+		a.Lines++
+		if a.untagged != nil {
+			a.untagged(string(line), literals)
+		}
+	}
+}
+
+// response reads one response with its literals, which are kept only where somebody wants them.
+func (a *Answer) response(r *bufio.Reader) (text []byte, literals [][]byte, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		a.Octets += int64(len(part))
+		for errors.Is(err, bufio.ErrBufferFull) {
+			text = append(text, part...)
+			part, err = r.ReadSlice('\n')
+			a.Octets += int64(len(part))
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		part = bytes.TrimRight(part, "\r\n")
+		text = append(text, part...)
+		size, ok := literal(text)
+		if !ok {
+			return text, literals, nil
+		}
+		if size > maxLiteral {
+			return nil, nil, fmt.Errorf("a literal of %d octets", size)
+		}
+		a.Octets += int64(size)
+		if a.untagged == nil {
+			if _, err := r.Discard(size); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		data := make([]byte, size)
+		if _, err := io.ReadFull(r, data); err != nil {
+			return nil, nil, err
+		}
+		literals = append(literals, data)
+	}
+}
+
+// literal tells whether a line announces a literal, and its octets (RFC 9051 section 4.3).
+func literal(line []byte) (int, bool) {
+	if len(line) < 3 || line[len(line)-1] != '}' {
+		return 0, false
+	}
+	i := bytes.LastIndexByte(line, '{')
+	if i < 0 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(line[i+1:len(line)-1]), 10, 31)
+	return int(n), err == nil
+}

@@ -1,0 +1,301 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rookery-mail/rookery/bench/load"
+)
+
+// RookeryConfig says which cluster to run.
+type RookeryConfig struct {
+	Binary     string
+	Label      string // its name in tables; "" is rookery
+	Nodes      int    // 1, 3 or 5
+	Partitions int    // 0 is what the binary takes by itself
+	Parent     string // where its directory is made; "" is the system's temporary directory
+	Progress   func(format string, args ...any)
+}
+
+// Rookery is a cluster of nodes on loopback.
+type Rookery struct {
+	cfg      RookeryConfig
+	dir      string
+	network  *network
+	nodes    []*node
+	accounts []load.Login
+	past     Usage // of processes that were stopped or killed
+}
+
+var _ Clustered = (*Rookery)(nil)
+
+// startTimeout bounds the making of a cluster.
+const startTimeout = 3 * time.Minute
+
+// StartRookery makes a cluster as an operator does (init, serve, then token and join for each further
+// node) and returns when every group has its replicas.
+func StartRookery(ctx context.Context, cfg RookeryConfig) (_ *Rookery, err error) {
+	if cfg.Progress == nil {
+		cfg.Progress = func(string, ...any) {}
+	}
+	if cfg.Nodes < 1 || cfg.Nodes > 9 {
+		return nil, fmt.Errorf("a cluster of %d nodes: 1 to 9 are possible", cfg.Nodes)
+	}
+	if cfg.Binary, err = filepath.Abs(cfg.Binary); err != nil {
+		return nil, fmt.Errorf("find the binary: %w", err)
+	}
+	if info, err := os.Stat(cfg.Binary); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+		return nil, fmt.Errorf("%s is not a program: `make build` makes bin/rookery, --binary names another", cfg.Binary)
+	}
+	s := &Rookery{cfg: cfg}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.dir, err = makeDirectory(cfg.Parent); err != nil {
+		return nil, err
+	}
+	if s.network, err = claimNetwork(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := s.form(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.WaitWhole(ctx)
+}
+
+func (s *Rookery) form(ctx context.Context) error {
+	for i := 1; i <= s.cfg.Nodes; i++ {
+		n := &node{name: fmt.Sprintf("n%d", i), host: s.network.host(i), dir: filepath.Join(s.dir, fmt.Sprintf("n%d", i)), binary: s.cfg.Binary}
+		if err := n.writeConfig(); err != nil {
+			return err
+		}
+		if i == 1 {
+			args := []string{"init"}
+			if s.cfg.Partitions > 0 {
+				args = append(args, "--partitions", fmt.Sprint(s.cfg.Partitions))
+			}
+			if _, err := n.run(ctx, "", args...); err != nil {
+				return err
+			}
+		} else if err := n.join(ctx, s.nodes[0]); err != nil {
+			return err
+		}
+		s.nodes = append(s.nodes, n)
+		if err := n.start(ctx); err != nil {
+			return err
+		}
+		s.cfg.Progress("node %d of %d serves", i, s.cfg.Nodes)
+	}
+	_, err := s.nodes[0].run(ctx, "", "domain", "add", Domain)
+	return err
+}
+
+// Name is the label.
+func (s *Rookery) Name() string {
+	if s.cfg.Label != "" {
+		return s.cfg.Label
+	}
+	return "rookery"
+}
+
+// MX are the plain doors.
+func (s *Rookery) MX() []load.Door { return s.doors(portMX, load.Plain) }
+
+// Submission are doors with STARTTLS.
+func (s *Rookery) Submission() []load.Door { return s.doors(portSubmission, load.StartTLS) }
+
+// IMAP are doors with TLS from the first octet.
+func (s *Rookery) IMAP() []load.Door { return s.doors(portIMAP, load.TLS) }
+
+func (s *Rookery) doors(port int, security load.Security) []load.Door {
+	var out []load.Door
+	for _, n := range s.nodes {
+		out = append(out, load.Door{Address: hostPort(n.host, port), Security: security})
+	}
+	return out
+}
+
+// Accounts makes what is missing of user1, user2 and so on, through the command line.
+func (s *Rookery) Accounts(ctx context.Context, n int) ([]load.Login, error) {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	var fresh []load.Login
+	for i := len(s.accounts); i < n; i++ {
+		l := load.Login{Address: fmt.Sprintf("user%d@%s", i+1, Domain), Password: "bench-secret"}
+		fresh = append(fresh, l)
+		g.Go(func() error {
+			_, err := s.alive().run(gctx, l.Password+"\n", "account", "add", l.Address, "--password-stdin")
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("make accounts: %w", err)
+	}
+	s.accounts = append(s.accounts, fresh...)
+	return slices.Clone(s.accounts[:n]), nil
+}
+
+// Usage adds up all nodes, those processes included that were ended before.
+func (s *Rookery) Usage(ctx context.Context) (Usage, error) {
+	out := s.past
+	out.Measured, out.FsyncsKnown = true, true
+	for _, n := range s.nodes {
+		u, err := n.usage(ctx)
+		if err != nil {
+			return Usage{}, err
+		}
+		out = plus(out, u)
+	}
+	return out, nil
+}
+
+func plus(a, b Usage) Usage {
+	a.CPU, a.Written, a.Memory, a.Fsyncs = a.CPU+b.CPU, a.Written+b.Written, a.Memory+b.Memory, a.Fsyncs+b.Fsyncs
+	a.FsyncsKnown = a.FsyncsKnown && b.FsyncsKnown
+	return a
+}
+
+// Partitions asks the cluster.
+func (s *Rookery) Partitions(ctx context.Context, n int) (map[string]string, error) {
+	var list []struct{ Address, Partition string }
+	if err := s.alive().json(ctx, &list, "account", "list"); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, a := range list {
+		out[a.Address] = a.Partition
+	}
+	known := map[string]string{}
+	for _, l := range s.accounts[:min(n, len(s.accounts))] {
+		known[l.Address] = out[l.Address]
+	}
+	return known, nil
+}
+
+// Leaders asks a node that runs.
+func (s *Rookery) Leaders(ctx context.Context) (map[string]string, error) {
+	st, err := s.alive().status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, g := range st.Groups {
+		out[g.Group] = g.Leader
+	}
+	return out, nil
+}
+
+// Nodes are n1, n2 and so on.
+func (s *Rookery) Nodes() []string {
+	var out []string
+	for _, n := range s.nodes {
+		out = append(out, n.name)
+	}
+	return out
+}
+
+// alive is a node that runs, or the first.
+func (s *Rookery) alive() *node {
+	for _, n := range s.nodes {
+		if n.process != nil {
+			return n
+		}
+	}
+	return s.nodes[0]
+}
+
+func (s *Rookery) node(name string) (*node, error) {
+	for _, n := range s.nodes {
+		if n.name == name {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no node %q", name)
+}
+
+// Kill ends a node at once.
+func (s *Rookery) Kill(name string) error {
+	n, err := s.node(name)
+	if err != nil {
+		return err
+	}
+	s.remember(context.Background(), n)
+	n.kill()
+	return nil
+}
+
+// Stop ends a node with SIGTERM.
+func (s *Rookery) Stop(ctx context.Context, name string) error {
+	n, err := s.node(name)
+	if err != nil {
+		return err
+	}
+	s.remember(ctx, n)
+	return n.stop(ctx)
+}
+
+// remember keeps what a process used that is about to end.
+func (s *Rookery) remember(ctx context.Context, n *node) {
+	if n.process == nil {
+		return
+	}
+	if u, err := n.usage(ctx); err == nil { // else it just ended, and its share is lost
+		u.Memory = 0
+		u.FsyncsKnown = true
+		s.past = plus(s.past, u)
+	}
+}
+
+// Start starts a node again.
+func (s *Rookery) Start(ctx context.Context, name, binary string) error {
+	n, err := s.node(name)
+	if err != nil {
+		return err
+	}
+	if binary != "" {
+		n.binary = binary
+	}
+	return n.start(ctx)
+}
+
+// WaitWhole asks the first node until nothing is missing.
+func (s *Rookery) WaitWhole(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err := poll(ctx, func() error {
+		st, err := s.alive().status(ctx)
+		if err != nil {
+			return err
+		}
+		return st.whole(len(s.nodes))
+	})
+	if err != nil {
+		return fmt.Errorf("wait until the cluster is whole: %w", err)
+	}
+	return nil
+}
+
+// Close kills the nodes and removes their files. It may be called more than once.
+func (s *Rookery) Close() error {
+	for _, n := range s.nodes {
+		n.kill()
+	}
+	if s.network != nil {
+		s.network.release()
+	}
+	if s.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(s.dir)
+}
