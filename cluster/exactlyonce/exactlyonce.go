@@ -55,7 +55,7 @@ func (o *once) Apply(b kv.Batch, entries []cluster.Entry) ([][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w: %w", e.Index, ErrTooOld, err)
 		}
-		if _, known := command.Describe(c.Kind); !known {
+		if _, known := c.Kind.Since(); !known {
 			return nil, fmt.Errorf("entry %d holds a command of %v: %w", e.Index, c.Kind, ErrTooOld)
 		}
 		c.Index = e.Index
