@@ -17,7 +17,7 @@ func base() []string {
 func extensions() []string {
 	return []string{
 		"IDLE", "NAMESPACE", "UNSELECT", "UIDPLUS", "MOVE", "CHILDREN", "SPECIAL-USE", "CREATE-SPECIAL-USE",
-		"LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "ESEARCH", "SEARCHRES", "BINARY", "CONDSTORE",
+		"LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "ESEARCH", "SEARCHRES", "BINARY", "CONDSTORE", "QRESYNC",
 		"SAVEDATE", "WITHIN", "UTF8=ACCEPT", "QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
 	}
 }
@@ -62,6 +62,10 @@ func (s *Session) enable(ctx context.Context, cmd *wire.Command) (reply, error) 
 			on = append(on, c)
 		case "CONDSTORE":
 			s.useCondStore()
+			on = append(on, c)
+		case "QRESYNC": // it brings CONDSTORE along (RFC 7162, section 3.2.3)
+			s.useCondStore()
+			s.enabled.qresync = true
 			on = append(on, c)
 		}
 	}

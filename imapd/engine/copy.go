@@ -9,6 +9,7 @@ import (
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
+	"github.com/rookery-mail/rookery/index/uidset"
 )
 
 // copy is COPY (RFC 9051, section 6.4.7).
@@ -52,7 +53,7 @@ func (s *Session) move(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if len(res.To) > 0 {
 		s.w.StatusLine("*", wire.OK, copyUID(res), "moved")
 	}
-	return reply{}, nil
+	return s.afterExpunge(ctx, cmd)
 }
 
 // tryCreate tells a destination that is missing from a mailbox that is.
@@ -93,14 +94,16 @@ func (s *Session) expunge(ctx context.Context, cmd *wire.Command) (reply, error)
 		return reply{}, errReadOnly
 	}
 	s.dirty = true
-	if !cmd.UID {
-		_, err := s.box.Expunge(ctx, nil)
+	var uids *uidset.Set // nil is all
+	if cmd.UID {
+		var err error
+		uids, err = s.view.Resolve(cmd.Args.(*wire.Expunge).UIDs, true)
+		if err != nil || uids.Len() == 0 {
+			return reply{}, err
+		}
+	}
+	if _, err := s.box.Expunge(ctx, uids); err != nil {
 		return reply{}, err
 	}
-	uids, err := s.view.Resolve(cmd.Args.(*wire.Expunge).UIDs, true)
-	if err != nil || uids.Len() == 0 {
-		return reply{}, err
-	}
-	_, err = s.box.Expunge(ctx, uids)
-	return reply{}, err
+	return s.afterExpunge(ctx, cmd)
 }

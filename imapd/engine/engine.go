@@ -102,6 +102,7 @@ type Reading interface {
 	Info() index.Mailbox
 	View(ctx context.Context) (access.View, error)
 	Changes(ctx context.Context, since index.ModSeq) (access.Changes, error)
+	Vanished(ctx context.Context, since index.ModSeq) (gone *uidset.Set, complete bool, err error)
 	Flags(ctx context.Context, uids *uidset.Set, fn func(index.UID, index.FlagState) error) error
 	Messages(ctx context.Context, uids *uidset.Set, fn func(access.Message) error) error
 	OpenBody(ctx context.Context, uid index.UID) (access.Body, error)

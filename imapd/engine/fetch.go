@@ -61,6 +61,9 @@ func newFetchPlan(a *wire.Fetch, uid bool) fetchPlan {
 // fetch is FETCH (RFC 9051, section 6.4.5; RFC 7162, section 3.1.4).
 func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Fetch)
+	if a.Vanished && (!cmd.UID || a.ChangedSince == nil || !s.enabled.qresync) {
+		return bad("VANISHED goes with UID FETCH, CHANGEDSINCE and QRESYNC"), nil
+	}
 	uids, err := s.view.Resolve(a.Set, cmd.UID)
 	if err != nil {
 		return reply{}, err
@@ -68,6 +71,11 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 	plan := newFetchPlan(a, cmd.UID)
 	if plan.modSeq {
 		s.useCondStore()
+	}
+	if a.Vanished {
+		if err := s.tellEarlier(ctx, a); err != nil {
+			return reply{}, err
+		}
 	}
 	if a.ChangedSince != nil {
 		if uids, err = s.changedSince(ctx, uids, index.ModSeq(*a.ChangedSince)); err != nil {

@@ -170,8 +170,13 @@ func (s *Session) ranges(uid bool, found *uidset.Set) func(yield func(lo, hi uin
 	if !uid {
 		return s.view.Seqs(found)
 	}
+	return uidRanges(found)
+}
+
+// uidRanges gives a set of UIDs as wire writes it.
+func uidRanges(set *uidset.Set) func(yield func(lo, hi uint32) bool) {
 	return func(yield func(lo, hi uint32) bool) {
-		for r := range found.Ranges() {
+		for r := range set.Ranges() {
 			if !yield(uint32(r.Lo), uint32(r.Hi)) {
 				return
 			}

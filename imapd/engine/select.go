@@ -11,6 +11,9 @@ import (
 // selectMailbox is SELECT and EXAMINE (RFC 9051, sections 6.3.2 and 6.3.3).
 func (s *Session) selectMailbox(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Select)
+	if a.QResync != nil && !s.enabled.qresync {
+		return bad("enable QRESYNC first"), nil
+	}
 	if s.box != nil {
 		s.w.Raw("* OK [CLOSED] previous mailbox is closed\r\n")
 	}
@@ -27,9 +30,14 @@ func (s *Session) selectMailbox(ctx context.Context, cmd *wire.Command) (reply, 
 		return reply{}, err
 	}
 	s.box, s.name, s.readOnly, s.state = box, a.Mailbox, a.ReadOnly, selected
-	s.view = view.New(v.UIDs, v.Mailbox.HighestModSeq)
+	s.view = view.New(v.UIDs, v.Mailbox.UIDNext, v.Mailbox.HighestModSeq)
 	s.keywords = len(v.Mailbox.Keywords)
 	s.describe(v)
+	if a.QResync != nil {
+		if err := s.resync(ctx, v, a.QResync); err != nil {
+			return reply{}, err
+		}
+	}
 	if a.ReadOnly {
 		return ok("READ-ONLY", "EXAMINE completed"), nil
 	}

@@ -45,6 +45,7 @@ type enabled struct {
 	rev2      bool // IMAP4rev2
 	utf8      bool // UTF8=ACCEPT
 	condStore bool
+	qresync   bool
 }
 
 // maxWrong is how many commands in a row may be wrong, maxRefused how many logins may fail.

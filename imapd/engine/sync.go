@@ -46,7 +46,11 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 	}
 	s.tellKeywords(ch.Mailbox)
 	up := s.view.Advance(ch, expunges)
-	if up.Expunges != nil {
+	switch {
+	case up.Expunges == nil:
+	case s.enabled.qresync:
+		s.w.Vanished(false, uidRanges(up.Expunged))
+	default:
 		for n := range up.Expunges {
 			s.w.NumberLine(n, "EXPUNGE")
 		}
@@ -72,7 +76,7 @@ func (s *Session) tellFlags(c view.Changed, uid bool) {
 	s.w.Untagged()
 	s.w.Num(uint64(c.Seq))
 	s.w.Raw(" FETCH (")
-	if uid || s.enabled.rev2 {
+	if uid || s.enabled.rev2 || s.enabled.qresync {
 		s.w.Raw("UID ")
 		s.w.Num(uint64(c.UID))
 		s.w.Byte(' ')

@@ -28,13 +28,16 @@ type View struct {
 	since index.ModSeq
 }
 
-// New begins with the messages of a SELECT, which become the View's own.
-func New(uids *uidset.Set, at index.ModSeq) *View {
-	return &View{uids: uids, gone: uidset.New(), saved: uidset.New(), next: uids.Max() + 1, since: at}
+// New begins with the messages of a SELECT, which become the View's own, and the mailbox's UIDNEXT.
+func New(uids *uidset.Set, next index.UID, at index.ModSeq) *View {
+	return &View{uids: uids, gone: uidset.New(), saved: uidset.New(), next: next, since: at}
 }
 
 // Since is the modification sequence up to which changes were taken in.
 func (v *View) Since() index.ModSeq { return v.since }
+
+// Top is the highest UID that the client may have heard of.
+func (v *View) Top() index.UID { return v.next - 1 }
 
 // Len is the number of messages the client counts.
 func (v *View) Len() uint32 { return uint32(v.uids.Len()) }

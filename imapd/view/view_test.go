@@ -115,7 +115,7 @@ func TestAgainstModel(t *testing.T) {
 		for range rapid.IntRange(0, 5).Draw(t, "before") {
 			s.act(t)
 		}
-		v := New(liveSet(s), s.modSeq)
+		v := New(liveSet(s), s.next, s.modSeq)
 		c := &client{uids: make([]index.UID, v.Len()), flags: make([]index.Flags, v.Len())}
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			for range rapid.IntRange(0, 3).Draw(t, "acts") {
@@ -150,8 +150,8 @@ func liveSet(s *store) *uidset.Set {
 }
 
 func TestResolve(t *testing.T) {
-	v := New(uidset.Of(index.UIDRange{Lo: 10, Hi: 12}, index.UIDRange{Lo: 20, Hi: 20}), 1)
-	empty := New(uidset.New(), 1)
+	v := New(uidset.Of(index.UIDRange{Lo: 10, Hi: 12}, index.UIDRange{Lo: 20, Hi: 20}), 21, 1)
+	empty := New(uidset.New(), 1, 1)
 	set := func(r ...wire.NumRange) wire.NumSet { return wire.NumSet{Ranges: r} }
 	for _, c := range []struct {
 		v     *View
@@ -185,7 +185,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestSeqs(t *testing.T) {
-	v := New(uidset.Of(index.UIDRange{Lo: 10, Hi: 12}, index.UIDRange{Lo: 20, Hi: 30}), 1)
+	v := New(uidset.Of(index.UIDRange{Lo: 10, Hi: 12}, index.UIDRange{Lo: 20, Hi: 30}), 31, 1)
 	var got []uint32
 	for lo, hi := range v.Seqs(uidset.Of(index.UIDRange{Lo: 11, Hi: 21}, index.UIDRange{Lo: 29, Hi: 40})) {
 		got = append(got, lo, hi)

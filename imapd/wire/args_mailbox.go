@@ -5,6 +5,7 @@ type Select struct {
 	Mailbox   string
 	ReadOnly  bool
 	CondStore bool // RFC 7162, section 3.1.8
+	QResync   *QResync
 }
 
 func (r *Reader) selectArgs(readOnly bool) *Select {
@@ -16,6 +17,8 @@ func (r *Reader) selectArgs(readOnly bool) *Select {
 			switch p := r.word(); p {
 			case "CONDSTORE":
 				s.CondStore = true
+			case "QRESYNC":
+				s.QResync = r.qresync()
 			default:
 				r.fail("unknown parameter %.30s", p)
 			}

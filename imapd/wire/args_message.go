@@ -133,6 +133,7 @@ type Fetch struct {
 	Set          NumSet
 	Items        []FetchItem
 	ChangedSince *uint64 // RFC 7162, section 3.1.4
+	Vanished     bool    // RFC 7162, section 3.2.6
 }
 
 // maxFetchItems bounds how often one FETCH can have a message's octets sent.
@@ -163,6 +164,8 @@ func (r *Reader) fetchModifier(f *Fetch) {
 		r.sp()
 		n := r.number63()
 		f.ChangedSince = &n
+	case "VANISHED":
+		f.Vanished = true
 	default:
 		r.fail("unknown modifier %.30s", m)
 	}

@@ -61,6 +61,17 @@ func (w *Writer) NumberLine(n uint32, name string) {
 	w.CRLF()
 }
 
+// Vanished writes a VANISHED response (RFC 7162, section 3.2.10). earlier says that the messages were
+// gone before, so that message numbers do not change by it.
+func (w *Writer) Vanished(earlier bool, uids func(yield func(lo, hi uint32) bool)) {
+	w.Raw("* VANISHED ")
+	if earlier {
+		w.Raw("(EARLIER) ")
+	}
+	w.NumSet(uids)
+	w.CRLF()
+}
+
 // Flags writes flags in parentheses.
 func (w *Writer) Flags(flags []string) {
 	w.Byte('(')
