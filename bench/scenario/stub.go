@@ -7,8 +7,5 @@ import (
 
 func runDay(context.Context, site.Site, Options) (Result, error)      { return Result{}, ErrNotYet }
 func runIdle(context.Context, site.Site, Options) (Result, error)     { return Result{}, ErrNotYet }
-func runRest(context.Context, site.Site, Options) (Result, error)     { return Result{}, ErrNotYet }
-func runFailover(context.Context, site.Site, Options) (Result, error) { return Result{}, ErrNotYet }
-func runRehearse(context.Context, site.Site, Options) (Result, error) { return Result{}, ErrNotYet }
 func runGrowth(context.Context, site.Site, Options) (Result, error)   { return Result{}, ErrNotYet }
 func runScale(context.Context, site.Site, Options) (Result, error)    { return Result{}, ErrNotYet }
