@@ -84,6 +84,12 @@ func (a *Account) Usage(ctx context.Context) (index.Usage, error) {
 	return u, nil
 }
 
+// Limited reports whether the account has a quota at all, which costs less to ask than Usage.
+func (a *Account) Limited() bool {
+	bytes, messages := a.store.c.Limits(a.id)
+	return bytes != 0 || messages != 0
+}
+
 // LocalUsage reads an account's use from this node's replica, without limits. It answers the
 // RemoteUsage of other nodes.
 func (s *Store) LocalUsage(id index.AccountID) (index.Usage, error) {

@@ -26,7 +26,11 @@ func (m mailStore) NewIncoming(ctx context.Context, accounts []index.AccountID, 
 }
 
 func (m mailStore) Usage(ctx context.Context, account index.AccountID) (index.Usage, error) {
-	return m.s.Account(account).Usage(ctx)
+	a := m.s.Account(account)
+	if !a.Limited() {
+		return index.Usage{}, nil
+	}
+	return a.Usage(ctx)
 }
 
 // Members makes the local copy of the directory what this door needs.

@@ -74,7 +74,7 @@ type Incoming interface {
 type Store interface {
 	// NewIncoming starts a message for accounts; trace are the header fields to put in front.
 	NewIncoming(ctx context.Context, accounts []index.AccountID, trace []byte) Incoming
-	// Usage tells how full an account is.
+	// Usage tells how full an account is. Without limits it may tell of no use.
 	Usage(ctx context.Context, account index.AccountID) (index.Usage, error)
 }
 

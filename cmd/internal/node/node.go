@@ -55,7 +55,6 @@ type Node struct {
 	router    *router.Router
 	host      *host
 	store     *mailstore.Store
-	facts     facts                             // of accounts, for the store
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
 	counters  *counters
 

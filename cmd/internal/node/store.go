@@ -17,12 +17,13 @@ const methodUsage = "mail.usage"
 
 // openStore makes the mail store over this node's replicas and the router.
 func (n *Node) openStore(members *rpc.Mux) {
+	known := &facts{directory: func() (*replica, error) { return n.host.get(cluster.DirectoryGroup) }}
 	n.store = mailstore.New(mailstore.Config{
 		Proposer:    n.router,
 		Replica:     n.mailReplica,
 		Feed:        n.mailFeed,
-		Locate:      n.locate,
-		Limits:      n.limits,
+		Locate:      known.locate,
+		Limits:      known.limits,
 		RemoteUsage: n.remoteUsage,
 		Logger:      n.log,
 	})
@@ -55,18 +56,6 @@ func (n *Node) locate(a index.AccountID) (g cluster.GroupID, err error) {
 		return 0, fmt.Errorf("account %d: %w: %w", a, index.ErrNoAccount, err)
 	}
 	return g, nil
-}
-
-// limits gives an account's quota; an account that is gone meanwhile has none.
-func (n *Node) limits(a index.AccountID) (bytes, messages uint64) {
-	err := n.view(func(v directory.View) (err error) {
-		bytes, messages, err = v.Limits(a)
-		return err
-	})
-	if err != nil {
-		n.log.Debug("could not read the quota of an account", "account", uint64(a), "error", err)
-	}
-	return bytes, messages
 }
 
 func (n *Node) remoteUsage(ctx context.Context, g cluster.GroupID, a index.AccountID) (usage index.Usage, err error) {
