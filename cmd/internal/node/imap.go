@@ -50,22 +50,57 @@ func (n *Node) handOver(ctx context.Context, who login.Identity) (net.Conn, erro
 	if err != nil {
 		return nil, fmt.Errorf("encode who logged in: %w", err)
 	}
-	hello := append(binary.BigEndian.AppendUint16(nil, uint16(len(identity))), identity...)
 	var errs []error
 	for _, id := range n.book.members(g) {
 		if id == n.id {
 			continue
 		}
-		conn, err := n.calls.Open(ctx, id, serviceIMAP)
+		conn, err := n.offer(ctx, id, identity)
 		if err == nil {
-			if _, err = conn.Write(hello); err == nil {
-				return conn, nil
-			}
-			_ = conn.Close() // the error that matters is err
+			return conn, nil
 		}
 		errs = append(errs, err)
 	}
 	return nil, fmt.Errorf("no node with a replica of %v takes the connection: %w: %w", g, cluster.ErrUnavailable, errors.Join(errs...))
+}
+
+// A connection is handed over with a length of two octets and the identity as JSON; the answer is one
+// octet.
+const (
+	handOverTaken   byte = 1
+	handOverRefused byte = 0
+)
+
+// handOverTimeout bounds each side's wait for the other.
+const handOverTimeout = 5 * time.Second
+
+// offer opens a stream to a node and asks it to take the connection of who logged in.
+func (n *Node) offer(ctx context.Context, id cluster.NodeID, identity []byte) (_ net.Conn, err error) {
+	ctx, cancel := context.WithTimeout(ctx, handOverTimeout)
+	defer cancel()
+	conn, err := n.calls.Open(ctx, id, serviceIMAP)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = conn.Close() // the error that matters is err
+		}
+	}()
+	if err := conn.SetDeadline(time.Now().Add(handOverTimeout)); err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(identity))), identity...)); err != nil {
+		return nil, fmt.Errorf("offer a connection to node %s: %w", id, err)
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(conn, answer[:]); err != nil {
+		return nil, fmt.Errorf("offer a connection to node %s: %w", id, err)
+	}
+	if answer[0] != handOverTaken {
+		return nil, fmt.Errorf("node %s does not take the connection: %w", id, cluster.ErrNoReplica)
+	}
+	return conn, conn.SetDeadline(time.Time{})
 }
 
 // serveHandedOver takes a connection over that another node has let in.
@@ -75,15 +110,25 @@ func (n *Node) serveHandedOver(_ context.Context, peer cluster.NodeID, conn net.
 		n.log.Warn("could not take an IMAP connection over", "node", string(peer), "error", err)
 		return
 	}
-	if n.serving() != nil {
-		return // the client tries again
+	answer := handOverTaken
+	if g, err := n.locate(who.Account); err != nil || n.serving() != nil || !n.holds(g) {
+		answer = handOverRefused // the other node asks the next one
+	}
+	if _, err := conn.Write([]byte{answer}); err != nil || answer == handOverRefused {
+		return
 	}
 	n.imap.ServeProxied(conn, who)
 }
 
-// readIdentity reads who logged in: a length of two octets and JSON.
+// holds reports whether mail of a partition is read here.
+func (n *Node) holds(g cluster.GroupID) bool {
+	_, err := n.fresh(g)
+	return err == nil
+}
+
+// readIdentity reads who logged in.
 func readIdentity(conn net.Conn) (who login.Identity, err error) {
-	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(handOverTimeout)); err != nil {
 		return who, err
 	}
 	var length [2]byte
