@@ -5,6 +5,8 @@ package pebblelog
 import (
 	"fmt"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -45,9 +47,12 @@ func (l Logger) Fatalf(format string, args ...any) {
 // Listener returns an event listener that reports background errors, damage and slow disks. Damage
 // is an error to whoever reads it; Pebble's own listener would end the process.
 func (l Logger) Listener() *pebble.EventListener {
+	var failed limit
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			l.log.Warn("background work of the storage engine failed, it will be tried again", "error", err)
+			if failed.pass(time.Now()) {
+				l.log.Warn("background work of the storage engine failed, it is tried again and again", "error", err)
+			}
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			l.log.Error("a file of the storage engine is damaged", "file", info.Path, "error", info.Details)
@@ -59,4 +64,18 @@ func (l Logger) Listener() *pebble.EventListener {
 			l.log.Warn("writes wait for the disk", "reason", info.Reason)
 		},
 	}
+}
+
+// quiet is how long a failure that repeats is not said again: Pebble retries without a pause.
+const quiet = 10 * time.Second
+
+// limit lets one of a kind pass in each time of quiet.
+type limit struct{ last atomic.Int64 }
+
+func (l *limit) pass(now time.Time) bool {
+	last := l.last.Load()
+	if last != 0 && now.UnixNano()-last < int64(quiet) {
+		return false
+	}
+	return l.last.CompareAndSwap(last, now.UnixNano())
 }
