@@ -60,17 +60,31 @@ func (g *Group) shows(index cluster.LogIndex) bool {
 // has applied it shows every command acknowledged before the call. Errors are those of Propose.
 //
 // What earlier leaders acknowledged is below the barrier with which leadership began; what this
-// one acknowledged, it had applied. A newer leader, of which this one does not know, cannot have
-// acknowledged anything before the majority confirmed.
+// one acknowledged, it had committed. A newer leader, of which this one does not know, cannot have
+// acknowledged anything before the majority confirmed. It is the commit index and not what is applied
+// here: a follower may have applied, and shown to a reader, what this replica has still before it.
 func (g *Group) ReadIndex(ctx context.Context) (cluster.LogIndex, error) {
 	if !g.IsLeader() {
 		return 0, fmt.Errorf("read index of %v: %w", g.cfg.ID, cluster.ErrNotLeader)
 	}
-	index := g.applied.value()
+	index := g.lastCommand(cluster.LogIndex(g.raft.CommitIndex()))
 	if err := g.await(ctx, g.raft.VerifyLeader); err != nil {
 		return 0, fmt.Errorf("read index of %v: %w", g.cfg.ID, err)
 	}
 	return index, nil
+}
+
+// lastCommand returns the last entry up to index that is still to be applied, or else what is
+// applied: nobody has to wait for entries that Raft does not show to the state machine.
+func (g *Group) lastCommand(index cluster.LogIndex) cluster.LogIndex {
+	applied := g.applied.value()
+	for ; index > applied; index-- {
+		var entry raft.Log
+		if err := g.log.GetLog(uint64(index), &entry); err != nil || entry.Type == raft.LogCommand {
+			return index
+		}
+	}
+	return applied
 }
 
 // Barrier waits until everything that was committed before is applied here. Leader only; it costs

@@ -18,7 +18,7 @@ import (
 const partitions = 2
 
 // patience bounds an operation; what has no answer by then has none.
-const patience = 3 * time.Second
+const patience = 1500 * time.Millisecond
 
 // house is a cluster with a mail store on each node that runs.
 type house struct {
@@ -36,7 +36,7 @@ func open(t *testing.T, wrap func(mailstore.Proposer) mailstore.Proposer) *house
 	w := &witness{changed: map[cluster.CommandID]bool{}}
 	h := &house{t: t, witness: w, wrap: wrap, doors: map[cluster.NodeID]*door{}}
 	h.Cluster = clustertest.Start(t, clustertest.Config{
-		Groups: partitions, Patience: 2 * time.Second,
+		Groups: partitions, Patience: time.Second,
 		// Little is kept of the log, so that nodes that come back are sent snapshots.
 		Limits:  group.Limits{SnapshotBytes: 64 << 10, TrailingBytes: 16 << 10},
 		Machine: w.machine,

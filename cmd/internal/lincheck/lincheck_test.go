@@ -1,11 +1,13 @@
 package lincheck
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"sync"
 	"testing"
 	"time"
@@ -81,21 +83,39 @@ func (r *records) check(h *house, first map[index.AccountID]account) {
 	r.t.Logf("%d operations answered, %d without an answer", r.answers, r.unknown)
 }
 
-// explain tells the operations after which no order was found any more.
+// explain tells the first moment up to which no order is found, and what was going on before it.
 func explain(t *testing.T, first account, history []porcupine.Operation) {
 	t.Helper()
-	byCall := slices.Clone(history)
-	slices.SortFunc(byCall, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
-	bad, _ := slices.BinarySearchFunc(byCall, porcupine.Illegal, func(op porcupine.Operation, _ porcupine.CheckResult) int {
-		at := slices.IndexFunc(byCall, func(o porcupine.Operation) bool { return o.Call == op.Call })
-		if verdict(first, byCall[:at+1]) == porcupine.Illegal {
-			return 1
-		}
-		return -1
+	byReturn := slices.Clone(history)
+	slices.SortFunc(byReturn, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
+	bad := sort.Search(len(byReturn), func(i int) bool {
+		return verdict(first, until(byReturn, byReturn[i].Return)) == porcupine.Illegal
 	})
-	for _, op := range byCall[max(0, bad-12):min(len(byCall), bad+1)] {
-		t.Logf("%d–%d client %d: %+v -> %+v", op.Call, op.Return, op.ClientId, op.Input, op.Output)
+	for _, op := range byReturn[max(0, bad-20):min(len(byReturn), bad+1)] {
+		t.Logf("%d–%d client %d: %v -> %v", op.Call, op.Return, op.ClientId, op.Input, op.Output)
 	}
+	for _, op := range byReturn[bad:] {
+		if op.Call < byReturn[bad].Return && op.Return > byReturn[bad].Return {
+			t.Logf("going on: %d–%d client %d: %v -> %v", op.Call, op.Return, op.ClientId, op.Input, op.Output)
+		}
+	}
+}
+
+// until is what of a history was known at a moment.
+func until(history []porcupine.Operation, now int64) (out []porcupine.Operation) {
+	for _, op := range history {
+		if op.Call >= now {
+			continue
+		}
+		if op.Return > now {
+			if op.Input.(input).kind.reads() {
+				continue
+			}
+			op.Return, op.Output = never, output{unknown: true}
+		}
+		out = append(out, op)
+	}
+	return out
 }
 
 // TestMailboxesAreLinearizable has clients on all nodes, several to an account, while leaders and
@@ -111,13 +131,13 @@ func TestMailboxesAreLinearizable(t *testing.T) {
 		clients.Go(func() { c.run(ctx) })
 	}
 	start := time.Now()
-	rounds, answers := 10, 150
+	rounds, answers := 10, 100
 	if testing.Short() {
 		rounds = 4
 	}
 	for round := range rounds {
 		r.more(h, answers)
-		t.Logf("%v round %d", time.Since(start), round)
+		t.Logf("round %d after %v", round, time.Since(start))
 		h.trouble(round, func() { r.more(h, answers) })
 	}
 	r.more(h, answers)
@@ -126,7 +146,9 @@ func TestMailboxesAreLinearizable(t *testing.T) {
 	for g := cluster.GroupID(1); g <= partitions; g++ {
 		h.WaitEqual(g)
 	}
+	t.Logf("clients ended after %v", time.Since(start))
 	r.check(h, first)
+	t.Logf("decided after %v", time.Since(start))
 	if r.unknown == 0 {
 		t.Error("every operation was answered: the trouble was none")
 	}

@@ -97,6 +97,21 @@ type counters struct {
 	uids                      string
 }
 
+func (in input) String() string {
+	return fmt.Sprintf("%v in %s uid=%d op=%d flags=%d content=%d", in.kind, boxNames[in.box], in.uid, in.op, in.flags, in.content)
+}
+
+func (o output) String() string {
+	if o.unknown {
+		return fmt.Sprintf("no answer, took=%v", o.took)
+	}
+	text := fmt.Sprintf("uid=%d duplicate=%v done=%v modseq=%d %+v", o.uid, o.duplicate, o.done, o.modSeq, o.box)
+	for _, m := range o.messages {
+		text += fmt.Sprintf(" %d:%d(%d)@%d", m.uid, m.content, m.flags, m.modSeq)
+	}
+	return text
+}
+
 // apply is what an operation does and what it answers.
 func (a account) apply(in input) (account, output) {
 	switch in.kind {
