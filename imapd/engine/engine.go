@@ -201,6 +201,7 @@ func commands() map[string]command {
 		"FETCH":        {in: selected, run: (*Session).fetch},
 		"STORE":        {in: selected, run: (*Session).store},
 		"SEARCH":       {in: selected, run: (*Session).search},
+		"SORT":         {in: selected, run: (*Session).sort},
 		"COPY":         {in: selected, run: (*Session).copy, expunges: true},
 		"MOVE":         {in: selected, run: (*Session).move, expunges: true},
 	}

@@ -13,52 +13,52 @@ import (
 // search is SEARCH (RFC 9051, section 6.4.4; RFC 5182 for SAVE).
 func (s *Session) search(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Search)
+	found, err := s.matching(ctx, a)
+	if err != nil {
+		return reply{}, err
+	}
+	res := result{session: s, uid: cmd.UID, set: found}
+	if err := s.finish(ctx, a, found, &res); err != nil {
+		return reply{}, err
+	}
+	if a.Return || s.enabled.rev2 {
+		s.tellESearch(cmd, a, &res)
+	} else {
+		s.tellSearch("SEARCH", &res)
+	}
+	return reply{}, nil
+}
+
+// matching gives the messages that the search program of a SEARCH, SORT or THREAD names.
+func (s *Session) matching(ctx context.Context, a *wire.Search) (*uidset.Set, error) {
 	if a.Save {
 		s.view.Save(uidset.New()) // what stays if this one fails (RFC 5182, section 2.1)
 	}
 	switch a.Charset {
 	case "", "US-ASCII", "UTF-8":
 	default:
-		return reply{}, errCharset
+		return nil, errCharset
 	}
 	criterion, err := s.compile(&a.Key)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	found, err := s.find(ctx, &criterion)
-	if err != nil {
-		return reply{}, err
-	}
-	if a.Save {
-		s.view.Save(saved(a, found))
-	}
-	var modSeq index.ModSeq
-	if usesModSeq(&a.Key) {
-		if modSeq, err = s.highest(ctx, a, found); err != nil {
-			return reply{}, err
-		}
-	}
-	if a.Return || s.enabled.rev2 {
-		s.tellESearch(cmd, a, found, modSeq)
-	} else {
-		s.tellSearch(cmd.UID, found, modSeq)
-	}
-	return reply{}, nil
+	return s.find(ctx, &criterion)
 }
 
-// saved is what SAVE keeps: with MIN or MAX alone only those messages (RFC 5182, section 2.4).
-func saved(a *wire.Search, found *uidset.Set) *uidset.Set {
-	if a.All || a.Count || !a.Min && !a.Max || found.Len() == 0 {
-		return found.Clone()
+// finish saves what was found where SAVE says so, and finds the modification sequence to be told.
+func (s *Session) finish(ctx context.Context, a *wire.Search, found *uidset.Set, res *result) error {
+	if a.Save {
+		s.view.Save(res.chosen(a, found))
 	}
-	out := uidset.New()
-	if a.Min {
-		out.Add(found.Min())
+	if !usesModSeq(&a.Key) {
+		return nil
 	}
-	if a.Max {
-		out.Add(found.Max())
-	}
-	return out
+	// The highest of what is told (RFC 7162, section 3.1.5).
+	return s.box.Flags(ctx, res.chosen(a, found), func(_ index.UID, st index.FlagState) error {
+		res.modSeq = max(res.modSeq, st.ModSeq)
+		return nil
+	})
 }
 
 func usesModSeq(k *wire.SearchKey) bool {
@@ -71,16 +71,6 @@ func usesModSeq(k *wire.SearchKey) bool {
 		}
 	}
 	return false
-}
-
-// highest is the highest modification sequence of what is told (RFC 7162, section 3.1.5).
-func (s *Session) highest(ctx context.Context, a *wire.Search, found *uidset.Set) (index.ModSeq, error) {
-	var highest index.ModSeq
-	err := s.box.Flags(ctx, saved(a, found), func(_ index.UID, st index.FlagState) error {
-		highest = max(highest, st.ModSeq)
-		return nil
-	})
-	return highest, err
 }
 
 // find gives the messages that match, reading as little as decides it.
@@ -163,64 +153,4 @@ func (f *finding) byOctets(ctx context.Context, uids *uidset.Set) error {
 		}
 	}
 	return nil
-}
-
-// ranges gives found as numbers or UIDs.
-func (s *Session) ranges(uid bool, found *uidset.Set) func(yield func(lo, hi uint32) bool) {
-	if !uid {
-		return s.view.Seqs(found)
-	}
-	return uidRanges(found)
-}
-
-// uidRanges gives a set of UIDs as wire writes it.
-func uidRanges(set *uidset.Set) func(yield func(lo, hi uint32) bool) {
-	return func(yield func(lo, hi uint32) bool) {
-		for r := range set.Ranges() {
-			if !yield(uint32(r.Lo), uint32(r.Hi)) {
-				return
-			}
-		}
-	}
-}
-
-// tellSearch writes the SEARCH response of RFC 3501, section 7.2.5.
-func (s *Session) tellSearch(uid bool, found *uidset.Set, modSeq index.ModSeq) {
-	s.w.Raw("* SEARCH")
-	s.ranges(uid, found)(func(lo, hi uint32) bool {
-		for n := uint64(lo); n <= uint64(hi); n++ {
-			s.w.Byte(' ')
-			s.w.Num(n)
-		}
-		return s.w.Err() == nil
-	})
-	if modSeq > 0 && found.Len() > 0 {
-		s.w.Raw(" (MODSEQ ")
-		s.w.Num(uint64(modSeq))
-		s.w.Byte(')')
-	}
-	s.w.CRLF()
-}
-
-// tellESearch writes the ESEARCH response; with SAVE alone there is none.
-func (s *Session) tellESearch(cmd *wire.Command, a *wire.Search, found *uidset.Set, modSeq index.ModSeq) {
-	if a.Return && a.Save && !a.Min && !a.Max && !a.All && !a.Count {
-		return
-	}
-	number := func(u index.UID) uint32 {
-		if cmd.UID {
-			return uint32(u)
-		}
-		return s.view.Seq(u)
-	}
-	e := wire.ESearch{Tag: cmd.Tag, UID: cmd.UID, HasCount: a.Count, Count: uint64(found.Len())}
-	if found.Len() > 0 {
-		e.HasMin, e.HasMax = a.Min, a.Max
-		e.Min, e.Max = number(found.Min()), number(found.Max())
-		if a.All || !a.Return {
-			e.All = s.ranges(cmd.UID, found)
-		}
-		e.ModSeq = uint64(modSeq)
-	}
-	s.w.ESearch(e)
 }

@@ -128,6 +128,9 @@ func (st *stage) happen(words []string) {
 		st.actor(strings.TrimPrefix(words[1], "C"), &id)
 	case "deliver": // deliver ACCOUNT MAILBOX MESSAGE
 		st.deliver(index.AccountID(words[1][0]-'0'), words[2], words[3])
+	case "letter": // letter ACCOUNT MAILBOX HEADER | HEADER | …: a message of these header fields
+		text := strings.ReplaceAll(strings.Join(words[3:], " "), " | ", "\n") + "\n\ntext\n"
+		st.deliverText(index.AccountID(words[1][0]-'0'), words[2], []byte(text))
 	case "fill": // fill ACCOUNT MAILBOX COUNT
 		var n int
 		fmt.Sscan(words[3], &n)
@@ -155,6 +158,10 @@ func (st *stage) deliver(a index.AccountID, mailbox, name string) {
 	if err != nil {
 		st.t.Fatal(err)
 	}
+	st.deliverText(a, mailbox, text)
+}
+
+func (st *stage) deliverText(a index.AccountID, mailbox string, text []byte) {
 	in := st.store.NewIncoming(st.t.Context(), []index.AccountID{a}, nil)
 	defer in.Discard()
 	in.Write(bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")))

@@ -62,19 +62,11 @@ const maxSearchKeys = 2000
 func (r *Reader) search() *Search {
 	s := &Search{}
 	r.sp()
-	keys := make([]SearchKey, 0, 4)
-	left := maxSearchKeys
-	first := ""
-	if isLetter(r.peek()) {
-		first = r.word()
-	}
+	first := r.maybeWord()
 	if first == "RETURN" {
 		r.searchReturn(s)
 		r.sp()
-		first = ""
-		if isLetter(r.peek()) {
-			first = r.word()
-		}
+		first = r.maybeWord()
 	}
 	if first == "CHARSET" {
 		r.sp()
@@ -82,6 +74,22 @@ func (r *Reader) search() *Search {
 		r.sp()
 		first = ""
 	}
+	r.searchKeys(s, first)
+	return s
+}
+
+// maybeWord reads a word, if one comes next.
+func (r *Reader) maybeWord() string {
+	if !isLetter(r.peek()) {
+		return ""
+	}
+	return r.word()
+}
+
+// searchKeys reads the search program. first is its first word where that was read already, else empty.
+func (r *Reader) searchKeys(s *Search, first string) {
+	keys := make([]SearchKey, 0, 4)
+	left := maxSearchKeys
 	for {
 		if first != "" {
 			keys = append(keys, r.searchWord(first, &left))
@@ -97,7 +105,6 @@ func (r *Reader) search() *Search {
 		}
 	}
 	s.Key = and(keys)
-	return s
 }
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }

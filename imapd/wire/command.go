@@ -69,7 +69,7 @@ func (r *Reader) args(cmd *Command) {
 	}
 	if cmd.UID {
 		switch cmd.Name {
-		case "COPY", "MOVE", "FETCH", "STORE", "SEARCH", "EXPUNGE":
+		case "COPY", "MOVE", "FETCH", "STORE", "SEARCH", "SORT", "EXPUNGE":
 		default:
 			r.fail("UID %.30s is not a command", cmd.Name)
 			return
@@ -113,6 +113,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.fetch()
 	case "SEARCH":
 		cmd.Args = r.search()
+	case "SORT":
+		cmd.Args = r.sort()
 	default:
 		r.fail("unknown command")
 	}

@@ -69,6 +69,7 @@ func Kinds() map[string]Kind {
 		"mta/smtpd":             Door,
 		"imapd/wire":            Core,
 		"imapd/view":            Core,
+		"imapd/order":           Core,
 		"imapd/engine":          Core,
 		"imapd":                 Door,
 		"cmd/rookery":           Joint,

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/uidset"
+)
+
+// result is what a SEARCH or SORT found, ready to be told.
+type result struct {
+	session *Session
+	uid     bool        // messages are told by UID
+	set     *uidset.Set // of SEARCH
+	order   []index.UID // of SORT; then set is nil
+	modSeq  index.ModSeq
+}
+
+func (r *result) len() int {
+	if r.set != nil {
+		return r.set.Len()
+	}
+	return len(r.order)
+}
+
+// at is the n-th message, counted from 1.
+func (r *result) at(n int) index.UID {
+	if r.set != nil {
+		u, _ := r.set.At(n)
+		return u
+	}
+	return r.order[n-1]
+}
+
+// number is how a message is told.
+func (r *result) number(u index.UID) uint32 {
+	if r.uid {
+		return uint32(u)
+	}
+	return r.session.view.Seq(u)
+}
+
+// ranges gives the messages as numbers. Those of a SORT stay in their order, so that only ascending
+// neighbours become a range (RFC 5267, section 3.2).
+func (r *result) ranges() func(yield func(lo, hi uint32) bool) {
+	switch {
+	case r.set == nil:
+		return r.runs
+	case r.uid:
+		return uidRanges(r.set)
+	}
+	return r.session.view.Seqs(r.set)
+}
+
+func (r *result) runs(yield func(lo, hi uint32) bool) {
+	for i := 0; i < len(r.order); {
+		lo := r.number(r.order[i])
+		hi := lo
+		for i++; i < len(r.order) && r.number(r.order[i]) == hi+1; i++ {
+			hi++
+		}
+		if !yield(lo, hi) {
+			return
+		}
+	}
+}
+
+// chosen are the messages that RETURN names: with MIN or MAX alone only those (RFC 5182, section 2.4;
+// RFC 7162, section 3.1.5).
+func (r *result) chosen(a *wire.Search, found *uidset.Set) *uidset.Set {
+	if a.All || a.Count || !a.Min && !a.Max || r.len() == 0 {
+		return found.Clone()
+	}
+	out := uidset.New()
+	if a.Min {
+		out.Add(r.at(1))
+	}
+	if a.Max {
+		out.Add(r.at(r.len()))
+	}
+	return out
+}
+
+// uidRanges gives a set of UIDs as wire writes it.
+func uidRanges(set *uidset.Set) func(yield func(lo, hi uint32) bool) {
+	return func(yield func(lo, hi uint32) bool) {
+		for r := range set.Ranges() {
+			if !yield(uint32(r.Lo), uint32(r.Hi)) {
+				return
+			}
+		}
+	}
+}
+
+// tellSearch writes the SEARCH response of RFC 3501, section 7.2.5, or the SORT response.
+func (s *Session) tellSearch(name string, r *result) {
+	s.w.Raw("* ")
+	s.w.Raw(name)
+	r.ranges()(func(lo, hi uint32) bool {
+		for n := uint64(lo); n <= uint64(hi); n++ {
+			s.w.Byte(' ')
+			s.w.Num(n)
+		}
+		return s.w.Err() == nil
+	})
+	if r.modSeq > 0 && r.len() > 0 {
+		s.w.Raw(" (MODSEQ ")
+		s.w.Num(uint64(r.modSeq))
+		s.w.Byte(')')
+	}
+	s.w.CRLF()
+}
+
+// tellESearch writes the ESEARCH response; with SAVE alone there is none. MIN and MAX of a SORT are
+// the first and the last of its order (RFC 5267, section 3.1).
+func (s *Session) tellESearch(cmd *wire.Command, a *wire.Search, r *result) {
+	if a.Return && a.Save && !a.Min && !a.Max && !a.All && !a.Count {
+		return
+	}
+	e := wire.ESearch{Tag: cmd.Tag, UID: cmd.UID, HasCount: a.Count, Count: uint64(r.len())}
+	if r.len() > 0 {
+		e.HasMin, e.HasMax = a.Min, a.Max
+		e.Min, e.Max = r.number(r.at(1)), r.number(r.at(r.len()))
+		if a.All || !a.Return {
+			e.All = r.ranges()
+		}
+		e.ModSeq = uint64(r.modSeq)
+	}
+	s.w.ESearch(e)
+}
