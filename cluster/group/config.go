@@ -41,13 +41,13 @@ type Timing struct {
 // LAN suits nodes with round trips up to some 10 ms: a failover takes about a second.
 func LAN() Timing {
 	return Timing{Heartbeat: 700 * time.Millisecond, Election: 700 * time.Millisecond,
-		Lease: 500 * time.Millisecond, Commit: 200 * time.Millisecond}
+		Lease: 500 * time.Millisecond, Commit: 500 * time.Millisecond}
 }
 
 // WAN suits regions with round trips up to some 300 ms: a failover takes a few seconds.
 func WAN() Timing {
 	return Timing{Heartbeat: 2500 * time.Millisecond, Election: 2500 * time.Millisecond,
-		Lease: 2000 * time.Millisecond, Commit: 500 * time.Millisecond}
+		Lease: 2000 * time.Millisecond, Commit: 1500 * time.Millisecond}
 }
 
 // Limits bound what a replica holds. Zero values mean the defaults.
