@@ -1,0 +1,82 @@
+package ab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/rookery-mail/rookery/bench/report"
+	"github.com/rookery-mail/rookery/bench/scenario"
+	"github.com/rookery-mail/rookery/bench/stats"
+)
+
+// compare runs a comparison of made-up builds: B takes slowdown times as long as A.
+func compare(t *testing.T, slowdown, noise float64) ([]Comparison, string) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(3, 4))
+	var order strings.Builder
+	list, err := Run(t.Context(), Config{Labels: [2]string{"old<build>", "new"}, Scenarios: []string{"one"}, Rounds: 10, Alpha: 0.05, Threshold: 0.1,
+		Progress: func(string, ...any) {},
+		Sample: func(_ context.Context, side Side, name string, _ int) (scenario.Result, error) {
+			order.WriteString([...]string{"A", "B"}[side])
+			took := 1 + noise*r.Float64()
+			if side == B {
+				took *= slowdown
+			}
+			return scenario.Result{Scenario: name, Figures: []scenario.Figure{{Unit: "msg/s", Value: 1 / took, Higher: true, Judged: true},
+				{Unit: "cpu", Value: took, Judged: true}, {Unit: "odd", Value: took * took}}}, nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list, order.String()
+}
+
+func TestVerdicts(t *testing.T) {
+	for _, c := range []struct {
+		slowdown, noise float64
+		want            stats.Verdict
+	}{{1.2, 0.05, stats.Worse}, {1, 0.05, stats.Same}, {0.7, 0.05, stats.Better}, {1.1, 2, stats.Unknown}} {
+		list, order := compare(t, c.slowdown, c.noise)
+		if got := Outcome(list); got != c.want {
+			t.Errorf("slowdown %v, noise %v: %s, want %s", c.slowdown, c.noise, got, c.want)
+		}
+		if !strings.HasPrefix(order, "ABBAABBA") || len(order) != 20 {
+			t.Errorf("the order is %s", order)
+		}
+	}
+}
+
+func TestReports(t *testing.T) {
+	list, _ := compare(t, 1.3, 0.01)
+	var text, html, js bytes.Buffer
+	if err := errors.Join(Table(&text, report.Machine{}, list), HTML(&html, report.Machine{}, list), JSON(&js, report.Machine{}, list)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "Verdict on B: worse") || !strings.Contains(js.String(), `"verdict": "worse"`) {
+		t.Errorf("the verdict is missing in\n%s", text.String())
+	}
+	if strings.Count(html.String(), "<circle") < 60 || strings.Contains(html.String(), "old<build>") || strings.Contains(html.String(), "http") {
+		t.Error("the page lacks dots, does not escape labels, or refers to elsewhere")
+	}
+}
+
+func TestBrokenPromisesAreWorse(t *testing.T) {
+	list, _ := compare(t, 1, 0.01)
+	list[0].Runs[B].Samples[0].Broken = []string{"1 acknowledged message cannot be read"}
+	if got := Outcome(list); got != stats.Worse {
+		t.Errorf("a lost message gives %q", got)
+	}
+}
+
+func TestErrorEndsAComparison(t *testing.T) {
+	want := errors.New("it died")
+	_, err := Run(t.Context(), Config{Scenarios: []string{"one"}, Rounds: 3, Progress: func(string, ...any) {},
+		Sample: func(context.Context, Side, string, int) (scenario.Result, error) { return scenario.Result{}, want }})
+	if !errors.Is(err, want) {
+		t.Errorf("got %v", err)
+	}
+}
