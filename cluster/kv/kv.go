@@ -3,7 +3,14 @@
 // a database of its own.
 package kv
 
-import "io"
+import (
+	"errors"
+	"io"
+)
+
+// ErrRestored says that the state a snapshot shows was replaced by that of another replica. The reader
+// takes a new snapshot.
+var ErrRestored = errors.New("the state was replaced while it was read")
 
 // Reader reads a consistent state. Keys order by bytes.
 type Reader interface {

@@ -3,13 +3,13 @@ package state
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/kv"
 )
 
 // appliedKey holds the index of the last entry whose effect the group's keys show, 8 bytes big
@@ -19,9 +19,8 @@ const appliedKey byte = 0x01
 // prefixSize is the length of the group number before each key.
 const prefixSize = 2
 
-// ErrRestored says that the state a snapshot shows was replaced by that of another replica. The
-// reader takes a new snapshot.
-var ErrRestored = errors.New("the state was replaced while it was read")
+// ErrRestored is kv.ErrRestored.
+var ErrRestored = kv.ErrRestored
 
 // Group is the part of the database that belongs to one group. Snapshots may be taken from any
 // goroutine; batches, Import and Drop are one at a time.

@@ -93,12 +93,11 @@ func (a *Account) Limited() bool {
 // LocalUsage reads an account's use from this node's replica, without limits. It answers the
 // RemoteUsage of other nodes.
 func (s *Store) LocalUsage(id index.AccountID) (index.Usage, error) {
-	snap, err := s.Account(id).snapshot()
-	if err != nil {
-		return index.Usage{}, err
-	}
-	defer snap.Close()
-	u, _, err := mailbox.Account(snap, id)
+	var u index.Usage
+	err := s.Account(id).moment(func(r kv.Reader) (err error) {
+		u, _, err = mailbox.Account(r, id)
+		return err
+	})
 	return u, err
 }
 
@@ -229,13 +228,45 @@ func (a *Account) read(ctx context.Context, fn func(kv.Reader) error) error {
 }
 
 func (a *Account) readOnce(fn func(kv.Reader) error) (ok bool, err error) {
-	snap, err := a.snapshot()
+	err = a.moment(func(r kv.Reader) error {
+		if _, ok, err = mailbox.Account(r, a.id); err != nil || !ok {
+			return err
+		}
+		return fn(r)
+	})
+	return ok, err
+}
+
+// moment calls fn with a moment of the local replica, and again with another where the replica's state
+// was replaced meanwhile. Where that happens again and again the error is cluster.ErrUnavailable.
+//
+// Invariant: what fn reads before it first tells somebody else of it includes opening every iterator
+// it needs, as those stay whole; so nobody is told a thing twice.
+func (a *Account) moment(fn func(kv.Reader) error) error {
+	g, err := a.group()
 	if err != nil {
-		return false, err
+		return err
 	}
+	return a.store.moment(g, fn)
+}
+
+// maxRestores is how often in a row a reader puts up with the state being replaced.
+const maxRestores = 5
+
+func (s *Store) moment(g cluster.GroupID, fn func(kv.Reader) error) error {
+	for range maxRestores {
+		replica, err := s.c.Replica(g)
+		if err != nil {
+			return fmt.Errorf("find replica of %v: %w", g, err)
+		}
+		if err := once(replica.Snapshot(), fn); !errors.Is(err, kv.ErrRestored) {
+			return err
+		}
+	}
+	return fmt.Errorf("read %v: its state was replaced %d times: %w", g, maxRestores, cluster.ErrUnavailable)
+}
+
+func once(snap kv.Snapshot, fn func(kv.Reader) error) error {
 	defer snap.Close()
-	if _, ok, err = mailbox.Account(snap, a.id); err != nil || !ok {
-		return false, err
-	}
-	return true, fn(snap)
+	return fn(snap)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
@@ -21,22 +22,28 @@ func (m *Mailbox) OpenBody(ctx context.Context, uid index.UID) (Body, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	snap, err := m.account.snapshot()
-	if err != nil {
-		return nil, err
+	for range maxRestores {
+		snap, err := m.account.snapshot()
+		if err != nil {
+			return nil, err
+		}
+		b, err := m.openBody(snap, uid)
+		if err == nil {
+			return b, nil
+		}
+		err = errors.Join(fmt.Errorf("open message %d: %w", uid, err), snap.Close())
+		if !errors.Is(err, kv.ErrRestored) {
+			return nil, err
+		}
 	}
-	b, err := m.openBody(snap, uid)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open message %d: %w", uid, err), snap.Close())
-	}
-	return b, nil
+	return nil, fmt.Errorf("open message %d while the state is replaced: %w", uid, cluster.ErrUnavailable)
 }
 
 func (m *Mailbox) openBody(snap kv.Snapshot, uid index.UID) (*body, error) {
 	if _, err := m.at(snap); err != nil {
 		return nil, err
 	}
-	b := &body{snap: snap, decoder: m.account.store.decoder, loaded: -1}
+	b := &body{snap: snap, again: m.account.snapshot, decoder: m.account.store.decoder, loaded: -1}
 	one := uidset.Of(index.UIDRange{Lo: uid, Hi: uid})
 	err := mailbox.WalkMessages(snap, m.account.id, m.info.ID, one,
 		func(_ index.UID, _ *indexpb.FlagRecord, s *indexpb.Summary) error {
@@ -57,9 +64,11 @@ func (m *Mailbox) openBody(snap kv.Snapshot, uid index.UID) (*body, error) {
 	return b, nil
 }
 
-// body reads from a snapshot. It holds the chunk that was read last.
+// body reads from a snapshot. It holds the chunk that was read last. Where the replica's state is
+// replaced meanwhile it goes on with the new one: a body's id always means the same octets.
 type body struct {
 	snap            kv.Snapshot
+	again           func() (kv.Snapshot, error)
 	decoder         *zstd.Decoder
 	id              index.BodyID
 	size, chunkSize int64
@@ -96,7 +105,7 @@ func (b *body) load(number int64) error {
 	if b.loaded == number {
 		return nil
 	}
-	frame, err := staging.Chunk(b.snap, b.id, uint32(number))
+	frame, err := b.frame(uint32(number))
 	if err != nil {
 		return err
 	}
@@ -109,6 +118,30 @@ func (b *body) load(number int64) error {
 	}
 	b.loaded = number
 	return nil
+}
+
+// frame reads a compressed chunk. A body that the new state does not have any more is
+// cluster.ErrUnavailable: its message was expunged meanwhile.
+func (b *body) frame(number uint32) ([]byte, error) {
+	for range maxRestores {
+		frame, err := staging.Chunk(b.snap, b.id, number)
+		if !errors.Is(err, kv.ErrRestored) {
+			return frame, err
+		}
+		next, err := b.again()
+		if err != nil {
+			return nil, err
+		}
+		err = b.snap.Close()
+		b.snap = next
+		if err != nil {
+			return nil, err
+		}
+		if _, err := staging.Record(b.snap, b.id); err != nil && !errors.Is(err, kv.ErrRestored) {
+			return nil, fmt.Errorf("body %d after the state was replaced: %w: %w", b.id, cluster.ErrUnavailable, err)
+		}
+	}
+	return nil, fmt.Errorf("read body %d while the state is replaced: %w", b.id, cluster.ErrUnavailable)
 }
 
 // Close releases the snapshot.

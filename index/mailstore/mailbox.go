@@ -117,16 +117,13 @@ func (m *Mailbox) read(ctx context.Context, fn func(kv.Reader, index.Mailbox) er
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	snap, err := m.account.snapshot()
-	if err != nil {
-		return err
-	}
-	defer snap.Close()
-	now, err := m.at(snap)
-	if err != nil {
-		return err
-	}
-	return fn(snap, now)
+	return m.account.moment(func(r kv.Reader) error {
+		now, err := m.at(r)
+		if err != nil {
+			return err
+		}
+		return fn(r, now)
+	})
 }
 
 // at reads the mailbox as it is in r.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
@@ -68,17 +69,16 @@ func (s *Store) untilDone(ctx context.Context, g cluster.GroupID, table keys.Tab
 }
 
 func (s *Store) hasKeys(g cluster.GroupID, table keys.Table) (bool, error) {
-	replica, err := s.c.Replica(g)
-	if err != nil {
-		return false, fmt.Errorf("find replica of %v: %w", g, err)
-	}
-	snap := replica.Snapshot()
-	defer snap.Close()
-	prefix := keys.Whole(nil, table)
-	it, err := snap.Scan(prefix, keys.After(nil, prefix))
-	if err != nil {
-		return false, err
-	}
-	defer it.Close()
-	return it.First(), it.Error()
+	some := false
+	err := s.moment(g, func(r kv.Reader) error {
+		prefix := keys.Whole(nil, table)
+		it, err := r.Scan(prefix, keys.After(nil, prefix))
+		if err != nil {
+			return err
+		}
+		defer it.Close()
+		some = it.First()
+		return it.Error()
+	})
+	return some, err
 }

@@ -147,6 +147,24 @@ func (g *Group) Snapshot() kv.Snapshot { return g.state.Snapshot() }
 // WaitApplied implements mailstore.Replica: what was proposed is applied.
 func (g *Group) WaitApplied(ctx context.Context, _ cluster.LogIndex) error { return ctx.Err() }
 
+// Replace replaces the state by its own copy, as when a leader sends one to a replica that is far
+// behind: snapshots that were taken before cannot be read any more.
+func (g *Group) Replace(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	stream, err := g.state.Export()
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	if err := g.state.Import(ctx, stream); err != nil {
+		return err
+	}
+	snap := g.state.Snapshot()
+	defer snap.Close()
+	return g.machine.Restored(snap)
+}
+
 func (g *Group) apply(data []byte) ([]byte, cluster.LogIndex, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
