@@ -202,6 +202,7 @@ func commands() map[string]command {
 		"STORE":        {in: selected, run: (*Session).store},
 		"SEARCH":       {in: selected, run: (*Session).search},
 		"SORT":         {in: selected, run: (*Session).sort},
+		"THREAD":       {in: selected, run: (*Session).thread},
 		"COPY":         {in: selected, run: (*Session).copy, expunges: true},
 		"MOVE":         {in: selected, run: (*Session).move, expunges: true},
 	}

@@ -69,7 +69,7 @@ func (r *Reader) args(cmd *Command) {
 	}
 	if cmd.UID {
 		switch cmd.Name {
-		case "COPY", "MOVE", "FETCH", "STORE", "SEARCH", "SORT", "EXPUNGE":
+		case "COPY", "MOVE", "FETCH", "STORE", "SEARCH", "SORT", "THREAD", "EXPUNGE":
 		default:
 			r.fail("UID %.30s is not a command", cmd.Name)
 			return
@@ -115,6 +115,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.search()
 	case "SORT":
 		cmd.Args = r.sort()
+	case "THREAD":
+		cmd.Args = r.thread()
 	default:
 		r.fail("unknown command")
 	}
