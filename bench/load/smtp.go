@@ -38,6 +38,7 @@ type Login struct {
 type Door struct {
 	Address  string // host:port
 	Security Security
+	LMTP     bool // LHLO in place of EHLO, and a reply for each recipient (RFC 2033)
 }
 
 // replyTimeout bounds each wait for a server: a bench must end.
@@ -61,6 +62,7 @@ type SMTP struct {
 	conn   net.Conn
 	r      *bufio.Reader
 	buf    []byte
+	lmtp   bool
 	cancel func() bool
 }
 
@@ -70,7 +72,7 @@ func DialSMTP(ctx context.Context, door Door, login *Login) (*SMTP, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &SMTP{conn: conn, r: bufio.NewReader(conn)}
+	c := &SMTP{conn: conn, r: bufio.NewReader(conn), lmtp: door.LMTP}
 	c.cancel = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	if err := c.greet(door.Security, login); err != nil {
 		c.Close()
@@ -103,7 +105,11 @@ func (c *SMTP) greet(s Security, login *Login) error {
 	if err := c.expect("the connection", 220); err != nil {
 		return err
 	}
-	if err := c.command("EHLO bench.example", 250); err != nil {
+	hello := "EHLO bench.example"
+	if c.lmtp {
+		hello = "LHLO bench.example"
+	}
+	if err := c.command(hello, 250); err != nil {
 		return err
 	}
 	if s == StartTLS {
@@ -115,7 +121,7 @@ func (c *SMTP) greet(s Security, login *Login) error {
 			return fmt.Errorf("start TLS: %w", err)
 		}
 		c.conn, c.r = conn, bufio.NewReader(conn)
-		if err := c.command("EHLO bench.example", 250); err != nil {
+		if err := c.command(hello, 250); err != nil {
 			return err
 		}
 	}
@@ -145,8 +151,14 @@ func (c *SMTP) Send(from string, recipients []string, body []byte) (time.Duratio
 		return 0, fmt.Errorf("send a message: %w", err)
 	}
 	start := time.Now()
-	if err := c.expect("the message", 250); err != nil {
-		return 0, err
+	replies := 1
+	if c.lmtp {
+		replies = len(recipients)
+	}
+	for range replies {
+		if err := c.expect("the message", 250); err != nil {
+			return 0, err
+		}
 	}
 	return time.Since(start), nil
 }
