@@ -14,7 +14,7 @@ export GOFLAGS := -buildvcs=false
 # Nothing of ours needs C; the race detector alone does.
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test race e2e chaos fuzz lint bench generate clean needs-go
+.PHONY: all build demo test race e2e chaos fuzz lint bench microbench generate clean needs-go
 
 all: build
 
@@ -61,7 +61,15 @@ lint: needs-go
 	  test -z "$$out" || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }
 	$(GO) vet ./...
 
-bench: needs-go
+# A quick pass of the bench suite, under ten minutes: figures of one node and of three. What an
+# operator runs before an upgrade is `bin/rookery-bench compare`; see docs/bench.md.
+bench: build
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/rookery-bench ./bench/rookery-bench
+	bin/rookery-bench run --binary $(BIN) --quick --quiet deliver-4k deliver-64k deliver-mix reconnect fifty serial submission imap-5k day rest growth scale
+	bin/rookery-bench run --binary $(BIN) --quick --quiet --nodes 3 deliver-4k serial imap-5k idle rest failover
+
+# The micro-benchmarks of the packages.
+microbench: needs-go
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 
 # Regenerates the protobuf codecs; installs the generators of the versions used.

@@ -78,10 +78,7 @@ func (f *peersFlags) run(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		names = []string{"deliver-4k", "serial", "imap-5k"}
 	}
-	if err := site.InstallPeers(ctx, f.options.Progress); err != nil {
-		return err
-	}
-	var runs []report.Run
+	var list []scenario.Scenario
 	for _, name := range names {
 		s, err := scenario.Find(name)
 		if err != nil {
@@ -90,6 +87,13 @@ func (f *peersFlags) run(ctx context.Context, names []string) error {
 		if !s.Peers || name == "submission" {
 			return fmt.Errorf("%s cannot be run against Postfix and Dovecot", name)
 		}
+		list = append(list, s)
+	}
+	if err := site.InstallPeers(ctx, f.options.Progress); err != nil {
+		return err
+	}
+	var runs []report.Run
+	for _, s := range list {
 		one, err := f.interleave(ctx, s)
 		if err != nil {
 			return err
