@@ -90,6 +90,8 @@ func (c *candidate) combine(k *criterion) (verdict, error) {
 func (c *candidate) summaryMatches(k *criterion) bool {
 	m := c.summary
 	switch k.op {
+	case wire.SearchEmailID:
+		return emailID(m.BodyID) == k.field
 	case wire.SearchLarger:
 		return m.Size > k.n
 	case wire.SearchSmaller:

@@ -64,6 +64,8 @@ func (s *Session) compile(key *wire.SearchKey) (criterion, error) {
 		s.useCondStore()
 	case wire.SearchLarger, wire.SearchSmaller:
 		c.cost = costSummary
+	case wire.SearchEmailID:
+		c.cost, c.field = costSummary, key.Text
 	case wire.SearchHeader, wire.SearchBody, wire.SearchText:
 		c.cost = textCost(key)
 		if !utf8.ValidString(key.Text) {

@@ -44,6 +44,11 @@ func (f *fetching) item(d *fetchedMessage, item *wire.FetchItem) error {
 	case wire.FetchBodyStructure:
 		f.w.Raw("BODYSTRUCTURE ")
 		f.w.BodyStructure(d.parts(), true)
+	case wire.FetchEmailID:
+		f.w.Raw("EMAILID")
+		f.writeID(emailID(d.BodyID))
+	case wire.FetchThreadID:
+		f.w.Raw("THREADID NIL")
 	case wire.FetchRFC822:
 		f.w.Raw("RFC822 ")
 		return f.octets(d, span{0, d.body.Size()}, &wire.FetchItem{})

@@ -16,8 +16,11 @@ func (s *Session) create(ctx context.Context, cmd *wire.Command) (reply, error) 
 	if err != nil {
 		return reply{}, err
 	}
-	_, err = s.account.Create(ctx, strings.TrimSuffix(a.Mailbox, string(index.Delimiter)), use)
-	return reply{}, err
+	m, err := s.account.Create(ctx, strings.TrimSuffix(a.Mailbox, string(index.Delimiter)), use)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok("MAILBOXID ("+s.mailboxID(m.ID)+")", "CREATE completed"), nil
 }
 
 // parseUses gives the special uses that a mailbox can be made with. \All and \Flagged would be views
@@ -116,6 +119,10 @@ func (s *Session) tellStatus(m index.Mailbox, items []wire.StatusItem) {
 			s.w.Byte(' ')
 		}
 		s.w.Raw(string(item))
+		if item == wire.StatusMailboxID {
+			s.writeID(s.mailboxID(m.ID))
+			continue
+		}
 		s.w.Byte(' ')
 		s.w.Num(s.statusValue(m, item))
 	}

@@ -68,6 +68,9 @@ func (s *Session) describe(v access.View) {
 	s.codeNumber("UIDVALIDITY", uint64(m.UIDValidity), "UIDs are valid")
 	s.codeNumber("UIDNEXT", uint64(m.UIDNext), "next UID")
 	s.tellModSeq(m.HighestModSeq)
+	s.w.Raw("* OK [MAILBOXID")
+	s.writeID(s.mailboxID(m.ID))
+	s.w.Raw("] its name for ever\r\n")
 	if s.enabled.rev2 {
 		s.w.List(wire.ListLine{Name: "LIST", Delimiter: '/', Mailbox: m.Name})
 	}

@@ -75,7 +75,7 @@ func (r *Reader) rename() *Rename {
 type StatusItem string
 
 // The STATUS items (RFC 9051, section 6.3.11; RECENT is of RFC 3501, HIGHESTMODSEQ of RFC 7162,
-// APPENDLIMIT of RFC 7889).
+// APPENDLIMIT of RFC 7889, MAILBOXID of RFC 8474).
 const (
 	StatusMessages      StatusItem = "MESSAGES"
 	StatusRecent        StatusItem = "RECENT"
@@ -86,6 +86,7 @@ const (
 	StatusSize          StatusItem = "SIZE"
 	StatusHighestModSeq StatusItem = "HIGHESTMODSEQ"
 	StatusAppendLimit   StatusItem = "APPENDLIMIT"
+	StatusMailboxID     StatusItem = "MAILBOXID"
 )
 
 // Status are the arguments of STATUS.
@@ -109,7 +110,7 @@ func (r *Reader) statusItems() []StatusItem {
 		item := StatusItem(r.word())
 		switch item {
 		case StatusMessages, StatusRecent, StatusUIDNext, StatusUIDValidity, StatusUnseen,
-			StatusDeleted, StatusSize, StatusHighestModSeq, StatusAppendLimit:
+			StatusDeleted, StatusSize, StatusHighestModSeq, StatusAppendLimit, StatusMailboxID:
 		default:
 			r.fail("unknown status item %.30s", item)
 		}

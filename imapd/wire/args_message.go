@@ -99,7 +99,7 @@ func (r *Reader) storeModifier(s *Store) {
 type FetchKind int
 
 // The FETCH data items (RFC 9051, section 6.4.5; the RFC822 ones but RFC822.SIZE are of RFC 3501,
-// MODSEQ of RFC 7162, SAVEDATE of RFC 8514).
+// MODSEQ of RFC 7162, SAVEDATE of RFC 8514, EMAILID and THREADID of RFC 8474).
 const (
 	FetchFlags FetchKind = iota
 	FetchUID
@@ -116,6 +116,8 @@ const (
 	FetchRFC822
 	FetchRFC822Header
 	FetchRFC822Text
+	FetchEmailID
+	FetchThreadID
 )
 
 // FetchItem is one item that FETCH asks for.
@@ -228,6 +230,10 @@ func simpleItem(name string) (FetchKind, bool) {
 		return FetchModSeq, true
 	case "SAVEDATE":
 		return FetchSaveDate, true
+	case "EMAILID":
+		return FetchEmailID, true
+	case "THREADID":
+		return FetchThreadID, true
 	case "RFC822":
 		return FetchRFC822, true
 	case "RFC822.HEADER":

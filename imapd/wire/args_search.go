@@ -34,7 +34,8 @@ const (
 	SearchBody                 // Text in a text part
 	SearchText                 // Text in the header or a text part
 	SearchModSeq               // at or above N (RFC 7162)
-	SearchNone                 // matches nothing: NEW, RECENT (there is no \Recent)
+	SearchNone                 // matches nothing: NEW, RECENT (there is no \Recent), THREADID
+	SearchEmailID              // Text is the id (RFC 8474)
 )
 
 // SearchKey is one node of a search program.

@@ -81,6 +81,11 @@ func (r *Reader) valueKey(word string) SearchKey {
 		r.sp()
 		key.Text = r.astring()
 		return key
+	case "EMAILID":
+		return SearchKey{Op: SearchEmailID, Text: r.atom()}
+	case "THREADID":
+		r.atom()
+		return SearchKey{Op: SearchNone}
 	case "BODY":
 		return SearchKey{Op: SearchBody, Text: r.astring()}
 	case "TEXT":
