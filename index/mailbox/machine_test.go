@@ -64,7 +64,8 @@ func (d *driver) name() string {
 func (d *driver) flags() uint32 { return uint32(draw(d, "flags", 0, 1, 8, 9, 4)) }
 
 func (d *driver) keywords() []string {
-	return draw(d, "keywords", nil, []string{"$a"}, []string{"$a", "$b"}, []string{"$b", "c", "$a"}, []string{"c"})
+	return draw(d, "keywords", nil, []string{"$a"}, []string{"$a", "$b"}, []string{"$b", "c", "$a"}, []string{"c"},
+		[]string{"$b", "$a"}, []string{"$a", "$b", "c"}, []string{"c", "$b", "c"})
 }
 
 func (d *driver) limits() *indexpb.Limits {

@@ -17,6 +17,9 @@ func (v *verifier) mailbox(a index.AccountID, m index.Mailbox) error {
 		if err := rec.UnmarshalVT(value); err != nil {
 			return broken("flags of message %d: %v", u, err)
 		}
+		if !ascend(rec.Keywords, len(m.Keywords)) {
+			return broken("keywords %v of message %d, of %d in the mailbox", rec.Keywords, u, len(m.Keywords))
+		}
 		uids.Add(u)
 		if index.Flags(rec.System)&index.FlagSeen == 0 {
 			unseen.Add(u)
@@ -45,6 +48,16 @@ func (v *verifier) mailbox(a index.AccountID, m index.Mailbox) error {
 		}
 	}
 	return v.changes(a, m, modSeqs)
+}
+
+// ascend reports whether numbers of keywords ascend and are below what was given out.
+func ascend(numbers []uint32, end int) bool {
+	for i, n := range numbers {
+		if int(n) >= end || i > 0 && n <= numbers[i-1] {
+			return false
+		}
+	}
+	return true
 }
 
 // summaries adds up sizes and references of bodies.
