@@ -31,7 +31,9 @@ func FuzzReadKeys(f *testing.F) {
 		a, m, err := ReadMailbox(key)
 		same("mailbox", err, func() []byte { return InMailbox(nil, table, a, m) })
 		id, err := ReadBody(key)
-		same("body", err, func() []byte { return append([]byte{key[0]}, EncodeUint64(nil, uint64(id))...) })
+		if err == nil && !bytes.HasPrefix(key[1:], EncodeUint64(nil, uint64(id))) { // a chunk's key goes on
+			t.Fatalf("body %x: %d", key, id)
+		}
 		_, a, dedup, err := ReadDedupExpiry(key)
 		if err == nil && (a == 0 && !bytes.Equal(key[9:17], make([]byte, 8)) || len(dedup) != DedupKeySize) {
 			t.Fatalf("expiry %x: %d, %x", key, a, dedup)
