@@ -5,6 +5,7 @@ import (
 
 	"github.com/rookery-mail/rookery/imapd/engine"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
 	"github.com/rookery-mail/rookery/index/mailstore"
 )
 
@@ -33,6 +34,15 @@ func (a account) Open(ctx context.Context, name string) (engine.Mailbox, error) 
 		return nil, err
 	}
 	return m, nil
+}
+
+// AppendAll implements engine.Account.
+func (a account) AppendAll(ctx context.Context, mailbox string, messages []engine.Incoming, o []access.AppendOptions) (access.CopyResult, error) {
+	incoming := make([]*mailstore.Incoming, len(messages))
+	for i, in := range messages {
+		incoming[i] = in.(*mailstore.Incoming) // NewIncoming made it
+	}
+	return a.Account.AppendAll(ctx, mailbox, incoming, o)
 }
 
 // NewIncoming implements engine.Account.

@@ -157,8 +157,8 @@ func exceeds(n, limit int) bool { return limit >= 0 && n > limit }
 
 // dismiss ends a connection and counts it out.
 func (s *Server) dismiss(c *conn) {
+	s.release(c) // before the client sees the end: it may come again at once
 	c.finish()
-	s.release(c)
 	s.mu.Lock()
 	delete(s.conns, c)
 	if s.perPeer[c.peer]--; s.perPeer[c.peer] <= 0 {

@@ -2,47 +2,101 @@ package engine
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
+	"slices"
+	"strconv"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
 )
 
-// append is APPEND (RFC 9051, section 6.3.12). The message is refused before its octets are asked for
-// where that is possible; they are streamed into the store, never held.
+const (
+	// maxAppends is how many messages one APPEND may bring.
+	maxAppends = 500
+	// heldAppends is how many octets of them, compressed, wait in memory for the last one; the others
+	// are staged.
+	heldAppends = 256 << 10
+)
+
+// appending is an APPEND of one or more messages being taken in.
+type appending struct {
+	*Session
+	messages []Incoming
+	options  []access.AppendOptions
+	room     int // of heldAppends
+}
+
+// append is APPEND (RFC 9051, section 6.3.12; RFC 3502 for several messages, of which all or none are
+// filed). A message is refused before its octets are asked for where that is possible; they are
+// streamed into the store, never held.
 func (s *Session) append(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Append)
-	opts, err := s.appendOptions(ctx, a)
-	if err != nil {
-		if refuse := s.r.Refuse(a, s.c.MaxMessage); refuse != nil {
-			return reply{}, broken(refuse)
+	ap := appending{Session: s, room: heldAppends}
+	defer func() {
+		for _, in := range ap.messages {
+			in.Discard()
 		}
-		return reply{}, err
-	}
-	in := s.account.NewIncoming(ctx)
-	defer in.Discard()
-	body, err := s.r.Accept(a)
-	if err != nil {
-		return reply{}, broken(err)
-	}
-	spoiled, err := s.receive(in, body)
-	if err != nil {
-		return reply{}, err
-	}
-	if err := s.r.End(a); err != nil {
-		return s.lineError(err)
-	}
-	if spoiled != nil {
-		return reply{}, spoiled
+	}()
+	for more := true; more; {
+		spoiled, err := ap.take(ctx, a)
+		if err != nil {
+			return reply{}, err
+		}
+		if more, err = s.r.Next(a); err != nil {
+			return s.lineError(err)
+		}
+		if spoiled == nil && more {
+			spoiled = ap.park()
+		}
+		if spoiled != nil {
+			return reply{}, s.refuse(a, more, spoiled)
+		}
 	}
 	s.dirty = true
-	uid, validity, err := in.Append(ctx, a.Mailbox, opts)
+	res, err := s.account.AppendAll(ctx, a.Mailbox, ap.messages, ap.options)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
-	return ok(fmt.Sprintf("APPENDUID %d %d", validity, uid), "APPEND completed"), nil
+	code := []byte("APPENDUID " + strconv.FormatUint(uint64(res.UIDValidity), 10) + " ")
+	return ok(string(appendRanges(code, slices.Values(res.To))), "APPEND completed"), nil
+}
+
+// refuse drops what follows of an APPEND, if more does, for which why is the reason.
+func (s *Session) refuse(a *wire.Append, more bool, why error) error {
+	if more {
+		if err := s.r.Refuse(a, s.c.MaxMessage); err != nil {
+			return broken(err)
+		}
+	}
+	return why
+}
+
+// take takes in the message that comes next. An error of the store spoils it, but its octets are read
+// all the same.
+func (ap *appending) take(ctx context.Context, a *wire.Append) (spoiled, err error) {
+	opts, err := ap.appendOptions(ctx, a)
+	if err == nil && len(ap.messages) >= maxAppends {
+		err = errTooManyAppends
+	}
+	if err != nil {
+		return nil, ap.refuse(a, true, err)
+	}
+	in := ap.account.NewIncoming(ctx)
+	ap.messages, ap.options = append(ap.messages, in), append(ap.options, opts)
+	body, err := ap.r.Accept(a)
+	if err != nil {
+		return nil, broken(err)
+	}
+	return ap.receive(in, body)
+}
+
+// park keeps the message that came last until all are there.
+func (ap *appending) park() error {
+	held, err := ap.messages[len(ap.messages)-1].Park(ap.room)
+	ap.room -= held
+	return err
 }
 
 // appendOptions checks what can be checked before the octets come.
@@ -53,8 +107,11 @@ func (s *Session) appendOptions(ctx context.Context, a *wire.Append) (access.App
 		return o, err
 	}
 	o.InternalDate = a.Date.Time
-	if a.Literal.Size > s.c.MaxMessage {
+	switch {
+	case a.Literal.Size > s.c.MaxMessage:
 		return o, index.ErrTooLarge
+	case a.Literal.Size == 0: // how a client gives up (RFC 3502, section 3)
+		return o, errEmptyAppend
 	}
 	if _, err := s.account.Mailbox(ctx, a.Mailbox); err != nil {
 		return o, tryCreate(err)
@@ -71,7 +128,7 @@ func (s *Session) receive(in io.Writer, body io.Reader) (spoiled, conn error) {
 		if n > 0 && spoiled == nil {
 			_, spoiled = in.Write(buf[:n])
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if rest := body.(*io.LimitedReader).N; rest > 0 {
 				return spoiled, broken(io.ErrUnexpectedEOF)
 			}

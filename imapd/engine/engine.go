@@ -86,6 +86,8 @@ type Account interface {
 	Folders
 	Open(ctx context.Context, name string) (Mailbox, error)
 	NewIncoming(ctx context.Context) Incoming
+	// AppendAll files messages of NewIncoming, all or none.
+	AppendAll(ctx context.Context, mailbox string, messages []Incoming, o []access.AppendOptions) (access.CopyResult, error)
 	Usage(ctx context.Context) (index.Usage, error)
 	Watch() (changed <-chan struct{}, stop func())
 }
@@ -93,7 +95,9 @@ type Account interface {
 // Incoming is a message on its way into a mailbox.
 type Incoming interface {
 	io.Writer
-	Append(ctx context.Context, mailbox string, o access.AppendOptions) (index.UID, uint32, error)
+	// Park completes the message while others are taken in, and says how many octets it holds: it is
+	// staged where that would be more than room.
+	Park(room int) (held int, err error)
 	Discard()
 }
 

@@ -28,19 +28,21 @@ var (
 	ErrTimeout = errors.New("idle for too long")
 
 	// errInboxRenamed: what was selected is another mailbox now, and INBOX a new one.
-	errInboxRenamed  = errors.New("INBOX was renamed, connect again")
-	errTooManyErrors = errors.New("too many wrong commands")
-	errTooManyLogins = errors.New("too many failed logins")
-	errBuffered      = errors.New("octets came after STARTTLS")
-	errCancelled     = errors.New("authentication was given up")
-	errNotBase64     = errors.New("not base64")
-	errReadOnly      = errors.New("mailbox is read-only")
-	errTryCreate     = errors.New("no such mailbox, create it first")
-	errCharset       = errors.New("charset is not known")
-	errSpecialUse    = errors.New("special use is not supported")
-	errFlag          = errors.New("not a flag that can be stored")
-	errUnknownCTE    = errors.New("a part's encoding is not known")
-	errExpunged      = errors.New("some of the messages were expunged")
+	errInboxRenamed   = errors.New("INBOX was renamed, connect again")
+	errTooManyErrors  = errors.New("too many wrong commands")
+	errTooManyLogins  = errors.New("too many failed logins")
+	errBuffered       = errors.New("octets came after STARTTLS")
+	errCancelled      = errors.New("authentication was given up")
+	errNotBase64      = errors.New("not base64")
+	errReadOnly       = errors.New("mailbox is read-only")
+	errTryCreate      = errors.New("no such mailbox, create it first")
+	errCharset        = errors.New("charset is not known")
+	errSpecialUse     = errors.New("special use is not supported")
+	errFlag           = errors.New("not a flag that can be stored")
+	errUnknownCTE     = errors.New("a part's encoding is not known")
+	errEmptyAppend    = errors.New("a message of no octets is none")
+	errTooManyAppends = errors.New("too many messages in one APPEND")
+	errExpunged       = errors.New("some of the messages were expunged")
 )
 
 // reply is a tagged response; the zero reply is "OK … completed".
@@ -95,6 +97,10 @@ func replyTo(err error) (reply, bool) {
 		return refuse("USEATTR", errSpecialUse.Error())
 	case errors.Is(err, errFlag):
 		return refuse("CANNOT", errFlag.Error())
+	case errors.Is(err, errEmptyAppend):
+		return refuse("", errEmptyAppend.Error())
+	case errors.Is(err, errTooManyAppends):
+		return refuse("LIMIT", errTooManyAppends.Error())
 	case errors.Is(err, errUnknownCTE):
 		return refuse("UNKNOWN-CTE", errUnknownCTE.Error())
 	case isLogin(err):

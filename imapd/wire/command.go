@@ -145,7 +145,7 @@ type Append struct {
 }
 
 // Accept asks for the octets of a's literal, unless they come unasked, and gives a reader of exactly
-// them. When all are read, End must be called.
+// them. When all are read, Next must be called.
 func (r *Reader) Accept(a *Append) (io.Reader, error) {
 	if !a.Literal.NonSync {
 		if err := r.more(); err != nil {
@@ -155,16 +155,27 @@ func (r *Reader) Accept(a *Append) (io.Reader, error) {
 	return io.LimitReader(r, a.Literal.Size), nil
 }
 
-// End reads the end of an APPEND after its octets.
-func (r *Reader) End(a *Append) error {
+// Next reads on after the octets of a message: the end of the APPEND, or what comes before the octets of
+// one more (RFC 3502), which takes the place of the former in a.
+func (r *Reader) Next(a *Append) (more bool, err error) {
 	if a.UTF8 {
 		r.expect(')')
 	}
-	r.crlfOfCommand()
-	if r.err != nil {
-		return r.recover("", "APPEND")
+	space := r.maybe(' ')
+	for r.maybe(' ') {
 	}
-	return nil
+	if c := r.peek(); space && r.err == nil && c != '\r' && c != '\n' {
+		r.taken = 0 // each message has as much as a command
+		*a = Append{Mailbox: a.Mailbox}
+		r.appendMessage(a)
+		more = true
+	} else {
+		r.crlf()
+	}
+	if r.err != nil {
+		return false, r.recover("", "APPEND")
+	}
+	return more, nil
 }
 
 // Refuse skips the rest of an APPEND whose literal is not wanted. Octets that come unasked are
@@ -188,6 +199,12 @@ func (r *Reader) appendArgs() *Append {
 	r.sp()
 	a.Mailbox = r.mailbox()
 	r.sp()
+	r.appendMessage(a)
+	return a
+}
+
+// appendMessage reads what comes before a message's octets.
+func (r *Reader) appendMessage(a *Append) {
 	if r.peek() == '(' {
 		a.Flags = r.flagList()
 		r.sp()
@@ -206,8 +223,7 @@ func (r *Reader) appendArgs() *Append {
 	}
 	if c := r.peek(); r.err == nil && c != '{' && c != '~' {
 		r.fail("expected a message as a literal, got %s", printable(c))
-		return a
+		return
 	}
 	a.Literal = r.literalHead()
-	return a
 }

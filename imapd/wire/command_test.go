@@ -133,7 +133,7 @@ func TestAppendStreams(t *testing.T) {
 	if n, err := io.Copy(io.Discard, body); n != size || err != nil {
 		t.Fatalf("read %d octets: %v", n, err)
 	}
-	if err := r.End(a); err != nil {
+	if _, err := r.Next(a); err != nil {
 		t.Fatal(err)
 	}
 	if cmd, err = r.ReadCommand(); err != nil || cmd.Name != "NOOP" {

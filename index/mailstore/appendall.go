@@ -1,0 +1,86 @@
+package mailstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/mailbox"
+)
+
+// Park completes the message while others are taken in that go the same way, and returns the octets
+// that it holds till then. A message of more than room is staged, and holds next to nothing.
+func (in *Incoming) Park(room int) (held int, err error) {
+	if err := in.finish(); err != nil {
+		return 0, fmt.Errorf("park a message: %w", err)
+	}
+	if in.upload == nil && in.held > room {
+		in.stage()
+	}
+	if in.chunk != nil {
+		in.store.chunks.Put(in.chunk)
+		in.chunk = nil
+	}
+	return in.held, nil
+}
+
+// AppendAll puts messages into a mailbox of the one account they were begun for, all or none
+// (RFC 3502), in one command. Errors are those of Incoming.Append, and index.ErrTooLarge where what is
+// known of the messages does not fit a command.
+func (a *Account) AppendAll(ctx context.Context, name string, messages []*Incoming, options []AppendOptions) (CopyResult, error) {
+	var out CopyResult
+	name, err := mailbox.CanonicalName(name)
+	if err != nil {
+		return out, index.ErrNoMailbox
+	}
+	cmd := &indexpb.AppendCommand{Account: uint64(a.id), Mailbox: name, Limits: a.store.limits(a.id)}
+	var g cluster.GroupID
+	for i, in := range messages {
+		if err := in.finish(); err != nil {
+			return out, fmt.Errorf("append: %w", err)
+		}
+		if _, g, err = in.only(); err != nil {
+			return out, fmt.Errorf("append: %w", err)
+		}
+		in.summary.InternalDate = in.dateOr(options[i].InternalDate)
+		cmd.Messages = append(cmd.Messages, &indexpb.AppendMessage{
+			Summary: in.summary, Body: in.body(), SystemFlags: uint32(options[i].Flags), Keywords: options[i].Keywords,
+		})
+	}
+	if err := stageAll(cmd, messages, g); err != nil {
+		return out, fmt.Errorf("append to %q: %w", name, err)
+	}
+	res, err := a.store.change(ctx, g, command.Append, cmd)
+	if err != nil {
+		return out, fmt.Errorf("append to %q: %w", name, err)
+	}
+	out.UIDValidity = res.UidValidity
+	out.To = appendRanges(out.To, res.To)
+	return out, nil
+}
+
+// stageAll stages as many of the messages as do not fit the command, and waits for what is in flight.
+func stageAll(cmd *indexpb.AppendCommand, messages []*Incoming, g cluster.GroupID) error {
+	for i, in := range messages {
+		if in.upload == nil && cmd.SizeVT() > maxCommand {
+			in.stage()
+			cmd.Messages[i].Body = in.body()
+		}
+	}
+	for _, in := range messages {
+		if in.upload == nil {
+			continue
+		}
+		in.upload.wait()
+		if err := in.upload.err(g); err != nil {
+			return err
+		}
+	}
+	if cmd.SizeVT() > maxCommand {
+		return index.ErrTooLarge
+	}
+	return nil
+}
