@@ -67,9 +67,14 @@ func copyUp(ctx context.Context, c *load.IMAP, o Options, box string, size int) 
 	return ctx.Err()
 }
 
+// A site is at rest below restCPU of processor time a second for each node.
+const restCPU = 150 * time.Millisecond
+
 // settle waits until the site is idle: filling a mailbox a thousand times faster than mail comes in
 // leaves compactions behind, which are not what is measured.
 func settle(ctx context.Context, s site.Site) error {
+	limit := restCPU * time.Duration(max(1, len(s.IMAP())))
+	used := time.Duration(0)
 	for range 120 {
 		before, err := s.Usage(ctx)
 		if err != nil {
@@ -85,9 +90,9 @@ func settle(ctx context.Context, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		if after.CPU-before.CPU < 150*time.Millisecond {
+		if used = after.CPU - before.CPU; used < limit {
 			return nil
 		}
 	}
-	return errors.New("the servers did not come to rest in two minutes")
+	return fmt.Errorf("the servers did not come to rest in two minutes: they still use %v of CPU a second", used)
 }
