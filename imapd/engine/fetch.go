@@ -50,7 +50,7 @@ func newFetchPlan(a *wire.Fetch, uid bool) fetchPlan {
 			p.body = true
 		case wire.FetchRFC822, wire.FetchRFC822Text:
 			p.seen, p.body = true, true
-		case wire.FetchRFC822Header, wire.FetchBinarySize:
+		case wire.FetchRFC822Header, wire.FetchBinarySize, wire.FetchPreview:
 			p.body = true
 		}
 		p.items = append(p.items, item)

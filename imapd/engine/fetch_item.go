@@ -44,6 +44,13 @@ func (f *fetching) item(d *fetchedMessage, item *wire.FetchItem) error {
 	case wire.FetchBodyStructure:
 		f.w.Raw("BODYSTRUCTURE ")
 		f.w.BodyStructure(d.parts(), true)
+	case wire.FetchPreview:
+		text, err := d.preview()
+		if err != nil {
+			return err
+		}
+		f.w.Raw("PREVIEW ")
+		f.w.String([]byte(text))
 	case wire.FetchEmailID:
 		f.w.Raw("EMAILID")
 		f.writeID(emailID(d.BodyID))

@@ -99,7 +99,8 @@ func (r *Reader) storeModifier(s *Store) {
 type FetchKind int
 
 // The FETCH data items (RFC 9051, section 6.4.5; the RFC822 ones but RFC822.SIZE are of RFC 3501,
-// MODSEQ of RFC 7162, SAVEDATE of RFC 8514, EMAILID and THREADID of RFC 8474).
+// MODSEQ of RFC 7162, SAVEDATE of RFC 8514, EMAILID and THREADID of RFC 8474,
+// PREVIEW of RFC 8970).
 const (
 	FetchFlags FetchKind = iota
 	FetchUID
@@ -118,6 +119,7 @@ const (
 	FetchRFC822Text
 	FetchEmailID
 	FetchThreadID
+	FetchPreview
 )
 
 // FetchItem is one item that FETCH asks for.
@@ -147,21 +149,22 @@ func (r *Reader) fetch() *Fetch {
 	f.Set = r.numSet()
 	r.sp()
 	if r.peek() == '(' {
-		r.list(func() { r.fetchItem(f) })
+		r.list(func() { r.fetchItem(f, false) })
 		if len(f.Items) == 0 {
 			r.fail("nothing to fetch")
 		}
 	} else {
-		r.fetchItem(f)
+		r.fetchItem(f, true)
 	}
 	if r.maybe(' ') {
-		r.list(func() { r.fetchModifier(f) })
+		r.list(func() { r.modifier(f, r.word()) })
 	}
 	return f
 }
 
-func (r *Reader) fetchModifier(f *Fetch) {
-	switch m := r.word(); m {
+// modifier reads what follows the name of a modifier of FETCH.
+func (r *Reader) modifier(f *Fetch, name string) {
+	switch name {
 	case "CHANGEDSINCE":
 		r.sp()
 		n := r.number63()
@@ -169,13 +172,14 @@ func (r *Reader) fetchModifier(f *Fetch) {
 	case "VANISHED":
 		f.Vanished = true
 	default:
-		r.fail("unknown modifier %.30s", m)
+		r.fail("unknown modifier %.30s", name)
 	}
 }
 
 func isFetchAtom(c byte) bool { return isAtom(c) && c != '[' && c != '<' }
 
-func (r *Reader) fetchItem(f *Fetch) {
+// fetchItem reads an item; single says that it is in no list.
+func (r *Reader) fetchItem(f *Fetch, single bool) {
 	if len(f.Items) >= maxFetchItems {
 		r.fail("more than %d items", maxFetchItems)
 		return
@@ -201,6 +205,9 @@ func (r *Reader) fetchItem(f *Fetch) {
 		f.Items = append(f.Items, r.sectionItem(FetchSection, name == "BODY.PEEK"))
 	case "BINARY", "BINARY.PEEK":
 		f.Items = append(f.Items, r.sectionItem(FetchBinary, name == "BINARY.PEEK"))
+	case "PREVIEW":
+		add(FetchPreview)
+		r.afterPreview(f, single)
 	case "BINARY.SIZE":
 		f.Items = append(f.Items, r.sectionItem(FetchBinarySize, true))
 	default:
@@ -209,6 +216,28 @@ func (r *Reader) fetchItem(f *Fetch) {
 			r.fail("unknown fetch item %.30s", name)
 		}
 		add(kind)
+	}
+}
+
+// afterPreview reads the (LAZY) that may follow PREVIEW (RFC 8970, section 4), or what else comes after the
+// space: the next item of a list, or after a single item the modifiers of FETCH.
+func (r *Reader) afterPreview(f *Fetch, single bool) {
+	if !r.maybe(' ') {
+		return
+	}
+	switch c := r.peek(); {
+	case c == '(':
+		r.list(func() {
+			switch m := r.word(); {
+			case m == "LAZY":
+			case single:
+				r.modifier(f, m)
+			default:
+				r.fail("unknown modifier %.30s", m)
+			}
+		})
+	case !single && c != ')':
+		r.fetchItem(f, single)
 	}
 }
 
