@@ -95,6 +95,23 @@ func (p *process) kill() {
 	}
 	_ = p.cmd.Process.Kill() // the same
 	<-p.done
+	waitGone(below)
+}
+
+// goneTimeout bounds the waiting for killed descendants, which the kernel ends when it comes to it.
+const goneTimeout = 5 * time.Second
+
+// waitGone waits until none of the processes runs: their files are to be removed next.
+func waitGone(pids []int) {
+	deadline := time.Now().Add(goneTimeout)
+	for _, pid := range pids {
+		for time.Now().Before(deadline) {
+			if _, err := load.Measure([]int{pid}); err != nil {
+				break
+			}
+			time.Sleep(pollEvery)
+		}
+	}
 }
 
 // pollEvery is how often a site looks whether something has come so far.

@@ -2,10 +2,9 @@ package site
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -98,8 +97,7 @@ func TestProcessEndsWithItsChildren(t *testing.T) {
 	if err := p.died(); err == nil || !strings.Contains(err.Error(), "its log ends with") {
 		t.Errorf("a killed process: %v", err)
 	}
-	state, err := os.ReadFile("/proc/" + strconv.Itoa(below[0]) + "/stat")
-	if err == nil && !strings.Contains(string(state), ") Z ") {
-		t.Errorf("the child %d still runs: %s", below[0], state)
+	if _, err := load.Measure(below[:1]); !errors.Is(err, load.ErrGone) {
+		t.Errorf("the child %d still runs: %v", below[0], err)
 	}
 }
