@@ -82,6 +82,9 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 			return reply{}, err
 		}
 	}
+	if a.Partial != nil { // RFC 9394, section 3.4: of what is there and, with CHANGEDSINCE, changed
+		uids = (&result{session: s, set: uids}).part(a.Partial).members()
+	}
 	f := fetching{Session: s, plan: plan}
 	size := fetchBatch
 	if plan.body {

@@ -67,17 +67,54 @@ func (r *result) runs(yield func(lo, hi uint32) bool) {
 // chosen are the messages that RETURN names: with MIN or MAX alone only those (RFC 5182, section 2.4;
 // RFC 7162, section 3.1.5).
 func (r *result) chosen(a *wire.Search, found *uidset.Set) *uidset.Set {
-	if a.All || a.Count || !a.Min && !a.Max || r.len() == 0 {
+	out := uidset.New()
+	switch {
+	case a.Partial != nil: // RFC 9394, section 3.1
+		out.Union(r.part(a.Partial).members())
+	case a.All || a.Count || !a.Min && !a.Max || r.len() == 0:
 		return found.Clone()
 	}
-	out := uidset.New()
-	if a.Min {
+	if a.Min && r.len() > 0 {
 		out.Add(r.at(1))
 	}
-	if a.Max {
+	if a.Max && r.len() > 0 {
 		out.Add(r.at(r.len()))
 	}
 	return out
+}
+
+// part is a window of the result.
+func (r *result) part(p *wire.Partial) *result {
+	out := *r
+	from, to := p.Of(r.len())
+	switch {
+	case from > to:
+		out.set, out.order = nil, nil
+	case r.set != nil:
+		out.set = between(r.set, from, to)
+	default:
+		out.order = r.order[from-1 : to]
+	}
+	return &out
+}
+
+// members is the result as a set.
+func (r *result) members() *uidset.Set {
+	if r.set != nil {
+		return r.set
+	}
+	out := uidset.New()
+	for _, u := range r.order {
+		out.Add(u)
+	}
+	return out
+}
+
+// between gives the members of a set from one position to another, counted from 1.
+func between(set *uidset.Set, from, to int) *uidset.Set {
+	lo, _ := set.At(from)
+	hi, _ := set.At(to)
+	return set.Intersect(uidset.Of(index.UIDRange{Lo: lo, Hi: hi}))
 }
 
 // uidRanges gives a set of UIDs as wire writes it.
@@ -113,7 +150,7 @@ func (s *Session) tellSearch(name string, r *result) {
 // tellESearch writes the ESEARCH response; with SAVE alone there is none. MIN and MAX of a SORT are
 // the first and the last of its order (RFC 5267, section 3.1).
 func (s *Session) tellESearch(cmd *wire.Command, a *wire.Search, r *result) {
-	if a.Return && a.Save && !a.Min && !a.Max && !a.All && !a.Count {
+	if a.Return && a.Save && !a.Min && !a.Max && !a.All && !a.Count && a.Partial == nil {
 		return
 	}
 	e := wire.ESearch{Tag: cmd.Tag, UID: cmd.UID, HasCount: a.Count, Count: uint64(r.len())}
@@ -124,6 +161,11 @@ func (s *Session) tellESearch(cmd *wire.Command, a *wire.Search, r *result) {
 			e.All = r.ranges()
 		}
 		e.ModSeq = uint64(r.modSeq)
+	}
+	if e.Partial = a.Partial; e.Partial != nil {
+		if part := r.part(a.Partial); part.len() > 0 {
+			e.Part = part.ranges()
+		}
 	}
 	s.w.ESearch(e)
 }

@@ -138,6 +138,7 @@ type Fetch struct {
 	Items        []FetchItem
 	ChangedSince *uint64 // RFC 7162, section 3.1.4
 	Vanished     bool    // RFC 7162, section 3.2.6
+	Partial      *Partial
 }
 
 // maxFetchItems bounds how often one FETCH can have a message's octets sent.
@@ -169,6 +170,8 @@ func (r *Reader) modifier(f *Fetch, name string) {
 		r.sp()
 		n := r.number63()
 		f.ChangedSince = &n
+	case "PARTIAL":
+		f.Partial = r.partial()
 	case "VANISHED":
 		f.Vanished = true
 	default:

@@ -53,6 +53,7 @@ type SearchKey struct {
 type Search struct {
 	Return                     bool // RETURN was given, perhaps empty
 	Min, Max, All, Count, Save bool
+	Partial                    *Partial
 	Charset                    string // upper case; "" where not given
 	Key                        SearchKey
 }
@@ -125,11 +126,16 @@ func (r *Reader) searchReturn(s *Search) {
 			s.Count = true
 		case "SAVE":
 			s.Save = true
+		case "PARTIAL":
+			s.Partial = r.partial()
 		default:
 			r.fail("unknown return option %.30s", o)
 		}
 	})
-	if !s.Min && !s.Max && !s.All && !s.Count && !s.Save {
+	if s.Partial != nil && s.All {
+		r.fail("ALL and PARTIAL exclude each other")
+	}
+	if !s.Min && !s.Max && !s.All && !s.Count && !s.Save && s.Partial == nil {
 		s.All = true
 	}
 }

@@ -130,6 +130,8 @@ type ESearch struct {
 	Count    uint64
 	All      func(yield func(lo, hi uint32) bool) // nil is not told; it must yield something
 	ModSeq   uint64                               // 0 is not told
+	Partial  *Partial                             // nil is not told
+	Part     func(yield func(lo, hi uint32) bool) // of Partial; nil is none
 }
 
 // ESearch writes an ESEARCH response.
@@ -158,6 +160,17 @@ func (w *Writer) ESearch(e ESearch) {
 	if e.All != nil {
 		w.Raw(" ALL ")
 		w.NumSet(e.All)
+	}
+	if e.Partial != nil {
+		w.Raw(" PARTIAL (")
+		w.Bytes(e.Partial.Append(nil))
+		w.Byte(' ')
+		if e.Part == nil {
+			w.Raw("NIL")
+		} else {
+			w.NumSet(e.Part)
+		}
+		w.Byte(')')
 	}
 	if e.ModSeq > 0 {
 		field("MODSEQ", e.ModSeq)
