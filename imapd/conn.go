@@ -23,7 +23,6 @@ type conn struct {
 	nc     net.Conn // raw, or TLS over it
 	remote netip.Addr
 	peer   netip.Prefix
-	since  time.Time
 	owned  bool // a peer node speaks: the connection is as good as TLS
 
 	ahead   chan octet        // the octet that Wait reads; nil while it does not
@@ -35,6 +34,7 @@ type conn struct {
 	mu       sync.Mutex // guards what follows
 	within   bool       // a command is being carried out
 	loggedIn bool
+	since    time.Time // when it came, or its last user left
 	draining bool
 }
 

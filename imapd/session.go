@@ -18,10 +18,14 @@ import (
 
 // run runs the session of a connection; who is set where the login was done elsewhere.
 func (s *Server) run(c *conn, who *engine.Identity) {
-	session := s.engine.NewSession(engine.Peer{
+	peer := engine.Peer{
 		Conn: c, Login: gate{c}, Authenticated: who,
 		Open: func(ctx context.Context, who engine.Identity) (engine.Account, error) { return s.open(ctx, c, who) },
-	})
+	}
+	if who == nil {
+		peer.Leave = func() { s.leave(c) }
+	}
+	session := s.engine.NewSession(peer)
 	// A message or command that breaks an invariant must not take the other sessions along.
 	defer func() {
 		if broken := recover(); broken != nil {
@@ -104,6 +108,14 @@ func (s *Server) release(c *conn) {
 		delete(s.perAccount, c.account)
 	}
 	c.account = 0
+}
+
+// leave has a connection be as before its login, which it has to do again in time.
+func (s *Server) leave(c *conn) {
+	s.release(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loggedIn, c.since = false, time.Now()
 }
 
 // events gives what sessions do to logs and metrics.

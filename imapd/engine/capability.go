@@ -29,6 +29,9 @@ func (s *Session) capabilities() string {
 	caps := base()
 	if s.state != notAuthenticated {
 		caps = append(caps, extensions()...)
+		if s.peer.Leave != nil {
+			caps = append(caps, "UNAUTHENTICATE")
+		}
 		caps = append(caps, "APPENDLIMIT="+strconv.FormatInt(s.c.MaxMessage, 10))
 		return strings.Join(caps, " ")
 	}

@@ -123,7 +123,7 @@ func (s *Session) admit(ctx context.Context, cmd *wire.Command, who Identity, us
 		err = s.enter(ctx, who)
 	}
 	if errors.Is(err, ErrElsewhere) {
-		s.state = authenticated
+		s.state, s.peer.Leave = authenticated, nil // the other node does not know how to log in again
 		s.c.Events.LoggedIn(who, user, nil)
 		s.answer(cmd, ok("CAPABILITY "+s.capabilities(), "logged in"))
 		return reply{}, ErrElsewhere

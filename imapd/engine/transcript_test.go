@@ -207,7 +207,8 @@ func (st *stage) actor(name string, id *engine.Identity) *actor {
 	st.order = append(st.order, name)
 	mail := imapd.Mailstore(st.store)
 	session := st.engine.NewSession(engine.Peer{Conn: a, Login: a, Authenticated: id,
-		Open: func(_ context.Context, who engine.Identity) (engine.Account, error) { return mail(who.Account), nil }})
+		Open:  func(_ context.Context, who engine.Identity) (engine.Account, error) { return mail(who.Account), nil },
+		Leave: func() {}})
 	go func() { a.done <- session.Run(context.Background()) }()
 	a.settle()
 	st.hear()

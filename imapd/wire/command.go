@@ -76,7 +76,7 @@ func (r *Reader) args(cmd *Command) {
 		}
 	}
 	switch cmd.Name {
-	case "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "CHECK", "CLOSE", "UNSELECT", "IDLE", "NAMESPACE":
+	case "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "CHECK", "CLOSE", "UNSELECT", "IDLE", "NAMESPACE", "UNAUTHENTICATE":
 	case "EXPUNGE":
 		cmd.Args = r.expunge(cmd.UID)
 	case "AUTHENTICATE":
