@@ -132,9 +132,10 @@ func (f *finding) bySummary(ctx context.Context, uids *uidset.Set) (*uidset.Set,
 
 // byOctets opens the messages that nothing else decides.
 func (f *finding) byOctets(ctx context.Context, uids *uidset.Set) error {
+	done := f.newProgress(uids.Len())
 	for batch := range batches(uids, bodyBatch) {
 		err := f.box.Messages(ctx, batch, func(m access.Message) error {
-			if err := ctx.Err(); err != nil {
+			if err := done.step(); err != nil {
 				return err
 			}
 			body, err := f.box.OpenBody(ctx, m.UID)

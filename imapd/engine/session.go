@@ -20,8 +20,9 @@ type Session struct {
 
 	state   states
 	ended   bool
-	wrong   int // commands in a row that could not be read
-	refused int // logins
+	wrong   int    // commands in a row that could not be read
+	refused int    // logins
+	tag     string // of the command being carried out
 
 	who     Identity
 	account Account
@@ -143,6 +144,7 @@ func (s *Session) misread(wrong *wire.SyntaxError) error {
 
 // carryOut runs a command and answers it. The error is of the connection, or ends it.
 func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
+	s.tag = cmd.Tag
 	c, ok := s.commands[cmd.Name]
 	var rep reply
 	var err error

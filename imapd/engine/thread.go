@@ -54,11 +54,15 @@ func (s *Session) letters(ctx context.Context, found *uidset.Set, references boo
 	if references {
 		size = bodyBatch
 	}
+	done := s.newProgress(found.Len())
 	for batch := range batches(found, size) {
 		err := s.box.Messages(ctx, batch, func(m access.Message) error {
 			e := m.Envelope()
 			l := order.Letter{UID: m.UID, Subject: append([]byte(nil), e.Subject...), Sent: order.Sent(&m), Arrived: m.InternalDate}
 			if references {
+				if err := done.step(); err != nil {
+					return err
+				}
 				if ids := message.MessageIDs(e.MessageId); len(ids) > 0 {
 					l.ID = ids[0]
 				}

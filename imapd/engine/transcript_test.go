@@ -65,6 +65,7 @@ type stage struct {
 	store   *mailstore.Store
 	engine  *engine.Engine
 	now     time.Time
+	slow    time.Duration // how much later it is whenever somebody looks
 	actors  map[string]*actor
 	order   []string
 	secure  bool
@@ -74,7 +75,10 @@ type stage struct {
 func newStage(t testing.TB) *stage {
 	st := &stage{t: t, cluster: mailstoretest.NewCluster(t), now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC),
 		actors: map[string]*actor{}, secure: true}
-	clock := func() time.Time { return st.now }
+	clock := func() time.Time {
+		st.now = st.now.Add(st.slow)
+		return st.now
+	}
 	st.store = st.cluster.Store(func(c *mailstore.Config) {
 		c.Clock = clock
 		c.Limits = func(a index.AccountID) (uint64, uint64) {
@@ -137,6 +141,12 @@ func (st *stage) happen(words []string) {
 		for range n {
 			st.deliver(index.AccountID(words[1][0]-'0'), words[2], "plain")
 		}
+	case "slow": // slow DURATION: each look at the clock takes so long
+		d, err := time.ParseDuration(words[1])
+		if err != nil {
+			st.t.Fatal(err)
+		}
+		st.slow = d
 	case "minority":
 		st.cluster.Fail(cluster.ErrUnavailable)
 	case "majority":
