@@ -6,7 +6,8 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// RaftTransport is raft.NetworkTransport with pipelines that cannot lock up.
+// RaftTransport is raft.NetworkTransport with pipelines that cannot lock up, and with a commit index in
+// each append that the append itself covers (see covered).
 //
 // In raft v1.8.0 the reader of a pipeline's responses leaves when a follower refuses an append or
 // knows a newer term; with few requests in flight the sender may then wait for a place in the
@@ -36,6 +37,32 @@ func (t RaftTransport) AppendEntriesPipeline(id raft.ServerID, target raft.Serve
 	return p, nil
 }
 
+// AppendEntries implements raft.Transport.
+func (t RaftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	return t.NetworkTransport.AppendEntries(id, target, covered(args), resp)
+}
+
+// covered lowers the commit index of an append to the last entry that it proves the follower to have.
+//
+// A follower may commit up to the lower of the leader's commit index and the last entry of the append
+// (the Raft paper, figure 2). raft v1.8.0 takes the end of the follower's log instead. Its leader reads
+// the end of its own log, may then wait out a back-off or for a connection, and reads the commit index
+// after that: such an append has no entries and a commit index beyond what it proves. An old leader that
+// was cut off with an entry of its own at that place would commit and apply it, though the majority has
+// another one there.
+func covered(args *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
+	last := args.PrevLogEntry
+	if n := len(args.Entries); n > 0 {
+		last = args.Entries[n-1].Index
+	}
+	if args.LeaderCommitIndex <= last {
+		return args
+	}
+	lowered := *args
+	lowered.LeaderCommitIndex = last
+	return &lowered
+}
+
 type pipeline struct {
 	raft.AppendPipeline
 	responses chan raft.AppendFuture
@@ -58,6 +85,11 @@ func (p *pipeline) pump() {
 			return
 		}
 	}
+}
+
+// AppendEntries implements raft.AppendPipeline.
+func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	return p.AppendPipeline.AppendEntries(covered(args), resp)
 }
 
 // Consumer implements raft.AppendPipeline.
