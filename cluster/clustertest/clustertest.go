@@ -100,7 +100,35 @@ func Start(t testing.TB, cfg Config) *Cluster {
 	if t.Failed() {
 		t.FailNow()
 	}
+	for _, g := range c.groups() {
+		c.settle(g)
+	}
 	return c
+}
+
+// settle waits until every voter of a group knows that all of them vote: one that has not heard of the
+// last change yet would refuse its vote to the others, and a leader that dies just then would leave no
+// majority that can elect.
+func (c *Cluster) settle(g cluster.GroupID) {
+	c.t.Helper()
+	c.Eventually(fmt.Sprintf("wait until all voters of %v know each other", g), func() error {
+		for _, id := range c.cfg.Voters {
+			replica, ok := c.Node(id).Group(g)
+			if !ok {
+				return fmt.Errorf("%s does not run", id)
+			}
+			voters := 0
+			for _, m := range replica.Members() {
+				if m.Voter {
+					voters++
+				}
+			}
+			if voters != len(c.cfg.Voters) {
+				return fmt.Errorf("%s knows of %d voters", id, voters)
+			}
+		}
+		return nil
+	})
 }
 
 // identities makes the authority and the certificates of a cluster.
