@@ -130,7 +130,7 @@ func (s *Server) ServeProxied(nc net.Conn, who login.Identity) {
 
 func (s *Server) newConn(nc net.Conn, kind Kind) *conn {
 	c := &conn{srv: s, kind: kind, raw: nc, nc: nc, since: time.Now()}
-	c.remote, c.peer = peerOf(nc)
+	c.remote, c.peer = login.PeerOf(nc)
 	return c
 }
 
@@ -209,23 +209,4 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	<-done
 	return fmt.Errorf("wait for %d IMAP connections: %w", left, ctx.Err())
-}
-
-// peerOf gives the address of a client and what of it counts as one peer: an IPv4 address or an IPv6
-// /64. Both are zero for what is no TCP.
-func peerOf(nc net.Conn) (netip.Addr, netip.Prefix) {
-	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}, netip.Prefix{}
-	}
-	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, err := addr.Prefix(bits)
-	if err != nil {
-		return addr, netip.Prefix{}
-	}
-	return addr, prefix
 }

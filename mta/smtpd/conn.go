@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/wire"
@@ -54,7 +55,7 @@ var (
 
 func newConn(s *Server, nc net.Conn, kind Kind) *conn {
 	c := &conn{srv: s, nc: nc, kind: kind, wait: s.c.Limits.Command, bounds: s.c.Directory.Bounds()}
-	c.remote, c.peer = peerOf(nc)
+	c.remote, c.peer = login.PeerOf(nc)
 	c.log = s.c.Logger.With("kind", kind, "remote", c.remote)
 	c.attach(nc)
 	return c

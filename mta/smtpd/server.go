@@ -175,22 +175,3 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	<-done
 	return fmt.Errorf("wait for %d SMTP connections: %w", left, ctx.Err())
 }
-
-// peerOf gives the address of a client and what of it counts as one peer: an IPv4 address or an IPv6
-// /64. Both are zero for a unix socket.
-func peerOf(nc net.Conn) (netip.Addr, netip.Prefix) {
-	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}, netip.Prefix{}
-	}
-	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, err := addr.Prefix(bits)
-	if err != nil {
-		return addr, netip.Prefix{}
-	}
-	return addr, prefix
-}
