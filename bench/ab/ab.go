@@ -1,5 +1,5 @@
-// Package ab compares two systems: their samples are taken in turn, so that whatever else the machine
-// does meets both, and a verdict is given only where the samples carry it. It does not know what it
+// Package ab compares two systems: their samples are taken in pairs, so that whatever else the machine
+// does meets both, and a verdict is given only where the pairs carry it. It does not know what it
 // compares: the caller takes the samples.
 package ab
 
@@ -27,10 +27,10 @@ type Config struct {
 	Scenarios []string
 	Rounds    int     // samples of each side
 	Nodes     int     // for the report
-	Alpha     float64 // probability of one false alarm in the whole comparison
+	Alpha     float64 // probability of one false alarm in each scenario
 	Threshold float64 // part of A below which a difference does not matter
-	// Sample takes one sample.
-	Sample   func(ctx context.Context, side Side, scenario string, round int) (scenario.Result, error)
+	// Pair takes one sample of each side, as near to each other as it can; first is the side that begins.
+	Pair     func(ctx context.Context, scenario string, round int, first Side) ([2]scenario.Result, error)
 	Progress func(format string, args ...any)
 }
 
@@ -49,8 +49,7 @@ type Comparison struct {
 	Rows     []Row         `json:"rows"`
 }
 
-// Run takes the samples, A B A B or, in every second round, B A, so that neither is always the one
-// that comes after a pause.
+// Run takes the pairs. B begins in every second, so that neither is always the one that comes after a pause.
 func Run(ctx context.Context, cfg Config) ([]Comparison, error) {
 	var out []Comparison
 	for _, name := range cfg.Scenarios {
@@ -59,14 +58,13 @@ func Run(ctx context.Context, cfg Config) ([]Comparison, error) {
 			c.Runs[side] = report.Run{Scenario: name, Site: cfg.Labels[side], Nodes: cfg.Nodes}
 		}
 		for round := range cfg.Rounds {
-			for i := range 2 {
-				side := Side((i + round) % 2)
-				cfg.Progress("%s, round %d of %d: %s", name, round+1, cfg.Rounds, cfg.Labels[side])
-				r, err := cfg.Sample(ctx, side, name, round)
-				if err != nil {
-					return out, fmt.Errorf("%s with %s: %w", name, cfg.Labels[side], err)
-				}
-				c.Runs[side].Samples = append(c.Runs[side].Samples, r)
+			cfg.Progress("%s, round %d of %d", name, round+1, cfg.Rounds)
+			both, err := cfg.Pair(ctx, name, round, Side(round%2))
+			if err != nil {
+				return out, fmt.Errorf("%s: %w", name, err)
+			}
+			for side := range both {
+				c.Runs[side].Samples = append(c.Runs[side].Samples, both[side])
 			}
 		}
 		out = append(out, c)
@@ -75,19 +73,18 @@ func Run(ctx context.Context, cfg Config) ([]Comparison, error) {
 	return out, nil
 }
 
-// judge shares the accepted probability of a false alarm among all judged figures (Bonferroni): a report of
-// fifty figures would else raise two alarms for nothing.
+// judge shares the accepted probability of a false alarm among the judged figures of a scenario (Bonferroni):
+// twenty figures would else raise an alarm for nothing. It is not shared among scenarios, as the probability of ten
+// pairs that all point one way, 0.002, could not pass then.
 func judge(list []Comparison, cfg Config) {
-	judged := 0
 	for i := range list {
 		list[i].Rows = pair(list[i].Runs)
+		judged := 0
 		for _, row := range list[i].Rows {
 			if row.Judged {
 				judged++
 			}
 		}
-	}
-	for i := range list {
 		for j := range list[i].Rows {
 			row := &list[i].Rows[j]
 			q := stats.Question{HigherIsBetter: row.Higher, Alpha: cfg.Alpha / float64(max(1, judged)), Threshold: cfg.Threshold}

@@ -19,12 +19,12 @@ td:first-child,th:first-child{text-align:left}.worse{color:#b00020;font-weight:b
 <h1>B is: {{.Verdict}}</h1><p>{{.Machine}}</p>
 {{range .List}}<h2>{{.Scenario}}</h2>
 <p><svg width="12" height="12"><circle class="a" cx="6" cy="6" r="4"/></svg> A = {{index .Labels 0}} ({{len (index .Runs 0).Samples}} samples)
-<svg width="12" height="12"><circle class="b" cx="6" cy="6" r="4"/></svg> B = {{index .Labels 1}} ({{len (index .Runs 1).Samples}} samples), taken in turn</p>
+<svg width="12" height="12"><circle class="b" cx="6" cy="6" r="4"/></svg> B = {{index .Labels 1}} ({{len (index .Runs 1).Samples}} samples), taken in pairs</p>
 <table><tr><th>figure</th><th>A</th><th>B</th><th>B against A</th><th>p</th><th>verdict</th><th>samples, from 0</th></tr>
 {{range .Rows}}<tr{{if not .Judged}} class="unjudged"{{end}}><td>{{.Unit}}</td><td>{{number .Summary.Median}}</td><td>{{number .Other.Summary.Median}}</td>
 <td>{{change .}}</td><td>{{printf "%.4f" .Answer.P}}</td><td class="{{.Answer.Verdict}}">{{.Answer.Verdict}}</td><td>{{plot .}}</td></tr>
 {{end}}</table>{{range $i, $run := .Runs}}{{range $run.Broken}}<p class="worse">Broken: {{.}}</p>{{end}}{{end}}{{end}}
-<p>Medians of the samples. A verdict is Mann and Whitney's test with the probability of a false alarm shared among all judged figures; "no verdict" means that the noise
+<p>Medians of the samples. A verdict is Wilcoxon's signed-rank test over the ratios of the pairs with the probability of a false alarm shared among the judged figures of a scenario; "no verdict" means that the noise
 could hide a difference that matters. Grey figures are for reading and decide nothing.</p></body></html>
 `
 

@@ -14,7 +14,7 @@ import (
 func Table(w io.Writer, machine report.Machine, list []Comparison) error {
 	fmt.Fprintf(w, "%s\n", machine)
 	for _, c := range list {
-		fmt.Fprintf(w, "\n%s: A = %s, B = %s, samples: %d + %d\n", c.Scenario, c.Labels[A], c.Labels[B], len(c.Runs[A].Samples), len(c.Runs[B].Samples))
+		fmt.Fprintf(w, "\n%s: A = %s, B = %s, pairs: %d\n", c.Scenario, c.Labels[A], c.Labels[B], len(c.Runs[A].Samples))
 		t := tabwriter.NewWriter(w, 2, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprint(t, "\tA\t\tB\t\tB against A\tp\tverdict\t\n")
 		for _, r := range c.Rows {

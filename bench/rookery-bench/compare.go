@@ -29,8 +29,8 @@ func compareCommand() *cobra.Command {
 	f := &compareFlags{}
 	cmd := &cobra.Command{
 		Use: "compare A B SCENARIO…", Short: "Say whether build B may replace build A",
-		Long: "compare takes samples of two builds in turn, each with a cluster of its own, and judges them by Mann and\n" +
-			"Whitney's test. A and B are programs or git revisions of the repository around the working directory.\n" +
+		Long: "compare starts a cluster of each build for every round, drives both in short turns (deliveries) or one after\n" +
+			"the other, and judges the ratios of the rounds by Wilcoxon's signed-rank test. A and B are programs or git revisions of the repository around the working directory.\n" +
 			"With --rehearse a cluster of three is upgraded from A to B under load as well.\n\n" +
 			"Exit status: 0 B is not worse, 1 nothing was measured, 2 B is worse, 3 the noise hides the answer.",
 		Example: "  rookery-bench compare HEAD~5 HEAD deliver-4k imap-5k --html report.html\n" +
@@ -39,7 +39,7 @@ func compareCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), args) },
 	}
 	f.register(cmd, 1)
-	cmd.Flags().IntVar(&f.rounds, "rounds", 10, "samples of each build")
+	cmd.Flags().IntVar(&f.rounds, "rounds", 10, "pairs of samples, each of two new clusters")
 	cmd.Flags().Float64Var(&f.threshold, "threshold", 0.1, "the part by which a figure may change without mattering")
 	cmd.Flags().StringVar(&f.html, "html", "", "write a report with plots to this file")
 	cmd.Flags().BoolVar(&f.rehearse, "rehearse", false, "rehearse the rolling upgrade from A to B first")
@@ -71,20 +71,52 @@ func (f *compareFlags) run(ctx context.Context, args []string) (err error) {
 	}
 	list, err := ab.Run(ctx, ab.Config{Labels: [2]string{args[0], args[1]}, Scenarios: args[2:], Rounds: f.rounds, Nodes: f.nodes, Alpha: 0.05,
 		Threshold: f.threshold, Progress: f.options.Progress,
-		Sample: func(ctx context.Context, side ab.Side, name string, round int) (scenario.Result, error) {
+		Pair: func(ctx context.Context, name string, round int, first ab.Side) (both [2]scenario.Result, err error) {
 			s, err := scenario.Find(name)
 			if err != nil {
-				return scenario.Result{}, err
+				return both, err
 			}
 			o := f.options
-			o.Run = fmt.Sprintf("%s.%d.%d", o.Run, round, side)
+			o.Run = fmt.Sprintf("%s.%d", o.Run, round)
 			o.Progress = func(string, ...any) {} // the comparison tells its own
-			return onCluster(ctx, s, o, site.RookeryConfig{Binary: binaries[side], Label: args[side], Nodes: f.nodes, Parent: f.dir})
+			return pairOfClusters(ctx, s, o, f.clusters(binaries, args), int(first))
 		}})
 	if err != nil {
 		return err
 	}
 	return f.tell(list)
+}
+
+// clusters are those of a round.
+func (f *compareFlags) clusters(binaries [2]string, labels []string) (out [2]site.RookeryConfig) {
+	for side := range out {
+		out[side] = site.RookeryConfig{Binary: binaries[side], Label: labels[side], Nodes: f.nodes, Parent: f.dir}
+	}
+	return out
+}
+
+// pairOfClusters runs a scenario on two new clusters, side by side where it can be cut into turns.
+func pairOfClusters(ctx context.Context, s scenario.Scenario, o scenario.Options, cfg [2]site.RookeryConfig, first int) (both [2]scenario.Result, err error) {
+	if s.Pair == nil {
+		for i := range both {
+			side := (first + i) % 2
+			if both[side], err = onCluster(ctx, s, o, cfg[side]); err != nil {
+				return both, fmt.Errorf("with %s: %w", cfg[side].Label, err)
+			}
+		}
+		return both, nil
+	}
+	var sites [2]site.Site
+	for i := range sites {
+		side := (first + i) % 2
+		c, err2 := site.StartRookery(ctx, cfg[side])
+		if err2 != nil {
+			return both, fmt.Errorf("with %s: %w", cfg[side].Label, err2)
+		}
+		defer func() { err = errors.Join(err, c.Close()) }()
+		sites[side] = c
+	}
+	return s.Pair(ctx, sites, first, o)
 }
 
 // tell prints the comparison and turns the verdict into an exit status.

@@ -82,7 +82,7 @@ func runDay(ctx context.Context, s site.Site, o Options) (Result, error) {
 	}
 	r.judge("user-days/s", float64(len(accounts))/time.Since(start).Seconds(), true)
 	for kind, name := range kindNames() {
-		percentiles(&r, name+"-", d.times[kind])
+		percentiles(&r, name+"-", d.times[kind], false)
 	}
 	r.note("%d users: %d messages in, %d submitted, %d sessions each", len(accounts), dayReceived, daySubmitted, daySessions)
 	return r, m.finish(ctx, &r, len(accounts), "user-day")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/rookery-mail/rookery/bench/corpus"
 	"github.com/rookery-mail/rookery/bench/load"
@@ -34,30 +33,29 @@ func deliveries() []Scenario {
 		{name: "serial", brief: "4 KiB messages, one connection: latency", sizes: corpus.Fixed(4 << 10), messages: 2_000, connections: 1},
 		{name: "submission", brief: "4 KiB messages from users, with TLS and login", sizes: corpus.Fixed(4 << 10), messages: 10_000, connections: 20, submission: true},
 	} {
-		out = append(out, Scenario{Name: d.name, Brief: d.brief, Peers: true, Run: d.run})
+		out = append(out, Scenario{Name: d.name, Brief: d.brief, Peers: true, Run: d.run, Pair: d.pair})
 	}
 	return out
 }
 
 // run delivers, waits until everything is visible, and tells what it took.
 func (d delivery) run(ctx context.Context, s site.Site, o Options) (Result, error) {
-	r := Result{Scenario: d.name, Site: s.Name()}
-	src, err := o.source(d.sizes)
+	in, err := d.prepare(ctx, s, o)
 	if err != nil {
-		return r, err
+		return Result{Scenario: d.name, Site: s.Name()}, err
 	}
-	l, err := d.load(ctx, s, o, src)
+	defer in.close()
+	if err := in.begin(ctx); err != nil {
+		return in.result, err
+	}
+	stop := follow(ctx, o, d.name, in.load.Messages, in.load.Done.Load)
+	err = in.deliver(ctx, 0, in.load.Messages)
+	stop()
 	if err != nil {
-		return r, err
+		return in.result, err
 	}
-	// What is needed once only (connections of nodes among themselves, caches) is not measured.
-	warm := l
-	warm.Messages, warm.First = min(200, max(20, l.Messages/20)), l.Messages
-	if _, err := warm.Run(ctx); err != nil {
-		return r, fmt.Errorf("warm up: %w", err)
-	}
-	err = d.measure(ctx, s, o, l, warm.Messages, &r)
-	return r, err
+	err = in.finish(ctx)
+	return in.result, err
 }
 
 // load prepares accounts and doors.
@@ -79,44 +77,6 @@ func (d delivery) load(ctx context.Context, s site.Site, o Options, src corpus.S
 		return l, fmt.Errorf("%s: %w: it has no such door", d.name, site.ErrUnsupported)
 	}
 	return l, nil
-}
-
-func (d delivery) measure(ctx context.Context, s site.Site, o Options, l load.Delivery, warm int, r *Result) error {
-	boxes, err := openBoxes(ctx, s, l.Recipients)
-	if err != nil {
-		return err
-	}
-	defer boxes.close()
-	// The warm-up's own mail must have arrived before the base line is read.
-	if err := boxes.rest(ctx); err != nil {
-		return err
-	}
-	m, err := startMeter(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer m.stop()
-	l.Done.Store(0)
-	start := time.Now()
-	stop := follow(ctx, o, d.name, l.Messages, l.Done.Load)
-	result, err := l.Run(ctx)
-	stop()
-	if err != nil {
-		return serverTrouble(ctx, s, err)
-	}
-	if err := boxes.wait(ctx, result.Accepted*max(1, l.PerMessage)); err != nil {
-		return err
-	}
-	visible := time.Since(start)
-	r.judge("msg/s", float64(result.Accepted)/result.Elapsed.Seconds(), true)
-	if boxes.open() {
-		r.judge("visible-msg/s", float64(result.Accepted)/visible.Seconds(), true)
-	} else {
-		r.note("no IMAP address: nothing is known of visibility")
-	}
-	percentiles(r, "", result.Latencies)
-	r.note("%d messages over %d connections after %d to warm up", result.Accepted, l.Connections, warm)
-	return m.finish(ctx, r, result.Accepted, "msg")
 }
 
 // serverTrouble adds to an error of a load that the server has died, where it has.

@@ -42,8 +42,8 @@ func runFailover(ctx context.Context, s site.Site, o Options) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	percentiles(&r, "gap-led-", led)
-	percentiles(&r, "gap-others-", others)
+	percentiles(&r, "gap-led-", led, true)
+	percentiles(&r, "gap-others-", others, true)
 	r.add("retries", float64(p.retries))
 	r.note("%d kills; %d gaps of partitions led by the killed node, %d of others", kills, len(led), len(others))
 	return r, book.verify(ctx, s, p.accounts, &r)
@@ -107,7 +107,7 @@ func runRehearse(ctx context.Context, s site.Site, o Options) (Result, error) {
 	for i := range p.names {
 		gaps = append(gaps, p.gap(i, begin, time.Now()))
 	}
-	percentiles(&r, "gap-", gaps)
+	percentiles(&r, "gap-", gaps, true)
 	r.add("retries", float64(p.retries))
 	r.add("upgrade-s", time.Since(begin).Seconds())
 	r.note("the longest gap of each of %d partitions while %d nodes were replaced", len(gaps), len(c.Nodes()))

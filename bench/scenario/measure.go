@@ -73,14 +73,15 @@ func (m *meter) finish(ctx context.Context, r *Result, n int, what string) error
 	if used.FsyncsKnown {
 		r.judge("fsyncs/"+what, float64(used.Fsyncs)/float64(n), false)
 	}
-	r.judge("written-B/"+what, float64(used.Written)/float64(n), false)
+	// What the state database and compactions write falls into one run or into the next.
+	r.add("written-B/"+what, float64(used.Written)/float64(n))
 	r.add("peak-MiB", float64(m.peak)/(1<<20))
 	return nil
 }
 
-// percentiles adds p50 to p999 of durations in milliseconds, their names after a prefix. The median is
-// judged: tails of one run are too few samples.
-func percentiles(r *Result, prefix string, durations []time.Duration) {
+// percentiles adds p50 to p999 of durations in milliseconds, their names after a prefix. The median may
+// be judged: tails of one run are too few samples.
+func percentiles(r *Result, prefix string, durations []time.Duration, judged bool) {
 	values := make([]float64, len(durations))
 	for i, d := range durations {
 		values[i] = float64(d.Nanoseconds()) / 1e6
@@ -89,7 +90,7 @@ func percentiles(r *Result, prefix string, durations []time.Duration) {
 	if len(values) == 0 {
 		return
 	}
-	r.judge(prefix+"p50-ms", stats.Percentile(values, 0.5), false)
+	r.Figures = append(r.Figures, Figure{Unit: prefix + "p50-ms", Value: stats.Percentile(values, 0.5), Judged: judged})
 	r.add(prefix+"p90-ms", stats.Percentile(values, 0.9))
 	r.add(prefix+"p99-ms", stats.Percentile(values, 0.99))
 	if len(values) >= 1000 {

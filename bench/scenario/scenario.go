@@ -42,6 +42,11 @@ func (r *Result) judge(unit string, value float64, higher bool) {
 	r.Figures = append(r.Figures, Figure{Unit: unit, Value: value, Higher: higher, Judged: true})
 }
 
+// tell adds a figure of which more is better, for reading.
+func (r *Result) tell(unit string, value float64) {
+	r.Figures = append(r.Figures, Figure{Unit: unit, Value: value, Higher: true})
+}
+
 func (r *Result) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
@@ -110,6 +115,9 @@ type Scenario struct {
 	// Peers tells that it runs against any SMTP and IMAP server.
 	Peers bool
 	Run   func(ctx context.Context, s site.Site, o Options) (Result, error)
+	// Pair measures two sites side by side, in short turns; nil where a scenario can only be run as a whole.
+	// first is the index of the site that begins.
+	Pair func(ctx context.Context, sites [2]site.Site, first int, o Options) ([2]Result, error)
 }
 
 // ErrNotYet is returned by scenarios for what this version of Rookery does not have.

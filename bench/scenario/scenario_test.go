@@ -153,6 +153,27 @@ func TestDeliverTellsFigures(t *testing.T) {
 	}
 }
 
+// TestPairDeliversTheSameToBoth: each site gets the whole load, in turns.
+func TestPairDeliversTheSameToBoth(t *testing.T) {
+	s, err := Find("deliver-4k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := startFakeSite(t, 0), startFakeSite(t, 0)
+	both, err := s.Pair(t.Context(), [2]site.Site{a, b}, 1, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.taken != 70 || b.taken != 70 { // 20 to warm up
+		t.Errorf("the servers took %d and %d messages", a.taken, b.taken)
+	}
+	for i, r := range both {
+		if v, ok := r.Get("msg/s"); !ok || v <= 0 {
+			t.Errorf("site %d: %v msg/s", i, v)
+		}
+	}
+}
+
 func TestLedgerFindsLostAndDoubled(t *testing.T) {
 	f := startFakeSite(t, 10)
 	book := ledger{accepted: map[string]bool{}}

@@ -1,6 +1,7 @@
 // Package stats says what samples of a measurement tell: percentiles, medians with their confidence, and
-// whether two sets of samples differ. The test is Mann and Whitney's, as in benchstat: it assumes nothing of
-// the distribution, and timings are never normal. It does not measure.
+// whether two builds differ. The test is Wilcoxon's signed-rank test over ratios of samples that were taken together,
+// the sister for pairs of what benchstat uses (Mann and Whitney's test): it assumes nothing of the distribution, as
+// timings are never normal, and what a busy machine does to both samples of a pair cancels out. It does not measure.
 package stats
 
 import (

@@ -30,66 +30,73 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
-// TestMannWhitney holds the test against values of R's wilcox.test.
-func TestMannWhitney(t *testing.T) {
+// TestSignedRank holds the test against values of R's wilcox.test and against counting by hand.
+func TestSignedRank(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		a, b []float64
+		d    []float64
 		want float64
 	}{
-		{"apart", []float64{1, 2, 3, 4, 5}, []float64{6, 7, 8, 9, 10}, 2.0 / 252},
-		{"interleaved", []float64{1, 3, 5}, []float64{2, 4, 6}, 0.7},
-		{"one value", []float64{5, 5, 5, 5}, []float64{5, 5, 5, 5}, 1},
-		{"empty", nil, []float64{1}, 1},
+		{"ten on one side", []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 2.0 / 1024},
+		{"and on the other", []float64{-1, -2, -3, -4, -5, -6, -7, -8, -9, -10}, 2.0 / 1024},
+		{"the least is against it", []float64{-1, 2, 3, 4, 5}, 4.0 / 32},
+		{"ties and a zero", []float64{0, 1, 1, 1, 1, -1}, 12.0 / 32},
+		{"balanced", []float64{1, -1, 2, -2}, 1},
+		{"zeros", []float64{0, 0}, 1},
+		{"Wilcoxon's depression scores", []float64{.952, -.147, 1.022, .430, .620, .590, .490, -.080, .010}, 0.0390625},
 	} {
-		if got := MannWhitney(c.a, c.b); math.Abs(got-c.want) > 1e-9 {
+		if got := SignedRank(c.d); math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("%s: p = %v, want %v", c.name, got, c.want)
 		}
 	}
 }
 
-func TestExactAndNormalAgree(t *testing.T) {
-	for u := 30.0; u <= 170; u += 10 {
-		exact, normal := exactP(u, 14, 14), normalP(u, 14, 14, 0)
-		if math.Abs(exact-normal) > 0.01 {
-			t.Errorf("U=%v: exact %v, normal %v", u, exact, normal)
-		}
+// TestCentre: with ten differences, the bounds are the ninth of the 55 means from either end.
+func TestCentre(t *testing.T) {
+	mid, low, high := centre([]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
+	if mid != 5.5 || low != 3 || high != 8 {
+		t.Errorf("%v, %v to %v", mid, low, high)
+	}
+	if _, low, high := centre([]float64{1, 2, 9}); low != 1 || high != 9 {
+		t.Errorf("of three: %v to %v", low, high)
 	}
 }
 
-func noisy(r *rand.Rand, centre, noise float64) []float64 {
-	out := make([]float64, 10)
-	for i := range out {
-		out[i] = centre * math.Exp(noise*r.NormFloat64())
+// pairs draws samples of two builds; weather is what the machine does to both samples of a pair.
+func pairs(r *rand.Rand, slowdown, weather, noise float64) (a, b []float64) {
+	for range 10 {
+		w := math.Exp(weather * r.NormFloat64())
+		a = append(a, w*math.Exp(noise*r.NormFloat64()))
+		b = append(b, slowdown*w*math.Exp(noise*r.NormFloat64()))
 	}
-	return out
+	return a, b
 }
 
-// TestJudge draws many comparisons: a slowdown of 20 % is caught, equal builds raise no alarm, and where
-// the noise is as large as the difference there is no verdict.
+// TestJudge draws many comparisons on a machine whose speed doubles and halves: a slowdown of 20 % is caught, equal
+// builds raise no alarm, and where the noise within pairs is as large as the difference there is no verdict.
 func TestJudge(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	q := Question{Alpha: 0.005, Threshold: 0.1}
+	q := Question{Alpha: 0.05 / 3, Threshold: 0.1}
 	const rounds = 400
 	caught, alarms, same, unknown := 0, 0, 0, 0
 	for range rounds {
-		if q.Judge(noisy(r, 1, 0.04), noisy(r, 1.2, 0.04)).Verdict == Worse {
+		if q.Judge(pairs(r, 1.2, 0.7, 0.04)).Verdict == Worse {
 			caught++
 		}
-		switch q.Judge(noisy(r, 1, 0.04), noisy(r, 1, 0.04)).Verdict {
+		switch q.Judge(pairs(r, 1, 0.7, 0.04)).Verdict {
 		case Worse, Better:
 			alarms++
 		case Same:
 			same++
 		}
-		if q.Judge(noisy(r, 1, 0.5), noisy(r, 1.1, 0.5)).Verdict == Unknown {
+		if q.Judge(pairs(r, 1.1, 0, 0.5)).Verdict == Unknown {
 			unknown++
 		}
 	}
 	if caught < rounds*98/100 || alarms > rounds/200 || same < rounds*95/100 || unknown < rounds*95/100 {
 		t.Errorf("of %d: caught %d, false alarms %d, same %d, unknown %d", rounds, caught, alarms, same, unknown)
 	}
-	if v := (Question{HigherIsBetter: true, Alpha: 0.05, Threshold: 0.1}).Judge([]float64{1, 1.1, 1.2, 1.3}, []float64{2, 2.1, 2.2, 2.3}); v.Verdict != Better || v.Change < 0.6 {
+	if v := (Question{HigherIsBetter: true, Alpha: 0.05, Threshold: 0.1}).Judge([]float64{1, 1.1, 1.2, 1.3, 1, 1}, []float64{2, 2.1, 2.2, 2.3, 2, 2}); v.Verdict != Better || v.Change < 0.6 {
 		t.Errorf("twice as much: %+v", v)
 	}
 	if v := q.Judge(nil, []float64{1}); v.Verdict != Unknown {
