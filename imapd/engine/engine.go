@@ -111,6 +111,7 @@ type Reading interface {
 	Vanished(ctx context.Context, since index.ModSeq) (gone *uidset.Set, complete bool, err error)
 	Flags(ctx context.Context, uids *uidset.Set, fn func(index.UID, index.FlagState) error) error
 	Messages(ctx context.Context, uids *uidset.Set, fn func(access.Message) error) error
+	Bodies(ctx context.Context, uids *uidset.Set, fn func(access.Message, access.Body) error) error
 	OpenBody(ctx context.Context, uid index.UID) (access.Body, error)
 }
 

@@ -21,6 +21,9 @@ const (
 	bodyBatch  = 100
 )
 
+// bulkFrom is how many messages' answers are written with a large buffer.
+const bulkFrom = 16
+
 // seenPause is how long reading goes on without setting \Seen after no majority answered.
 const seenPause = 30 * time.Second
 
@@ -86,6 +89,9 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 		uids = (&result{session: s, set: uids}).part(a.Partial).members()
 	}
 	f := fetching{Session: s, plan: plan}
+	if uids.Len() >= bulkFrom {
+		s.w.Bulk()
+	}
 	size := fetchBatch
 	if plan.body {
 		size = bodyBatch
@@ -149,7 +155,12 @@ func (f *fetching) batch(ctx context.Context, uids *uidset.Set) error {
 			return f.line(d)
 		})
 	}
-	return f.box.Messages(ctx, uids, func(m access.Message) error { return f.message(ctx, &m) })
+	if f.plan.body {
+		return f.box.Bodies(ctx, uids, func(m access.Message, body access.Body) error {
+			return f.line(&fetchedMessage{Message: &m, body: body})
+		})
+	}
+	return f.box.Messages(ctx, uids, func(m access.Message) error { return f.line(&fetchedMessage{Message: &m}) })
 }
 
 // setSeen sets \Seen. A minority cannot, but still lets its users read.
@@ -170,24 +181,6 @@ func (f *fetching) setSeen(ctx context.Context, uids *uidset.Set) error {
 	}
 	f.own = append(f.own, own...)
 	return nil
-}
-
-// message tells a message. Its body is opened before anything is written, so that a message without one
-// leaves no broken line.
-func (f *fetching) message(ctx context.Context, m *access.Message) error {
-	d := &fetchedMessage{Message: m}
-	if f.plan.body && f.view.Seq(m.UID) != 0 {
-		body, err := f.box.OpenBody(ctx, m.UID)
-		if errors.Is(err, index.ErrNoMessage) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		d.body = body
-	}
-	return f.line(d)
 }
 
 // line writes one FETCH response.

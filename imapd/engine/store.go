@@ -43,6 +43,9 @@ func (s *Session) store(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if !a.Silent && uids.Len() >= bulkFrom {
+		s.w.Bulk()
+	}
 	if err := s.echo(ctx, cmd.UID, a.Silent, uids, modified, own); err != nil {
 		return reply{}, err
 	}

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// largeBuffer is the size of the buffer while a large literal is written.
+// largeBuffer is the size of the buffer while a large literal or many answers are written.
 const largeBuffer = 32 << 10
 
 // Writer writes responses to a connection, buffered. Its methods do not return errors: the first one
@@ -51,6 +51,15 @@ func (w *Writer) Flush() error {
 func (w *Writer) Release() {
 	if len(w.buf) == 0 {
 		w.buf = nil
+	}
+}
+
+// Bulk prepares for much to be written: until the next Release the buffer is a large one, so that each
+// write to the connection fills TLS records.
+func (w *Writer) Bulk() {
+	if cap(w.buf) < largeBuffer {
+		_ = w.Flush() // the error sticks
+		w.buf = make([]byte, 0, largeBuffer)
 	}
 }
 

@@ -44,6 +44,7 @@ func (m *Mailbox) openBody(snap kv.Snapshot, uid index.UID) (*body, error) {
 		return nil, err
 	}
 	b := &body{snap: snap, again: m.account.snapshot, decoder: m.account.store.decoder, loaded: -1}
+	b.chunks = b.frame
 	one := uidset.Of(index.UIDRange{Lo: uid, Hi: uid})
 	err := mailbox.WalkMessages(snap, m.account.id, m.info.ID, one,
 		func(_ index.UID, _ *indexpb.FlagRecord, s *indexpb.Summary) error {
@@ -64,11 +65,13 @@ func (m *Mailbox) openBody(snap kv.Snapshot, uid index.UID) (*body, error) {
 	return b, nil
 }
 
-// body reads from a snapshot. It holds the chunk that was read last. Where the replica's state is
-// replaced meanwhile it goes on with the new one: a body's id always means the same octets.
+// body reads from a snapshot of its own, or from what Bodies has opened. It holds the chunk that was
+// read last. Where the replica's state is replaced under its snapshot it goes on with the new one: a
+// body's id always means the same octets.
 type body struct {
-	snap            kv.Snapshot
+	snap            kv.Snapshot // nil where it is not its own
 	again           func() (kv.Snapshot, error)
+	chunks          func(id index.BodyID, number uint32) ([]byte, error) // reads a compressed chunk
 	decoder         *zstd.Decoder
 	id              index.BodyID
 	size, chunkSize int64
@@ -105,7 +108,7 @@ func (b *body) load(number int64) error {
 	if b.loaded == number {
 		return nil
 	}
-	frame, err := b.frame(uint32(number))
+	frame, err := b.chunks(b.id, uint32(number))
 	if err != nil {
 		return err
 	}
@@ -122,9 +125,9 @@ func (b *body) load(number int64) error {
 
 // frame reads a compressed chunk. A body that the new state does not have any more is
 // cluster.ErrUnavailable: its message was expunged meanwhile.
-func (b *body) frame(number uint32) ([]byte, error) {
+func (b *body) frame(id index.BodyID, number uint32) ([]byte, error) {
 	for range maxRestores {
-		frame, err := staging.Chunk(b.snap, b.id, number)
+		frame, err := staging.Chunk(b.snap, id, number)
 		if !errors.Is(err, kv.ErrRestored) {
 			return frame, err
 		}
@@ -137,12 +140,17 @@ func (b *body) frame(number uint32) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := staging.Record(b.snap, b.id); err != nil && !errors.Is(err, kv.ErrRestored) {
-			return nil, fmt.Errorf("body %d after the state was replaced: %w: %w", b.id, cluster.ErrUnavailable, err)
+		if _, err := staging.Record(b.snap, id); err != nil && !errors.Is(err, kv.ErrRestored) {
+			return nil, fmt.Errorf("body %d after the state was replaced: %w: %w", id, cluster.ErrUnavailable, err)
 		}
 	}
-	return nil, fmt.Errorf("read body %d while the state is replaced: %w", b.id, cluster.ErrUnavailable)
+	return nil, fmt.Errorf("read body %d while the state is replaced: %w", id, cluster.ErrUnavailable)
 }
 
 // Close releases the snapshot.
-func (b *body) Close() error { return b.snap.Close() }
+func (b *body) Close() error {
+	if b.snap == nil {
+		return nil
+	}
+	return b.snap.Close()
+}

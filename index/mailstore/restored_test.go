@@ -64,6 +64,14 @@ func TestReadersOutliveARestore(t *testing.T) {
 			}
 			return err
 		},
+		"bodies": func() error {
+			n := 0
+			err := m.Bodies(t.Context(), all, func(mailstore.Message, mailstore.Body) error { n++; return nil })
+			if err == nil && n != 1 {
+				t.Errorf("told of the bodies of %d messages", n)
+			}
+			return err
+		},
 		"body": func() error {
 			b, err := m.OpenBody(t.Context(), u)
 			if err == nil {
