@@ -58,6 +58,7 @@ func (c *common) prepare() error {
 			fmt.Fprintf(os.Stderr, "  "+format+"\n", args...)
 		}
 	}
+	c.options.Floor = c.startFloor
 	if err := raiseFiles(c.options.Connections); err != nil {
 		return err
 	}

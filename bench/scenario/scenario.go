@@ -70,7 +70,9 @@ type Options struct {
 	Run         string   // part of Message-IDs, different in each run against one site
 	Quick       bool     // a tenth of everything
 	Binary      string   // rehearse: the build that nodes are upgraded to
-	Progress    func(format string, args ...any)
+	// Floor starts bare replicas to compare with.
+	Floor    func(ctx context.Context, replicas int) (Floor, error)
+	Progress func(format string, args ...any)
 }
 
 // messages is how many there are to be, n unless the options say something else.
@@ -126,6 +128,7 @@ var ErrNotYet = errors.New("not yet in this version")
 // All lists the scenarios.
 func All() []Scenario {
 	out := slices.Concat(deliveries(), mailboxes(), []Scenario{
+		{Name: "floor", Brief: "CPU of a delivery over that of a bare Raft and Pebble commit of the same octets", Peers: true, Run: runFloor},
 		{Name: "day", Brief: "a day of an institution: mail in, submissions, IMAP sessions", Peers: true, Run: runDay},
 		{Name: "idle", Brief: "many idle IMAP connections: memory, and the reconnect storm after a node dies", Run: runIdle},
 		{Name: "rest", Brief: "CPU of a cluster that nobody uses", Run: runRest},

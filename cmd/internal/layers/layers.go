@@ -82,6 +82,7 @@ func Kinds() map[string]Kind {
 		"bench/stats":         Core,
 		"bench/corpus":        Core,
 		"bench/load":          Shell,
+		"bench/floor":         Shell,
 		"bench/site":          Shell,
 		"bench/scenario":      Joint,
 		"bench/report":        Joint,
