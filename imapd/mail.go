@@ -24,8 +24,16 @@ type account struct {
 
 var (
 	_ engine.Account = account{}
-	_ engine.Mailbox = (*mailstore.Mailbox)(nil)
+	_ engine.Mailbox = mailbox{}
 )
+
+// mailbox is an opened mailbox, under the same rule.
+type mailbox struct{ *mailstore.Mailbox }
+
+// Replace implements engine.Mailbox.
+func (m mailbox) Replace(ctx context.Context, old index.UID, to string, in engine.Incoming, o access.AppendOptions) (access.CopyResult, error) {
+	return m.Mailbox.Replace(ctx, old, to, in.(*mailstore.Incoming), o) // NewIncoming made it
+}
 
 // Open implements engine.Account.
 func (a account) Open(ctx context.Context, name string) (engine.Mailbox, error) {
@@ -33,7 +41,7 @@ func (a account) Open(ctx context.Context, name string) (engine.Mailbox, error) 
 	if err != nil {
 		return nil, err
 	}
-	return m, nil
+	return mailbox{m}, nil
 }
 
 // AppendAll implements engine.Account.

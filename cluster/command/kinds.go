@@ -36,6 +36,7 @@ const (
 	Expunge        Kind = 0x020a
 	DropAccount    Kind = 0x020b
 	DrainGraveyard Kind = 0x020c
+	Replace        Kind = 0x020d
 
 	StageChunk  Kind = 0x0301
 	DropUploads Kind = 0x0302
@@ -114,6 +115,8 @@ func (k Kind) name() string {
 		return "DropAccount"
 	case DrainGraveyard:
 		return "DrainGraveyard"
+	case Replace:
+		return "Replace"
 	case StageChunk:
 		return "StageChunk"
 	case DropUploads:

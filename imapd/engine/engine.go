@@ -122,6 +122,8 @@ type Mailbox interface {
 	Copy(ctx context.Context, uids *uidset.Set, to string) (access.CopyResult, error)
 	Move(ctx context.Context, uids *uidset.Set, to string) (access.CopyResult, error)
 	Expunge(ctx context.Context, uids *uidset.Set) (*uidset.Set, error)
+	// Replace files a message of NewIncoming and expunges an old one, both or neither.
+	Replace(ctx context.Context, old index.UID, to string, in Incoming, o access.AppendOptions) (access.CopyResult, error)
 }
 
 // Events hears of what sessions do, for metrics and logs. It is called from many sessions at once.
@@ -213,5 +215,6 @@ func commands() map[string]command {
 		"THREAD":         {in: selected, run: (*Session).thread},
 		"COPY":           {in: selected, run: (*Session).copy, expunges: true},
 		"MOVE":           {in: selected, run: (*Session).move, expunges: true},
+		"REPLACE":        {in: selected, run: (*Session).replace, expunges: true},
 	}
 }

@@ -42,6 +42,7 @@ var (
 	errUnknownCTE     = errors.New("a part's encoding is not known")
 	errEmptyAppend    = errors.New("a message of no octets is none")
 	errTooManyAppends = errors.New("too many messages in one APPEND")
+	errNoSuchUID      = errors.New("no message of that UID")
 	errExpunged       = errors.New("some of the messages were expunged")
 )
 
@@ -83,6 +84,8 @@ func replyTo(err error) (reply, bool) {
 		return refuse("LIMIT", "too many keywords in this mailbox")
 	case errors.Is(err, index.ErrTooLarge):
 		return refuse("TOOBIG", "message is larger than allowed")
+	case errors.Is(err, errNoSuchUID):
+		return refuse("NONEXISTENT", errNoSuchUID.Error())
 	case errors.Is(err, index.ErrNoMessage), errors.Is(err, errExpunged):
 		return refuse("EXPUNGEISSUED", errExpunged.Error())
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

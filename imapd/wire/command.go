@@ -69,7 +69,7 @@ func (r *Reader) args(cmd *Command) {
 	}
 	if cmd.UID {
 		switch cmd.Name {
-		case "COPY", "MOVE", "FETCH", "STORE", "SEARCH", "SORT", "THREAD", "EXPUNGE":
+		case "COPY", "MOVE", "FETCH", "STORE", "SEARCH", "SORT", "THREAD", "EXPUNGE", "REPLACE":
 		default:
 			r.fail("UID %.30s is not a command", cmd.Name)
 			return
@@ -105,6 +105,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.status()
 	case "APPEND":
 		cmd.Args = r.appendArgs()
+	case "REPLACE":
+		cmd.Args = r.replaceArgs()
 	case "COPY", "MOVE":
 		cmd.Args = r.copyArgs()
 	case "STORE":
@@ -142,6 +144,8 @@ type Append struct {
 	Date    Date
 	Literal Literal
 	UTF8    bool // the octets are within UTF8 (…) (RFC 6855, section 4)
+
+	Replaces *NumSet // of REPLACE: the one message whose place it takes (RFC 8508, section 3.2)
 }
 
 // Accept asks for the octets of a's literal, unless they come unasked, and gives a reader of exactly
@@ -164,7 +168,7 @@ func (r *Reader) Next(a *Append) (more bool, err error) {
 	space := r.maybe(' ')
 	for r.maybe(' ') {
 	}
-	if c := r.peek(); space && r.err == nil && c != '\r' && c != '\n' {
+	if c := r.peek(); space && r.err == nil && c != '\r' && c != '\n' && a.Replaces == nil {
 		r.taken = 0 // each message has as much as a command
 		*a = Append{Mailbox: a.Mailbox}
 		r.appendMessage(a)
@@ -200,6 +204,15 @@ func (r *Reader) appendArgs() *Append {
 	a.Mailbox = r.mailbox()
 	r.sp()
 	r.appendMessage(a)
+	return a
+}
+
+// replaceArgs reads up to the literal of REPLACE.
+func (r *Reader) replaceArgs() *Append {
+	r.sp()
+	n := r.setNumber()
+	a := r.appendArgs()
+	a.Replaces = &NumSet{Ranges: []NumRange{{Lo: n, Hi: n}}}
 	return a
 }
 

@@ -90,6 +90,7 @@ const (
 	Code_CODE_INVALID           Code = 8 // text says what
 	Code_CODE_HAS_CHILDREN      Code = 9
 	Code_CODE_TRY_CREATE        Code = 10 // the destination does not exist
+	Code_CODE_NO_MESSAGE        Code = 11 // Replace: the message is not there any more
 )
 
 // Enum value maps for Code.
@@ -106,6 +107,7 @@ var (
 		8:  "CODE_INVALID",
 		9:  "CODE_HAS_CHILDREN",
 		10: "CODE_TRY_CREATE",
+		11: "CODE_NO_MESSAGE",
 	}
 	Code_value = map[string]int32{
 		"CODE_OK":                0,
@@ -119,6 +121,7 @@ var (
 		"CODE_INVALID":           8,
 		"CODE_HAS_CHILDREN":      9,
 		"CODE_TRY_CREATE":        10,
+		"CODE_NO_MESSAGE":        11,
 	}
 )
 
@@ -1566,6 +1569,75 @@ func (x *AppendMessage) GetKeywords() []string {
 	return nil
 }
 
+// ReplaceCommand files one message and expunges another in one step (RFC 8508).
+type ReplaceCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Append        *AppendCommand         `protobuf:"bytes,1,opt,name=append,proto3" json:"append,omitempty"`                         // of exactly one message
+	MailboxId     uint32                 `protobuf:"varint,2,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"` // where the replaced message is
+	UidValidity   uint32                 `protobuf:"varint,3,opt,name=uid_validity,json=uidValidity,proto3" json:"uid_validity,omitempty"`
+	Uid           uint32                 `protobuf:"varint,4,opt,name=uid,proto3" json:"uid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceCommand) Reset() {
+	*x = ReplaceCommand{}
+	mi := &file_index_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceCommand) ProtoMessage() {}
+
+func (x *ReplaceCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceCommand.ProtoReflect.Descriptor instead.
+func (*ReplaceCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReplaceCommand) GetAppend() *AppendCommand {
+	if x != nil {
+		return x.Append
+	}
+	return nil
+}
+
+func (x *ReplaceCommand) GetMailboxId() uint32 {
+	if x != nil {
+		return x.MailboxId
+	}
+	return 0
+}
+
+func (x *ReplaceCommand) GetUidValidity() uint32 {
+	if x != nil {
+		return x.UidValidity
+	}
+	return 0
+}
+
+func (x *ReplaceCommand) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
 type CreateMailboxCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -1577,7 +1649,7 @@ type CreateMailboxCommand struct {
 
 func (x *CreateMailboxCommand) Reset() {
 	*x = CreateMailboxCommand{}
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1661,7 @@ func (x *CreateMailboxCommand) String() string {
 func (*CreateMailboxCommand) ProtoMessage() {}
 
 func (x *CreateMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1674,7 @@ func (x *CreateMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateMailboxCommand.ProtoReflect.Descriptor instead.
 func (*CreateMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{17}
+	return file_index_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateMailboxCommand) GetAccount() uint64 {
@@ -1636,7 +1708,7 @@ type DeleteMailboxCommand struct {
 
 func (x *DeleteMailboxCommand) Reset() {
 	*x = DeleteMailboxCommand{}
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1720,7 @@ func (x *DeleteMailboxCommand) String() string {
 func (*DeleteMailboxCommand) ProtoMessage() {}
 
 func (x *DeleteMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1733,7 @@ func (x *DeleteMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMailboxCommand.ProtoReflect.Descriptor instead.
 func (*DeleteMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{18}
+	return file_index_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteMailboxCommand) GetAccount() uint64 {
@@ -1689,7 +1761,7 @@ type RenameMailboxCommand struct {
 
 func (x *RenameMailboxCommand) Reset() {
 	*x = RenameMailboxCommand{}
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1773,7 @@ func (x *RenameMailboxCommand) String() string {
 func (*RenameMailboxCommand) ProtoMessage() {}
 
 func (x *RenameMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1786,7 @@ func (x *RenameMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameMailboxCommand.ProtoReflect.Descriptor instead.
 func (*RenameMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{19}
+	return file_index_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RenameMailboxCommand) GetAccount() uint64 {
@@ -1749,7 +1821,7 @@ type SubscribeCommand struct {
 
 func (x *SubscribeCommand) Reset() {
 	*x = SubscribeCommand{}
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +1833,7 @@ func (x *SubscribeCommand) String() string {
 func (*SubscribeCommand) ProtoMessage() {}
 
 func (x *SubscribeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1846,7 @@ func (x *SubscribeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeCommand.ProtoReflect.Descriptor instead.
 func (*SubscribeCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{20}
+	return file_index_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SubscribeCommand) GetAccount() uint64 {
@@ -1809,7 +1881,7 @@ type UIDRange struct {
 
 func (x *UIDRange) Reset() {
 	*x = UIDRange{}
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +1893,7 @@ func (x *UIDRange) String() string {
 func (*UIDRange) ProtoMessage() {}
 
 func (x *UIDRange) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +1906,7 @@ func (x *UIDRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UIDRange.ProtoReflect.Descriptor instead.
 func (*UIDRange) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{21}
+	return file_index_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UIDRange) GetLo() uint32 {
@@ -1867,7 +1939,7 @@ type StoreFlagsCommand struct {
 
 func (x *StoreFlagsCommand) Reset() {
 	*x = StoreFlagsCommand{}
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +1951,7 @@ func (x *StoreFlagsCommand) String() string {
 func (*StoreFlagsCommand) ProtoMessage() {}
 
 func (x *StoreFlagsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +1964,7 @@ func (x *StoreFlagsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreFlagsCommand.ProtoReflect.Descriptor instead.
 func (*StoreFlagsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{22}
+	return file_index_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StoreFlagsCommand) GetAccount() uint64 {
@@ -1966,7 +2038,7 @@ type CopyCommand struct {
 
 func (x *CopyCommand) Reset() {
 	*x = CopyCommand{}
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1978,7 +2050,7 @@ func (x *CopyCommand) String() string {
 func (*CopyCommand) ProtoMessage() {}
 
 func (x *CopyCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1991,7 +2063,7 @@ func (x *CopyCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyCommand.ProtoReflect.Descriptor instead.
 func (*CopyCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{23}
+	return file_index_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CopyCommand) GetAccount() uint64 {
@@ -2050,7 +2122,7 @@ type ExpungeCommand struct {
 
 func (x *ExpungeCommand) Reset() {
 	*x = ExpungeCommand{}
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2134,7 @@ func (x *ExpungeCommand) String() string {
 func (*ExpungeCommand) ProtoMessage() {}
 
 func (x *ExpungeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2147,7 @@ func (x *ExpungeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpungeCommand.ProtoReflect.Descriptor instead.
 func (*ExpungeCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{24}
+	return file_index_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ExpungeCommand) GetAccount() uint64 {
@@ -2129,7 +2201,7 @@ type DropAccountCommand struct {
 
 func (x *DropAccountCommand) Reset() {
 	*x = DropAccountCommand{}
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2141,7 +2213,7 @@ func (x *DropAccountCommand) String() string {
 func (*DropAccountCommand) ProtoMessage() {}
 
 func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2154,7 +2226,7 @@ func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropAccountCommand.ProtoReflect.Descriptor instead.
 func (*DropAccountCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{25}
+	return file_index_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DropAccountCommand) GetAccount() uint64 {
@@ -2175,7 +2247,7 @@ type StageChunkCommand struct {
 
 func (x *StageChunkCommand) Reset() {
 	*x = StageChunkCommand{}
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2187,7 +2259,7 @@ func (x *StageChunkCommand) String() string {
 func (*StageChunkCommand) ProtoMessage() {}
 
 func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2200,7 +2272,7 @@ func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChunkCommand.ProtoReflect.Descriptor instead.
 func (*StageChunkCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{26}
+	return file_index_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StageChunkCommand) GetUploadId() []byte {
@@ -2233,7 +2305,7 @@ type DropUploadsCommand struct {
 
 func (x *DropUploadsCommand) Reset() {
 	*x = DropUploadsCommand{}
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2317,7 @@ func (x *DropUploadsCommand) String() string {
 func (*DropUploadsCommand) ProtoMessage() {}
 
 func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2330,7 @@ func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUploadsCommand.ProtoReflect.Descriptor instead.
 func (*DropUploadsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{27}
+	return file_index_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DropUploadsCommand) GetUntouchedSince() int64 {
@@ -2278,7 +2350,7 @@ type DrainGraveyardCommand struct {
 
 func (x *DrainGraveyardCommand) Reset() {
 	*x = DrainGraveyardCommand{}
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2362,7 @@ func (x *DrainGraveyardCommand) String() string {
 func (*DrainGraveyardCommand) ProtoMessage() {}
 
 func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2375,7 @@ func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainGraveyardCommand.ProtoReflect.Descriptor instead.
 func (*DrainGraveyardCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{28}
+	return file_index_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DrainGraveyardCommand) GetLimit() uint32 {
@@ -2326,7 +2398,7 @@ type TargetResult struct {
 
 func (x *TargetResult) Reset() {
 	*x = TargetResult{}
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2410,7 @@ func (x *TargetResult) String() string {
 func (*TargetResult) ProtoMessage() {}
 
 func (x *TargetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2423,7 @@ func (x *TargetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetResult.ProtoReflect.Descriptor instead.
 func (*TargetResult) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{29}
+	return file_index_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TargetResult) GetCode() Code {
@@ -2408,7 +2480,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2492,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2505,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{30}
+	return file_index_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Result) GetCode() Code {
@@ -2665,7 +2737,13 @@ const file_index_proto_rawDesc = "" +
 	"\asummary\x18\x01 \x01(\v2\x19.rookery.index.v1.SummaryR\asummary\x12/\n" +
 	"\x04body\x18\x02 \x01(\v2\x1b.rookery.index.v1.BodyInputR\x04body\x12!\n" +
 	"\fsystem_flags\x18\x03 \x01(\rR\vsystemFlags\x12\x1a\n" +
-	"\bkeywords\x18\x04 \x03(\tR\bkeywords\"e\n" +
+	"\bkeywords\x18\x04 \x03(\tR\bkeywords\"\x9d\x01\n" +
+	"\x0eReplaceCommand\x127\n" +
+	"\x06append\x18\x01 \x01(\v2\x1f.rookery.index.v1.AppendCommandR\x06append\x12\x1d\n" +
+	"\n" +
+	"mailbox_id\x18\x02 \x01(\rR\tmailboxId\x12!\n" +
+	"\fuid_validity\x18\x03 \x01(\rR\vuidValidity\x12\x10\n" +
+	"\x03uid\x18\x04 \x01(\rR\x03uid\"e\n" +
 	"\x14CreateMailboxCommand\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
@@ -2747,7 +2825,7 @@ const file_index_proto_rawDesc = "" +
 	"\x13FLAG_OP_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFLAG_OP_SET\x10\x01\x12\x0f\n" +
 	"\vFLAG_OP_ADD\x10\x02\x12\x12\n" +
-	"\x0eFLAG_OP_REMOVE\x10\x03*\xef\x01\n" +
+	"\x0eFLAG_OP_REMOVE\x10\x03*\x84\x02\n" +
 	"\x04Code\x12\v\n" +
 	"\aCODE_OK\x10\x00\x12\x13\n" +
 	"\x0fCODE_NO_MAILBOX\x10\x01\x12\x17\n" +
@@ -2760,7 +2838,8 @@ const file_index_proto_rawDesc = "" +
 	"\fCODE_INVALID\x10\b\x12\x15\n" +
 	"\x11CODE_HAS_CHILDREN\x10\t\x12\x13\n" +
 	"\x0fCODE_TRY_CREATE\x10\n" +
-	"B/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
+	"\x12\x13\n" +
+	"\x0fCODE_NO_MESSAGE\x10\vB/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
 
 var (
 	file_index_proto_rawDescOnce sync.Once
@@ -2775,7 +2854,7 @@ func file_index_proto_rawDescGZIP() []byte {
 }
 
 var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_index_proto_goTypes = []any{
 	(FlagOp)(0),                   // 0: rookery.index.v1.FlagOp
 	(Code)(0),                     // 1: rookery.index.v1.Code
@@ -2796,20 +2875,21 @@ var file_index_proto_goTypes = []any{
 	(*DeliverCommand)(nil),        // 16: rookery.index.v1.DeliverCommand
 	(*AppendCommand)(nil),         // 17: rookery.index.v1.AppendCommand
 	(*AppendMessage)(nil),         // 18: rookery.index.v1.AppendMessage
-	(*CreateMailboxCommand)(nil),  // 19: rookery.index.v1.CreateMailboxCommand
-	(*DeleteMailboxCommand)(nil),  // 20: rookery.index.v1.DeleteMailboxCommand
-	(*RenameMailboxCommand)(nil),  // 21: rookery.index.v1.RenameMailboxCommand
-	(*SubscribeCommand)(nil),      // 22: rookery.index.v1.SubscribeCommand
-	(*UIDRange)(nil),              // 23: rookery.index.v1.UIDRange
-	(*StoreFlagsCommand)(nil),     // 24: rookery.index.v1.StoreFlagsCommand
-	(*CopyCommand)(nil),           // 25: rookery.index.v1.CopyCommand
-	(*ExpungeCommand)(nil),        // 26: rookery.index.v1.ExpungeCommand
-	(*DropAccountCommand)(nil),    // 27: rookery.index.v1.DropAccountCommand
-	(*StageChunkCommand)(nil),     // 28: rookery.index.v1.StageChunkCommand
-	(*DropUploadsCommand)(nil),    // 29: rookery.index.v1.DropUploadsCommand
-	(*DrainGraveyardCommand)(nil), // 30: rookery.index.v1.DrainGraveyardCommand
-	(*TargetResult)(nil),          // 31: rookery.index.v1.TargetResult
-	(*Result)(nil),                // 32: rookery.index.v1.Result
+	(*ReplaceCommand)(nil),        // 19: rookery.index.v1.ReplaceCommand
+	(*CreateMailboxCommand)(nil),  // 20: rookery.index.v1.CreateMailboxCommand
+	(*DeleteMailboxCommand)(nil),  // 21: rookery.index.v1.DeleteMailboxCommand
+	(*RenameMailboxCommand)(nil),  // 22: rookery.index.v1.RenameMailboxCommand
+	(*SubscribeCommand)(nil),      // 23: rookery.index.v1.SubscribeCommand
+	(*UIDRange)(nil),              // 24: rookery.index.v1.UIDRange
+	(*StoreFlagsCommand)(nil),     // 25: rookery.index.v1.StoreFlagsCommand
+	(*CopyCommand)(nil),           // 26: rookery.index.v1.CopyCommand
+	(*ExpungeCommand)(nil),        // 27: rookery.index.v1.ExpungeCommand
+	(*DropAccountCommand)(nil),    // 28: rookery.index.v1.DropAccountCommand
+	(*StageChunkCommand)(nil),     // 29: rookery.index.v1.StageChunkCommand
+	(*DropUploadsCommand)(nil),    // 30: rookery.index.v1.DropUploadsCommand
+	(*DrainGraveyardCommand)(nil), // 31: rookery.index.v1.DrainGraveyardCommand
+	(*TargetResult)(nil),          // 32: rookery.index.v1.TargetResult
+	(*Result)(nil),                // 33: rookery.index.v1.Result
 }
 var file_index_proto_depIdxs = []int32{
 	2,  // 0: rookery.index.v1.Envelope.from:type_name -> rookery.index.v1.Address
@@ -2830,23 +2910,24 @@ var file_index_proto_depIdxs = []int32{
 	14, // 15: rookery.index.v1.AppendCommand.limits:type_name -> rookery.index.v1.Limits
 	6,  // 16: rookery.index.v1.AppendMessage.summary:type_name -> rookery.index.v1.Summary
 	13, // 17: rookery.index.v1.AppendMessage.body:type_name -> rookery.index.v1.BodyInput
-	23, // 18: rookery.index.v1.StoreFlagsCommand.uids:type_name -> rookery.index.v1.UIDRange
-	0,  // 19: rookery.index.v1.StoreFlagsCommand.op:type_name -> rookery.index.v1.FlagOp
-	23, // 20: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
-	14, // 21: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
-	23, // 22: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
-	1,  // 23: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
-	1,  // 24: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
-	31, // 25: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
-	23, // 26: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
-	23, // 27: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
-	23, // 28: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
-	23, // 29: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	17, // 18: rookery.index.v1.ReplaceCommand.append:type_name -> rookery.index.v1.AppendCommand
+	24, // 19: rookery.index.v1.StoreFlagsCommand.uids:type_name -> rookery.index.v1.UIDRange
+	0,  // 20: rookery.index.v1.StoreFlagsCommand.op:type_name -> rookery.index.v1.FlagOp
+	24, // 21: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
+	14, // 22: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
+	24, // 23: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
+	1,  // 24: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
+	1,  // 25: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
+	32, // 26: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
+	24, // 27: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
+	24, // 28: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
+	24, // 29: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
+	24, // 30: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_index_proto_init() }
@@ -2857,14 +2938,14 @@ func file_index_proto_init() {
 	file_index_proto_msgTypes[0].OneofWrappers = []any{}
 	file_index_proto_msgTypes[1].OneofWrappers = []any{}
 	file_index_proto_msgTypes[3].OneofWrappers = []any{}
-	file_index_proto_msgTypes[22].OneofWrappers = []any{}
+	file_index_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -13,20 +13,34 @@ func (x *Execution) Append(cmd *indexpb.AppendCommand) (*indexpb.Result, error) 
 	if err := checkAppend(cmd); err != nil {
 		return Invalid(err), nil
 	}
-	a, err := x.account(index.AccountID(cmd.Account))
-	if err != nil {
-		return nil, err
+	m, res, err := x.destination(cmd.Account, cmd.Mailbox)
+	if err != nil || res != nil {
+		return res, err
 	}
-	m, err := x.named(a, cmd.Mailbox)
-	if err != nil {
-		return nil, err
-	}
-	if m == nil {
-		return refuse(indexpb.Code_CODE_TRY_CREATE, "no mailbox %q", cmd.Mailbox), nil
-	}
-	if res := x.checkRoom(m, cmd); res != nil {
+	if res := m.checkRoom(cmd, freed{}); res != nil {
 		return res, nil
 	}
+	return x.appendAll(m, cmd)
+}
+
+// destination loads the mailbox that messages are to go to, or says why it cannot.
+func (x *Execution) destination(account uint64, name string) (*mailboxState, *indexpb.Result, error) {
+	a, err := x.account(index.AccountID(account))
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := x.named(a, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if m == nil {
+		return nil, refuse(indexpb.Code_CODE_TRY_CREATE, "no mailbox %q", name), nil
+	}
+	return m, nil, nil
+}
+
+// appendAll files the messages of a command that was checked.
+func (x *Execution) appendAll(m *mailboxState, cmd *indexpb.AppendCommand) (*indexpb.Result, error) {
 	plans, res, err := x.prepareAll(cmd.Messages)
 	if err != nil || res != nil {
 		return res, err
@@ -35,10 +49,10 @@ func (x *Execution) Append(cmd *indexpb.AppendCommand) (*indexpb.Result, error) 
 	uids := make([]index.UID, len(plans))
 	for i, p := range plans {
 		if uids[i], err = x.appendOne(m, cmd.Messages[i], p); err != nil {
-			return nil, fmt.Errorf("append to mailbox %d of account %d: %w", m.id, a.id, err)
+			return nil, fmt.Errorf("append to mailbox %d of account %d: %w", m.id, m.account.id, err)
 		}
 	}
-	res.To, res.ModSeq = ranges(uids), a.modSeq()
+	res.To, res.ModSeq = ranges(uids), m.account.modSeq()
 	return res, nil
 }
 
@@ -64,15 +78,19 @@ func checkAppend(cmd *indexpb.AppendCommand) error {
 	return checkName(cmd.Mailbox)
 }
 
-// checkRoom looks at quota, UIDs and keywords for all messages together.
-func (x *Execution) checkRoom(m *mailboxState, cmd *indexpb.AppendCommand) *indexpb.Result {
+// freed is what a command frees of the quota before it uses some.
+type freed struct{ messages, bytes uint64 }
+
+// checkRoom looks at quota, UIDs and keywords for all messages together. What is freed is in use now, so
+// that the differences may wrap and the sums do not.
+func (m *mailboxState) checkRoom(cmd *indexpb.AppendCommand, f freed) *indexpb.Result {
 	bytes := uint64(0)
 	var keywords []string
 	for _, in := range cmd.Messages {
 		bytes += in.Summary.Size
 		keywords = append(keywords, in.Keywords...)
 	}
-	if !m.account.fits(cmd.Limits, uint64(len(cmd.Messages)), bytes) {
+	if !m.account.fits(cmd.Limits, uint64(len(cmd.Messages))-f.messages, bytes-f.bytes) {
 		return refuse(indexpb.Code_CODE_OVER_QUOTA, "over quota")
 	}
 	if !m.room(len(cmd.Messages)) {

@@ -81,7 +81,7 @@ func (d *driver) same(what string, got, want any) {
 func (d *driver) step() {
 	id := uint64(draw(d, "account", 1, 2))
 	switch draw(d, "command", "deliver", "deliver", "append", "create", "delete", "rename", "subscribe", "store", "store",
-		"copy", "move", "expunge", "drain") {
+		"copy", "move", "expunge", "replace", "drain") {
 	case "deliver":
 		d.deliver(id)
 	case "append":
@@ -96,6 +96,8 @@ func (d *driver) step() {
 		d.transfer(id, command.Move)
 	case "expunge":
 		d.expunge(id)
+	case "replace":
+		d.replace(id)
 	case "drain":
 		d.do(command.DrainGraveyard, &indexpb.DrainGraveyardCommand{Limit: 1})
 	}
@@ -261,6 +263,30 @@ func (d *driver) expunge(id uint64) {
 	res := d.do(command.Expunge, &indexpb.ExpungeCommand{Account: id, MailboxId: b.id, UidValidity: m.UIDValidity, Uids: uids, OnlyDeleted: true})
 	gone := a.expunge(b, b.selected(uids[0].Lo, uids[0].Hi))
 	d.same("expunge", []any{flat(res.Changed), res.ModSeq}, []any{gone, a.modSeq})
+}
+
+func (d *driver) replace(id uint64) {
+	a, b, m, uids := d.opened(id)
+	old := uids[0].Lo
+	in := &indexpb.AppendMessage{SystemFlags: d.flags(), Keywords: d.keywords()}
+	in.Body, in.Summary = inline(draw(d, "size", 1, 30))
+	cmd := &indexpb.ReplaceCommand{MailboxId: b.id, UidValidity: m.UIDValidity, Uid: old,
+		Append: &indexpb.AppendCommand{Account: id, Mailbox: d.name(), Limits: d.limits(), Messages: []*indexpb.AppendMessage{in}}}
+	res := d.do(command.Replace, cmd)
+	to, msg := a.boxes[cmd.Append.Mailbox], b.messages[old]
+	switch {
+	case to == nil:
+		d.same("replace", res.Code, indexpb.Code_CODE_TRY_CREATE)
+	case msg == nil:
+		d.same("replace", res.Code, indexpb.Code_CODE_NO_MESSAGE)
+	case !a.fitsInstead(cmd.Append.Limits, uint64(msg.size), in.Summary.Size):
+		d.same("replace", res.Code, indexpb.Code_CODE_OVER_QUOTA)
+	default:
+		u := a.file(to, newModelMessage(in.SystemFlags, in.Keywords, in.Summary.Size))
+		a.take(b, old)
+		d.same("replace", []any{res.Code, flat(res.To), flat(res.Changed), res.ModSeq},
+			[]any{indexpb.Code_CODE_OK, []uint32{u}, []uint32{old}, a.modSeq})
+	}
 }
 
 func flat(ranges []*indexpb.UIDRange) (uids []uint32) {

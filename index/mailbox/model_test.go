@@ -85,6 +85,12 @@ func (a *modelAccount) fits(l *indexpb.Limits, messages, bytes uint64) bool {
 	return (l.Bytes == 0 || b+bytes <= l.Bytes) && (l.Messages == 0 || n+messages <= l.Messages)
 }
 
+// fitsInstead reports whether a message fits in the place of another.
+func (a *modelAccount) fitsInstead(l *indexpb.Limits, old, size uint64) bool {
+	b, n := a.used()
+	return (l.Bytes == 0 || b-old+size <= l.Bytes) && (l.Messages == 0 || n <= l.Messages)
+}
+
 func (a *modelAccount) file(b *modelBox, m *modelMessage) uint32 {
 	m.modSeq = a.bump()
 	b.messages[b.next] = m

@@ -65,6 +65,9 @@ func (w *world) story() (all []command.Command) {
 	add(command.DeleteMailbox, &indexpb.DeleteMailboxCommand{Account: 7, Name: "C/B"})
 	add(command.Expunge, &indexpb.ExpungeCommand{Account: 8, MailboxId: 8, UidValidity: v + 7, Uids: span(1, 1), OnlyDeleted: true, ForgetBefore: 1})
 	add(command.DropUploads, &indexpb.DropUploadsCommand{UntouchedSince: epoch.Add(time.Hour).UnixMilli()})
+	again, summary := inline(11)
+	add(command.Replace, &indexpb.ReplaceCommand{MailboxId: 6, UidValidity: v + 5, Uid: 1, Append: &indexpb.AppendCommand{
+		Account: 7, Mailbox: "Drafts", Messages: []*indexpb.AppendMessage{{Summary: summary, Body: again, SystemFlags: 16, Keywords: []string{"d"}}}}})
 	return all
 }
 
@@ -238,6 +241,42 @@ func TestForgottenTombstones(t *testing.T) {
 		gone, complete, err := mailbox.Vanished(w.b, 1, 1, index.ModSeq(since))
 		if err != nil || gone.Len() != want.gone || complete != want.complete {
 			t.Errorf("since %d: %d vanished, complete %v, %v", since, gone.Len(), complete, err)
+		}
+	}
+}
+
+// TestReplaceIsAllOrNothing: what is refused leaves the old message, and the old one's octets count as free.
+func TestReplaceIsAllOrNothing(t *testing.T) {
+	w := newWorld(t)
+	cmd := &indexpb.DeliverCommand{Targets: []*indexpb.DeliverTarget{{Account: 1}}}
+	cmd.Body, cmd.Summary = inline(30)
+	validity := w.do(command.Deliver, cmd).Targets[0].UidValidity
+	for _, c := range []struct {
+		uid, validity uint32
+		to            string
+		size          int
+		want          indexpb.Code
+	}{
+		{2, validity, "Drafts", 20, indexpb.Code_CODE_NO_MESSAGE},
+		{1, validity + 1, "Drafts", 20, indexpb.Code_CODE_UID_VALIDITY},
+		{1, validity, "Nowhere", 20, indexpb.Code_CODE_TRY_CREATE},
+		{1, validity, "Drafts", 41, indexpb.Code_CODE_OVER_QUOTA},
+		{1, validity, "Drafts", 40, indexpb.Code_CODE_OK},
+		{1, validity, "Drafts", 20, indexpb.Code_CODE_NO_MESSAGE},
+	} {
+		before := dump(t, w.b)
+		in := &indexpb.AppendMessage{}
+		in.Body, in.Summary = inline(c.size)
+		res := w.do(command.Replace, &indexpb.ReplaceCommand{MailboxId: 1, UidValidity: c.validity, Uid: c.uid, Append: &indexpb.AppendCommand{
+			Account: 1, Mailbox: c.to, Limits: &indexpb.Limits{Bytes: 40, Messages: 1}, Messages: []*indexpb.AppendMessage{in}}})
+		if res.Code != c.want {
+			t.Errorf("%+v: %v", c, res)
+		}
+		if res.Code != indexpb.Code_CODE_OK && !bytes.Equal(before, dump(t, w.b)) {
+			t.Errorf("%+v changed keys", c)
+		}
+		if err := mailbox.Verify(w.b); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

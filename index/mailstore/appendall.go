@@ -32,25 +32,8 @@ func (in *Incoming) Park(room int) (held int, err error) {
 // known of the messages does not fit a command.
 func (a *Account) AppendAll(ctx context.Context, name string, messages []*Incoming, options []AppendOptions) (CopyResult, error) {
 	var out CopyResult
-	name, err := mailbox.CanonicalName(name)
+	cmd, g, err := a.appendCommand(name, messages, options)
 	if err != nil {
-		return out, index.ErrNoMailbox
-	}
-	cmd := &indexpb.AppendCommand{Account: uint64(a.id), Mailbox: name, Limits: a.store.limits(a.id)}
-	var g cluster.GroupID
-	for i, in := range messages {
-		if err := in.finish(); err != nil {
-			return out, fmt.Errorf("append: %w", err)
-		}
-		if _, g, err = in.only(); err != nil {
-			return out, fmt.Errorf("append: %w", err)
-		}
-		in.summary.InternalDate = in.dateOr(options[i].InternalDate)
-		cmd.Messages = append(cmd.Messages, &indexpb.AppendMessage{
-			Summary: in.summary, Body: in.body(), SystemFlags: uint32(options[i].Flags), Keywords: options[i].Keywords,
-		})
-	}
-	if err := stageAll(cmd, messages, g); err != nil {
 		return out, fmt.Errorf("append to %q: %w", name, err)
 	}
 	res, err := a.store.change(ctx, g, command.Append, cmd)
@@ -60,6 +43,29 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages []*Incomi
 	out.UIDValidity = res.UidValidity
 	out.To = appendRanges(out.To, res.To)
 	return out, nil
+}
+
+// appendCommand makes the command that files messages, those staged that are too large for it.
+func (a *Account) appendCommand(name string, messages []*Incoming, options []AppendOptions) (*indexpb.AppendCommand, cluster.GroupID, error) {
+	name, err := mailbox.CanonicalName(name)
+	if err != nil {
+		return nil, 0, index.ErrNoMailbox
+	}
+	cmd := &indexpb.AppendCommand{Account: uint64(a.id), Mailbox: name, Limits: a.store.limits(a.id)}
+	var g cluster.GroupID
+	for i, in := range messages {
+		if err := in.finish(); err != nil {
+			return nil, 0, err
+		}
+		if _, g, err = in.only(); err != nil {
+			return nil, 0, err
+		}
+		in.summary.InternalDate = in.dateOr(options[i].InternalDate)
+		cmd.Messages = append(cmd.Messages, &indexpb.AppendMessage{
+			Summary: in.summary, Body: in.body(), SystemFlags: uint32(options[i].Flags), Keywords: options[i].Keywords,
+		})
+	}
+	return cmd, g, stageAll(cmd, messages, g)
 }
 
 // stageAll stages as many of the messages as do not fit the command, and waits for what is in flight.

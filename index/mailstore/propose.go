@@ -78,6 +78,8 @@ func codeError(code indexpb.Code, text string) error {
 		return fmt.Errorf("the staged message is not there any more: %w", cluster.ErrUnavailable)
 	case indexpb.Code_CODE_TOO_MANY_KEYWORDS:
 		return index.ErrTooManyKeywords
+	case indexpb.Code_CODE_NO_MESSAGE:
+		return index.ErrNoMessage
 	case indexpb.Code_CODE_HAS_CHILDREN:
 		return index.ErrHasChildren
 	}

@@ -80,6 +80,8 @@ func dispatch(x *mailbox.Execution, b kv.Batch, c command.Command) (*indexpb.Res
 		return run(c, new(indexpb.DropAccountCommand), x.DropAccount)
 	case command.DrainGraveyard:
 		return run(c, new(indexpb.DrainGraveyardCommand), x.DrainGraveyard)
+	case command.Replace:
+		return run(c, new(indexpb.ReplaceCommand), x.Replace)
 	case command.StageChunk:
 		return run(c, new(indexpb.StageChunkCommand), func(m *indexpb.StageChunkCommand) (*indexpb.Result, error) {
 			return staging.Stage(b, m, c.Time)
