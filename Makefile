@@ -14,7 +14,7 @@ export GOFLAGS := -buildvcs=false
 # Nothing of ours needs C; the race detector alone does.
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test race e2e chaos fuzz lint bench microbench generate clean needs-go
+.PHONY: all build demo test race e2e chaos fuzz lint bench bench-selftest microbench generate clean needs-go
 
 all: build
 
@@ -67,6 +67,12 @@ bench: build
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/rookery-bench ./bench/rookery-bench
 	bin/rookery-bench run --binary $(BIN) --quick --quiet deliver-4k deliver-64k deliver-mix reconnect fifty serial submission imap-5k day rest growth scale
 	bin/rookery-bench run --binary $(BIN) --quick --quiet --nodes 3 deliver-4k serial imap-5k idle rest failover
+
+# Whether `rookery-bench compare` catches a slowdown of 20 % on this machine and raises no alarm over one
+# build against itself. About ten minutes.
+bench-selftest: needs-go
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/rookery-bench ./bench/rookery-bench
+	bench/selftest/selftest.sh
 
 # The micro-benchmarks of the packages.
 microbench: needs-go
