@@ -40,6 +40,28 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestLevels: the kinds of 0.1 are those that it had, for ever, and no kind is above this build's level.
+func TestLevels(t *testing.T) {
+	var first int
+	for k := Kind(0); k < 0x1000; k++ {
+		if _, ok := k.Since(); !ok {
+			continue
+		}
+		if k.Level() > Latest {
+			t.Errorf("%v is of level %d, this build of %d", k, k.Level(), Latest)
+		}
+		if k.Level() == LevelFirst {
+			first++
+		}
+	}
+	if first != 29 {
+		t.Errorf("%d kinds are of the first level, 0.1 had 29", first)
+	}
+	if l := Kind(0x02ff).Level(); l == LevelFirst {
+		t.Errorf("a kind to come is of level %d", l)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(Command{Kind: StageChunk, Payload: []byte{0}}.Append(nil))
 	f.Add([]byte{})

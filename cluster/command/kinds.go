@@ -48,7 +48,10 @@ func (k Kind) Since() (version string, ok bool) {
 	if k.name() == "" {
 		return "", false
 	}
-	return "0.1", true // all there are so far; the first later kind makes this a switch
+	if k.Level() == LevelFirst {
+		return "0.1", true
+	}
+	return "0.2", true
 }
 
 // String gives the kind's name, or its number where the table has none.

@@ -64,6 +64,8 @@ type Config struct {
 	Caller  Caller
 	Clock   func() time.Time // for commands without a time
 	Random  io.Reader        // for command ids: crypto/rand.Reader
+	// Level is what the cluster's members all execute; nil is everything that this build knows.
+	Level func() command.Level
 	// Patience bounds each call in addition to its context; zero is DefaultPatience.
 	Patience time.Duration
 }
@@ -99,8 +101,11 @@ func (r *Router) Replica(g cluster.GroupID) (Replica, error) {
 //
 // Errors: cluster.ErrUnavailable when no leader answered before the end of ctx or the router's
 // patience, whether the command was or will be executed is not known then; cluster.ErrStorageFull;
-// cluster.ErrTooLarge.
+// cluster.ErrTooLarge; command.ErrTooEarly, which is an ErrUnavailable too, and nothing was proposed.
 func (r *Router) Propose(ctx context.Context, g cluster.GroupID, c command.Command) (result []byte, index cluster.LogIndex, err error) {
+	if r.cfg.Level != nil && c.Kind.Level() > r.cfg.Level() {
+		return nil, 0, fmt.Errorf("propose %v to %v: %w: %w", c.Kind, g, command.ErrTooEarly, cluster.ErrUnavailable)
+	}
 	if c.ID.IsZero() {
 		if _, err := io.ReadFull(r.cfg.Random, c.ID[:]); err != nil {
 			return nil, 0, fmt.Errorf("draw an id for %v: %w", c.Kind, err)

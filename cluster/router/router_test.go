@@ -347,3 +347,29 @@ func FuzzServe(f *testing.F) {
 		}
 	})
 }
+
+// TestTooEarly: what some member could not execute is not proposed, and the caller may try later.
+func TestTooEarly(t *testing.T) {
+	level := command.LevelFirst
+	w := newWorld("a")
+	r := router.New(router.Config{
+		Self: "a", Caller: w.nodes["a"], Clock: time.Now, Random: rand.Reader,
+		Local:   func(cluster.GroupID) (router.Group, bool) { return (*replica)(w.nodes["a"]), true },
+		Members: func(cluster.GroupID) []cluster.NodeID { return []cluster.NodeID{"a"} },
+		Level:   func() command.Level { return level },
+	})
+	later := command.Command{Kind: command.DrainGraveyard + 1}
+	if _, _, err := r.Propose(t.Context(), 1, later); !errors.Is(err, command.ErrTooEarly) || !errors.Is(err, cluster.ErrUnavailable) {
+		t.Errorf("a kind of a later level: %v", err)
+	}
+	if _, _, err := r.Propose(t.Context(), 1, command.Command{Kind: command.Deliver}); err != nil {
+		t.Errorf("a kind of the first level: %v", err)
+	}
+	if w.count != 1 {
+		t.Errorf("%d commands were executed", w.count)
+	}
+	level = command.LevelSecond
+	if _, _, err := r.Propose(t.Context(), 1, later); err != nil || w.count != 2 {
+		t.Errorf("once the level is reached: %v, %d executed", err, w.count)
+	}
+}

@@ -72,6 +72,7 @@ type founding struct {
 	clusterCommand    command.Command
 	nodeCommand       command.Command
 	mapCommand        command.Command
+	levelCommand      command.Command
 	certificateSerial string
 }
 
@@ -112,6 +113,9 @@ func (f *founding) commands() error {
 		return fmt.Errorf("--replication-factor: %w", err)
 	}
 	if f.nodeCommand, err = directory.RegisterNode(self(f.cfg, f.opts.Version)); err != nil {
+		return err
+	}
+	if f.levelCommand, err = directory.RaiseLevel(command.Latest); err != nil {
 		return err
 	}
 	var rows []directory.Replicas
@@ -180,7 +184,7 @@ func (f *founding) fill(ctx context.Context, h *host) error {
 			return ctx.Err()
 		}
 	}
-	for _, c := range []command.Command{f.clusterCommand, f.nodeCommand, f.mapCommand} {
+	for _, c := range []command.Command{f.clusterCommand, f.nodeCommand, f.levelCommand, f.mapCommand} {
 		if _, err := rand.Read(c.ID[:]); err != nil {
 			return fmt.Errorf("draw a command id: %w", err)
 		}

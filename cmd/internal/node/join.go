@@ -11,6 +11,7 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/certs"
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/rpc"
 	"github.com/rookery-mail/rookery/cluster/transport"
@@ -37,6 +38,7 @@ type joinRequest struct {
 	GossipAddress  string        `json:"gossip_address"`
 	AdminAddress   string        `json:"admin_address"`
 	Version        string        `json:"version"`
+	Level          command.Level `json:"level"`   // absent from a node of 0.1
 	Request        []byte        `json:"request"` // PKCS #10, DER
 }
 
@@ -68,7 +70,7 @@ func Join(ctx context.Context, cfg config.Config, opts JoinOptions) (clusterID s
 	}
 	data, err := json.Marshal(joinRequest{Token: token.ID, Secret: token.Secret, Node: cfg.Node, Region: cfg.Region,
 		ClusterAddress: cfg.Cluster.Advertise, GossipAddress: cfg.Cluster.GossipAdvertise, AdminAddress: cfg.Admin.Listen,
-		Version: opts.Version, Request: request})
+		Version: opts.Version, Level: command.Latest, Request: request})
 	if err != nil {
 		return "", fmt.Errorf("encode the request to join: %w", err)
 	}
@@ -122,6 +124,9 @@ func (n *Node) serveJoin(ctx context.Context, _ cluster.NodeID, request []byte) 
 	id := cluster.NodeID(q.Node)
 	if err := certs.CheckNodeID(id); err != nil {
 		return nil, err
+	}
+	if level := n.level(); max(q.Level, command.LevelFirst) < level {
+		return nil, fmt.Errorf("node %s is not let in: it runs rookery %s, which cannot read what this cluster writes; install the version of the other nodes there", q.Node, q.Version)
 	}
 	c, err := directory.RedeemToken(directory.Redemption{
 		Token: directory.TokenID(q.Token), Hash: sha256.Sum256(q.Secret[:]), KeyHash: sha256.Sum256(csr.RawSubjectPublicKeyInfo),

@@ -43,7 +43,7 @@ func (n *Node) openNetwork(ctx context.Context) error {
 		timing: n.timing(), logger: n.log, directory: n.directory, opened: n.beside,
 		dial: func(g cluster.GroupID) (raft.Transport, error) { return n.transport.Raft(g) }})
 	n.router = router.New(router.Config{Self: n.id, Local: n.localGroup, Members: n.book.members, Caller: n.calls,
-		Clock: time.Now, Random: rand.Reader})
+		Clock: time.Now, Random: rand.Reader, Level: n.level})
 	n.router.Serve(members)
 	n.openStore(members)
 	members.Register(methodStatus, n.serveStatus)

@@ -57,6 +57,7 @@ type Node struct {
 	store     *mailstore.Store
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
 	counters  *counters
+	levelSeen atomic.Int64 // the command level that was read last
 
 	smtp        *smtpd.Server // these three from when mail is served
 	imap        *imapd.Server

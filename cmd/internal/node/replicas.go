@@ -56,6 +56,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 		work.Go(func() { n.reconcile(ctx, g) })
 		if g.ID() == cluster.DirectoryGroup {
 			work.Go(func() { n.plan(ctx) })
+			work.Go(func() { n.raiseLevel(ctx) })
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
 		}

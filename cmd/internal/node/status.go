@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/group"
 	"github.com/rookery-mail/rookery/cluster/membership"
@@ -22,6 +23,7 @@ const methodStatus = "node.status"
 // report is what a node says of itself to others.
 type report struct {
 	Version string            `json:"version"`
+	Level   command.Level     `json:"level"` // absent from a node of 0.1
 	Groups  []group.Status    `json:"groups"`
 	Failed  map[string]string `json:"failed"` // replicas that could not be opened
 	Full    string            `json:"full"`   // why writes are refused, if they are
@@ -29,7 +31,7 @@ type report struct {
 
 // report describes this node.
 func (n *Node) report() report {
-	r := report{Version: n.opts.Version, Failed: map[string]string{}}
+	r := report{Version: n.opts.Version, Level: command.Latest, Failed: map[string]string{}}
 	for _, replica := range n.host.all() {
 		r.Groups = append(r.Groups, replica.Status())
 	}
