@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/rookery-mail/rookery/imapd"
@@ -66,6 +67,34 @@ func BenchmarkFetchHeaderFields(b *testing.B) {
 func BenchmarkFetchBody(b *testing.B)   { benchmark(b, 2000, "FETCH 1:* BODY.PEEK[]") }
 func BenchmarkSearchFlags(b *testing.B) { benchmark(b, 2000, "SEARCH UNSEEN") }
 func BenchmarkSearchText(b *testing.B)  { benchmark(b, 2000, "SEARCH TEXT zebra") }
+
+// BenchmarkSearchLetters searches 5,000 letters of 4 KiB, of which one has the word.
+func BenchmarkSearchLetters(b *testing.B) {
+	st := newStage(b)
+	for i := range 5000 {
+		st.deliverText(2, "INBOX", []byte(letter(i)))
+	}
+	for _, line := range []string{"SEARCH BODY xylophone4711", "SEARCH TEXT xylophone4711", "SEARCH HEADER X-None zebra", "SEARCH SUBJECT 4711", "SEARCH FROM nobody"} {
+		b.Run(strings.ReplaceAll(line, " ", "_"), func(b *testing.B) {
+			b.ReportAllocs()
+			converse(b, st, line, b.N)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*5000), "ns/message")
+		})
+	}
+}
+
+// letter is a message of about 4 KiB of text; of 5,000 only the one of its own number holds "xylophone" with it.
+func letter(n int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Received: from mx.example.org (mx.example.org [192.0.2.1])\n\tby mail.example.com with ESMTPS id %d;\n\tSat, 21 Nov 2026 10:00:00 +0000\n"+
+		"Message-ID: <%d@example.org>\nDate: Sat, 21 Nov 2026 10:00:00 +0000\nFrom: Ann Example <ann@example.org>\n"+
+		"To: Bob <bob@example.com>, Carl <carl@example.com>\nSubject: the minutes of meeting %d\nMIME-Version: 1.0\n"+
+		"Content-Type: text/plain; charset=utf-8\n\nThe xylophone%d is here.\n", n, n, n, n)
+	for i := 0; b.Len() < 4096; i++ {
+		fmt.Fprintf(&b, "Line %d of letter %d, with some words %x that differ.\n", i, n, uint64(i*n+1)*0x9e3779b97f4a7c15)
+	}
+	return b.String()
+}
 
 func BenchmarkSelect(b *testing.B) {
 	for _, n := range []int{1000, 50000} {

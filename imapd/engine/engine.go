@@ -113,6 +113,7 @@ type Reading interface {
 	Messages(ctx context.Context, uids *uidset.Set, fn func(access.Message) error) error
 	Bodies(ctx context.Context, uids *uidset.Set, fn func(access.Message, access.Body) error) error
 	OpenBody(ctx context.Context, uid index.UID) (access.Body, error)
+	Sift(ctx context.Context, uids *uidset.Set, passed func() error, sieve func() func(*access.Message, access.Body) error) error
 }
 
 // Mailbox is an opened mailbox.

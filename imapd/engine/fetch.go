@@ -96,7 +96,7 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if plan.body {
 		size = bodyBatch
 	}
-	for batch := range batches(uids, size) {
+	for batch := range uids.Batches(size) {
 		if err := f.batch(ctx, batch); err != nil {
 			return reply{}, err
 		}

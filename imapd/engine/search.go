@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
@@ -130,28 +129,23 @@ func (f *finding) bySummary(ctx context.Context, uids *uidset.Set) (*uidset.Set,
 	return rest, err
 }
 
-// byOctets opens the messages that nothing else decides.
+// byOctets opens the messages that nothing else decides. Each goroutine of Sift has its own finding.
 func (f *finding) byOctets(ctx context.Context, uids *uidset.Set) error {
 	done := f.newProgress(uids.Len())
-	for batch := range batches(uids, bodyBatch) {
-		err := f.box.Messages(ctx, batch, func(m access.Message) error {
-			if err := done.step(); err != nil {
-				return err
-			}
-			body, err := f.box.OpenBody(ctx, m.UID)
-			if errors.Is(err, index.ErrNoMessage) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			defer body.Close()
-			c := &candidate{uid: m.UID, state: m.State, summary: &m, octets: &octets{body: body, summary: &m, scratch: &f.scratch}}
-			return f.decide(c, uidset.New())
-		})
-		if err != nil {
-			return err
-		}
+	var all []*finding
+	err := f.box.Sift(ctx, uids, done.step, func() func(*access.Message, access.Body) error {
+		one := &finding{k: f.k, found: uidset.New()}
+		all = append(all, one)
+		return one.octets
+	})
+	for _, one := range all {
+		f.found.Union(one.found)
 	}
-	return nil
+	return err
+}
+
+// octets decides a message whose body is open.
+func (f *finding) octets(m *access.Message, body access.Body) error {
+	c := &candidate{uid: m.UID, state: m.State, summary: m, octets: &octets{body: body, summary: m, scratch: &f.scratch}}
+	return f.decide(c, uidset.New())
 }

@@ -42,7 +42,7 @@ func (s *Session) sorted(ctx context.Context, found *uidset.Set, criteria []wire
 		key string
 	}
 	rows := make([]row, 0, found.Len())
-	for batch := range batches(found, fetchBatch) {
+	for batch := range found.Batches(fetchBatch) {
 		err := s.box.Messages(ctx, batch, func(m access.Message) error {
 			rows = append(rows, row{m.UID, order.Key(&m, criteria)})
 			return nil

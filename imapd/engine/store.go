@@ -71,7 +71,7 @@ func storeOp(op wire.StoreOp) access.FlagOp {
 // storeFlags changes the flags of uids, some at a time.
 func (s *Session) storeFlags(ctx context.Context, uids *uidset.Set, req access.StoreRequest) (own []told, modified *uidset.Set, err error) {
 	modified = uidset.New()
-	for batch := range batches(uids, storeBatch) {
+	for batch := range uids.Batches(storeBatch) {
 		s.dirty = true
 		req.UIDs = batch
 		res, err := s.box.Store(ctx, req)

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"iter"
 	"slices"
 
 	"github.com/rookery-mail/rookery/imapd/view"
@@ -112,32 +111,4 @@ func (s *Session) tellKeywords(m index.Mailbox) {
 	s.w.Raw("* FLAGS ")
 	s.w.Flags(append(systemFlags(), m.Keywords...))
 	s.w.CRLF()
-}
-
-// batches cuts a set into sets of at most n members, in order.
-func batches(set *uidset.Set, n int) iter.Seq[*uidset.Set] {
-	return func(yield func(*uidset.Set) bool) {
-		batch := uidset.New()
-		left := n
-		for r := range set.Ranges() {
-			for lo := r.Lo; lo != 0 && lo <= r.Hi; {
-				hi := r.Hi
-				if uint64(hi)-uint64(lo)+1 > uint64(left) {
-					hi = lo + index.UID(left) - 1
-				}
-				batch.AddRange(lo, hi)
-				left -= int(hi - lo + 1)
-				if left == 0 {
-					if !yield(batch) {
-						return
-					}
-					batch, left = uidset.New(), n
-				}
-				lo = hi + 1
-			}
-		}
-		if batch.Len() > 0 {
-			yield(batch)
-		}
-	}
 }

@@ -55,7 +55,7 @@ func (s *Session) letters(ctx context.Context, found *uidset.Set, references boo
 		size = bodyBatch
 	}
 	done := s.newProgress(found.Len())
-	for batch := range batches(found, size) {
+	for batch := range found.Batches(size) {
 		err := s.box.Messages(ctx, batch, func(m access.Message) error {
 			e := m.Envelope()
 			l := order.Letter{UID: m.UID, Subject: append([]byte(nil), e.Subject...), Sent: order.Sent(&m), Arrived: m.InternalDate}

@@ -106,6 +106,29 @@ type Body interface {
 	io.Closer
 }
 
+// Octets is a Body that is in memory; closing it does nothing.
+type Octets []byte
+
+var _ Body = Octets(nil)
+
+// Size returns the number of octets.
+func (o Octets) Size() int64 { return int64(len(o)) }
+
+// ReadAt implements io.ReaderAt.
+func (o Octets) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off > int64(len(o)) {
+		return 0, io.EOF
+	}
+	n := copy(p, o[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Close implements io.Closer.
+func (o Octets) Close() error { return nil }
+
 // Message is what is known of a message without opening its body. Envelope and Structure are decoded
 // when asked for and share the memory of Encoded*, which is only valid where the Message was given.
 type Message struct {
