@@ -28,8 +28,17 @@ type Refusal struct {
 	Text    string // the reply's last line
 }
 
-// Error tells command and reply.
-func (r *Refusal) Error() string { return fmt.Sprintf("the server refused %s: %s", r.Command, r.Text) }
+// Error tells command and reply, and what to look for after those that mean "not now".
+func (r *Refusal) Error() string {
+	text := fmt.Sprintf("the server refused %s: %s", r.Command, r.Text)
+	switch {
+	case r.Code == 452 && strings.Contains(r.Text, "4.3.1"): // RFC 3463 section 3.4: mail system full
+		return text + " (its disk is full: make room, or let --dir name another)"
+	case r.Temporary():
+		return text + " (not now: look for greylisting, a limit on connections or a full queue, and ask for less with --connections)"
+	}
+	return text
+}
 
 // Temporary tells a 4xx, after which the same message may be tried again.
 func (r *Refusal) Temporary() bool { return r.Code/100 == 4 }

@@ -16,8 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/rookery-mail/rookery/bench/load"
 )
 
 // node is one Rookery node: a configuration, a data directory and, while it runs, a process.
@@ -167,10 +165,7 @@ func (n *node) usage(ctx context.Context) (Usage, error) {
 	if n.process == nil {
 		return Usage{Measured: true, FsyncsKnown: true}, nil
 	}
-	if err := n.process.died(); err != nil {
-		return Usage{}, err
-	}
-	u, err := load.Measure([]int{n.process.pid()})
+	u, err := n.process.usage()
 	if err != nil {
 		return Usage{}, fmt.Errorf("measure %s: %w", n.name, err)
 	}

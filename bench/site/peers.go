@@ -155,15 +155,15 @@ func (p *Peers) Accounts(_ context.Context, n int) ([]load.Login, error) {
 
 // Usage adds up both process trees. Their fsyncs are not known: nothing in /proc counts them.
 func (p *Peers) Usage(context.Context) (Usage, error) {
-	var pids []int
+	out := Usage{Measured: true}
 	for _, server := range p.processes {
-		if err := server.died(); err != nil {
+		u, err := server.usage()
+		if err != nil {
 			return Usage{}, err
 		}
-		pids = append(pids, server.pid())
+		out = plus(out, Usage{Usage: u})
 	}
-	u, err := load.Measure(pids)
-	return Usage{Usage: u, Measured: true}, err
+	return out, nil
 }
 
 // Close ends the servers and removes their files.

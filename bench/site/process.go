@@ -63,6 +63,16 @@ func (p *process) died() error {
 	}
 }
 
+// usage reads what the process and its descendants have used; when it has ended, the error is that of died.
+func (p *process) usage() (load.Usage, error) {
+	u, err := load.Measure([]int{p.pid()})
+	if errors.Is(err, load.ErrGone) {
+		<-p.done // the kernel knows before Wait has returned
+		return u, p.died()
+	}
+	return u, err
+}
+
 // tail is the last few lines of a file.
 func tail(path string) string {
 	data, err := os.ReadFile(path)
