@@ -14,7 +14,7 @@ export GOFLAGS := -buildvcs=false
 # Nothing of ours needs C; the race detector alone does.
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test race e2e chaos fuzz lint bench bench-selftest microbench generate clean needs-go
+.PHONY: all build demo test race e2e e2e-clients chaos fuzz lint bench bench-selftest microbench generate clean needs-go
 
 all: build
 
@@ -44,6 +44,11 @@ race: needs-go
 e2e: build
 	@deploy/e2etest/install-clients
 	ROOKERY_E2E=1 $(GO) test -timeout 10m -count 1 ./deploy/e2etest
+
+# More real clients (offlineimap, getmail, fetchmail, neomutt, aerc), too heavy for `make test`.
+e2e-clients: build
+	@deploy/e2etest/install-clients more
+	ROOKERY_E2E=1 ROOKERY_E2E_CLIENTS=1 $(GO) test -timeout 10m -count 1 -v -run TestClients ./deploy/e2etest
 
 # Nodes killed and cut off under load, again and again; the ledger decides.
 chaos: build

@@ -3,5 +3,6 @@
 // flags, moves or syncs as a user of that client would, and looks at the result with another eye.
 //
 // It has tests only. They run with ROOKERY_E2E=1 and the binary that `make build` leaves in bin, or the
-// one that ROOKERY_BINARY names; `make e2e` does all of that and installs the clients first.
+// one that ROOKERY_BINARY names; `make e2e` does all of that and installs the clients first. `make e2e-clients`
+// tells those of offlineimap, getmail, fetchmail, neomutt and aerc, which take longer.
 package e2etest
