@@ -91,17 +91,7 @@ func Deleted(r kv.Reader, a index.AccountID, id index.MailboxID) (*uidset.Set, e
 
 func members(r kv.Reader, t keys.Table, a index.AccountID, id index.MailboxID) (*uidset.Set, error) {
 	set := uidset.New()
-	err := scan(r, keys.InMailbox(nil, t, a, id), func(it kv.Iterator) error {
-		n, err := keys.LastField(it.Key())
-		if err != nil {
-			return err
-		}
-		value, err := it.Value()
-		if err != nil {
-			return err
-		}
-		return set.PutEncoded(n, value)
-	})
+	err := scanEncoded(r, t, a, id, func(n uint32, value []byte) (bool, error) { return true, set.PutEncoded(n, value) })
 	if err != nil {
 		return nil, fmt.Errorf("blocks of mailbox %d of account %d: %w", id, a, err)
 	}
@@ -119,13 +109,24 @@ func FirstUnseen(r kv.Reader, a index.AccountID, id index.MailboxID) (u index.UI
 
 // scanBlocks calls fn for the stored blocks of a mailbox, ascending, until it returns false.
 func scanBlocks(r kv.Reader, t keys.Table, a index.AccountID, id index.MailboxID, fn func(uint32, *uidset.Block) bool) error {
+	return scanEncoded(r, t, a, id, func(n uint32, value []byte) (bool, error) {
+		b, err := uidset.DecodeBlock(value)
+		if err != nil {
+			return false, fmt.Errorf("block %d of mailbox %d of account %d: %w: %w", n, id, a, err, ErrCorrupt)
+		}
+		return fn(n, &b), nil
+	})
+}
+
+// scanEncoded is scanBlocks with blocks as they are stored, valid until fn returns.
+func scanEncoded(r kv.Reader, t keys.Table, a index.AccountID, id index.MailboxID, fn func(n uint32, value []byte) (more bool, err error)) error {
 	prefix := keys.InMailbox(nil, t, a, id)
 	it, err := r.Scan(prefix, keys.After(nil, prefix))
 	if err != nil {
 		return err
 	}
 	defer it.Close()
-	for ok := it.First(); ok; ok = it.Next() {
+	for ok := it.First(); ok; {
 		n, err := keys.LastField(it.Key())
 		if err != nil {
 			return err
@@ -134,15 +135,18 @@ func scanBlocks(r kv.Reader, t keys.Table, a index.AccountID, id index.MailboxID
 		if err != nil {
 			return err
 		}
-		b, err := uidset.DecodeBlock(value)
-		if err != nil {
-			return fmt.Errorf("block %d of mailbox %d of account %d: %w: %w", n, id, a, err, ErrCorrupt)
+		if more, err := fn(n, value); err != nil || !more {
+			return err
 		}
-		if !fn(n, &b) {
-			return nil
-		}
+		ok = nextBlock(it, t, a, id, n)
 	}
 	return it.Error()
+}
+
+// nextBlock moves it from block n of a mailbox to the one after it. It seeks rather than steps: each
+// message that comes writes its block again, and a step passes all versions that are still in memory.
+func nextBlock(it kv.Iterator, t keys.Table, a index.AccountID, id index.MailboxID, n uint32) bool {
+	return it.SeekGE(keys.Block(nil, t, a, id, n+1))
 }
 
 // namedBelow returns the ids of the mailboxes below a name, in the order of their names.

@@ -73,7 +73,7 @@ func (x *Execution) walkBlocks(m *mailboxState, ranges []*indexpb.UIDRange) (uid
 			}
 			ranges = ranges[1:]
 		}
-		ok = it.Next()
+		ok = nextBlock(it, keys.TableUIDs, a, m.id, n)
 	}
 	return uids, it.Error()
 }
