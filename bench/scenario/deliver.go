@@ -39,22 +39,28 @@ func deliveries() []Scenario {
 }
 
 // run delivers, waits until everything is visible, and tells what it took.
-func (d delivery) run(ctx context.Context, s site.Site, o Options) (Result, error) {
+func (d delivery) run(ctx context.Context, s site.Site, o Options) (_ Result, err error) {
 	in, err := d.prepare(ctx, s, o)
 	if err != nil {
 		return Result{Scenario: d.name, Site: s.Name()}, err
 	}
 	defer in.close()
+	ref, err := d.startReference(s)
+	if err != nil {
+		return in.result, err
+	}
+	defer func() { err = errors.Join(err, ref.close()) }()
 	if err := in.begin(ctx); err != nil {
 		return in.result, err
 	}
 	stop := follow(ctx, o, d.name, in.load.Messages, in.load.Done.Load)
-	err = in.deliver(ctx, 0, in.load.Messages)
+	err = ref.deliver(ctx, in)
 	stop()
 	if err != nil {
 		return in.result, err
 	}
 	err = in.finish(ctx)
+	ref.tell(&in.result)
 	return in.result, err
 }
 

@@ -66,3 +66,38 @@ func TestFloorNeedsCPU(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// locatedSite has a directory.
+type locatedSite struct {
+	*fakeSite
+	dir string
+}
+
+func (s locatedSite) Directory() string { return s.dir }
+
+// TestSerialHasItsReference: the load goes through whole, in parts, and is held against the disk below it.
+func TestSerialHasItsReference(t *testing.T) {
+	s, err := Find("serial")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := startFakeSite(t, 0)
+	o := options()
+	o.Connections = 1
+	r, err := s.Run(t.Context(), locatedSite{f, t.TempDir()}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p50, _ := r.Get("p50-ms")
+	ref, _ := r.Get("reference-p50-ms")
+	x, ok := r.Get("x-reference")
+	if !ok || ref <= 0 || math.Abs(x-p50/ref) > 1e-9 || f.taken != 70 {
+		t.Errorf("p50 %v, reference %v, ratio %v, %d messages", p50, ref, x, f.taken)
+	}
+	if r, err = s.Run(t.Context(), f, o); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.Get("x-reference"); ok {
+		t.Error("a reference for a site whose disk is not known")
+	}
+}

@@ -128,6 +128,9 @@ func (p *Peers) Name() string {
 	return "postfix+dovecot-" + p.cfg.Format
 }
 
+// Directory holds the mail.
+func (p *Peers) Directory() string { return p.dir }
+
 // MX is Postfix, or Dovecot's LMTP without it.
 func (p *Peers) MX() []load.Door {
 	if p.cfg.LMTPOnly {

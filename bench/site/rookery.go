@@ -109,6 +109,9 @@ func (s *Rookery) Name() string {
 	return "rookery"
 }
 
+// Directory holds the nodes' files.
+func (s *Rookery) Directory() string { return s.dir }
+
 // MX are the plain doors.
 func (s *Rookery) MX() []load.Door { return s.doors(portMX, load.Plain) }
 
