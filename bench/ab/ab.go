@@ -88,9 +88,27 @@ func judge(list []Comparison, cfg Config) {
 		for j := range list[i].Rows {
 			row := &list[i].Rows[j]
 			q := stats.Question{HigherIsBetter: row.Higher, Alpha: cfg.Alpha / float64(max(1, judged)), Threshold: cfg.Threshold}
-			row.Answer = q.Judge(row.Values, row.Other.Values)
+			row.Answer = q.Judge(ratios(list[i].Runs, row.Unit))
 		}
 	}
+}
+
+// ratios are those of B to A of one figure, one of each round: of the turns that followed each other, the middle one,
+// else of the samples.
+func ratios(runs [2]report.Run, unit string) []float64 {
+	var out []float64
+	for i := range runs[A].Samples {
+		a, okA := runs[A].Samples[i].Figure(unit)
+		b, okB := runs[B].Samples[i].Figure(unit)
+		switch {
+		case !okA || !okB:
+		case len(a.Turns) > 0 && len(a.Turns) == len(b.Turns):
+			out = append(out, stats.Ratio(a.Turns, b.Turns))
+		default:
+			out = append(out, stats.Ratio([]float64{a.Value}, []float64{b.Value}))
+		}
+	}
+	return out
 }
 
 // pair joins the figures that both sides have.

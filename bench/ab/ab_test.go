@@ -83,3 +83,17 @@ func TestErrorEndsAComparison(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestTurnsDecide: a burst in one of the turns changes the value of a sample, and not the verdict.
+func TestTurnsDecide(t *testing.T) {
+	result := func(value float64, turns ...float64) scenario.Result {
+		return scenario.Result{Figures: []scenario.Figure{{Unit: "cpu", Value: value, Judged: true, Turns: turns}}}
+	}
+	list, err := Run(t.Context(), Config{Scenarios: []string{"one"}, Rounds: 10, Alpha: 0.05, Threshold: 0.1, Progress: func(string, ...any) {},
+		Pair: func(context.Context, string, int, Side) ([2]scenario.Result, error) {
+			return [2]scenario.Result{result(1, 1, 1, 1), result(4, 1, 10, 1)}, nil
+		}})
+	if err != nil || Outcome(list) != stats.Same {
+		t.Errorf("%s, %v", Outcome(list), err)
+	}
+}

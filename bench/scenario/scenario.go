@@ -22,6 +22,9 @@ type Figure struct {
 	Higher bool    `json:"higher_is_better"`
 	// Judged figures decide a comparison; the others are for reading.
 	Judged bool `json:"judged"`
+	// Turns are the values of single turns, where Scenario.Pair took them by turns with the other site: those of one
+	// index follow each other at once.
+	Turns []float64 `json:"turns,omitempty"`
 }
 
 // Result is one run of a scenario.
@@ -51,13 +54,19 @@ func (r *Result) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// Get is the value of a figure.
-func (r Result) Get(unit string) (float64, bool) {
+// Figure finds a figure by its unit.
+func (r Result) Figure(unit string) (Figure, bool) {
 	i := slices.IndexFunc(r.Figures, func(f Figure) bool { return f.Unit == unit })
 	if i < 0 {
-		return 0, false
+		return Figure{}, false
 	}
-	return r.Figures[i].Value, true
+	return r.Figures[i], true
+}
+
+// Get is the value of a figure.
+func (r Result) Get(unit string) (float64, bool) {
+	f, ok := r.Figure(unit)
+	return f.Value, ok
 }
 
 // Options size a scenario. Zero values are the scenario's own.

@@ -62,14 +62,23 @@ func TestCentre(t *testing.T) {
 	}
 }
 
-// pairs draws samples of two builds; weather is what the machine does to both samples of a pair.
-func pairs(r *rand.Rand, slowdown, weather, noise float64) (a, b []float64) {
+// pairs draws samples of two builds and gives their ratios; weather is what the machine does to both samples of a pair.
+func pairs(r *rand.Rand, slowdown, weather, noise float64) (ratios []float64) {
 	for range 10 {
 		w := math.Exp(weather * r.NormFloat64())
-		a = append(a, w*math.Exp(noise*r.NormFloat64()))
-		b = append(b, slowdown*w*math.Exp(noise*r.NormFloat64()))
+		a, b := w*math.Exp(noise*r.NormFloat64()), slowdown*w*math.Exp(noise*r.NormFloat64())
+		ratios = append(ratios, Ratio([]float64{a}, []float64{b}))
 	}
-	return a, b
+	return ratios
+}
+
+func TestRatio(t *testing.T) {
+	if got := Ratio([]float64{1, 1, 4}, []float64{2, 9, 4}); got != 2 {
+		t.Errorf("the middle of 2, 9 and 1 is %v", got)
+	}
+	if a, b, c := Ratio([]float64{0}, []float64{0}), Ratio([]float64{0}, []float64{1}), Ratio([]float64{1}, []float64{0}); a != 1 || b != 100 || c != 0.01 {
+		t.Errorf("of zeros: %v, %v, %v", a, b, c)
+	}
 }
 
 // TestJudge draws many comparisons on a machine whose speed doubles and halves: a slowdown of 20 % is caught, equal
@@ -96,10 +105,10 @@ func TestJudge(t *testing.T) {
 	if caught < rounds*98/100 || alarms > rounds/200 || same < rounds*95/100 || unknown < rounds*95/100 {
 		t.Errorf("of %d: caught %d, false alarms %d, same %d, unknown %d", rounds, caught, alarms, same, unknown)
 	}
-	if v := (Question{HigherIsBetter: true, Alpha: 0.05, Threshold: 0.1}).Judge([]float64{1, 1.1, 1.2, 1.3, 1, 1}, []float64{2, 2.1, 2.2, 2.3, 2, 2}); v.Verdict != Better || v.Change < 0.6 {
+	if v := (Question{HigherIsBetter: true, Alpha: 0.05, Threshold: 0.1}).Judge([]float64{1.9, 1.8, 2.1, 1.7, 1.9, 2}); v.Verdict != Better || v.Change < 0.6 {
 		t.Errorf("twice as much: %+v", v)
 	}
-	if v := q.Judge(nil, []float64{1}); v.Verdict != Unknown {
+	if v := q.Judge(nil); v.Verdict != Unknown {
 		t.Errorf("without samples: %+v", v)
 	}
 }

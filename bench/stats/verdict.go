@@ -1,6 +1,9 @@
 package stats
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Verdict is what a comparison of two builds says about one figure.
 type Verdict string
@@ -34,15 +37,15 @@ type Answer struct {
 // enoughPairs is the least number of pairs that can bound a change with 95 % confidence.
 const enoughPairs = 6
 
-// Judge compares B with A, whose samples of one index were taken together. Samples must not be negative.
-func (q Question) Judge(a, b []float64) Answer {
-	n := min(len(a), len(b))
+// Judge compares B with A by ratios of samples that were taken together (Ratio).
+func (q Question) Judge(ratios []float64) Answer {
+	n := len(ratios)
 	if n == 0 {
 		return Answer{Verdict: Unknown, P: 1}
 	}
 	logs := make([]float64, n)
 	for i := range logs {
-		logs[i] = math.Log(ratio(a[i], b[i]))
+		logs[i] = math.Log(ratios[i])
 	}
 	out := Answer{P: SignedRank(logs)}
 	mid, low, high := centre(logs)
@@ -61,8 +64,18 @@ func (q Question) Judge(a, b []float64) Answer {
 	return out
 }
 
-// ratio is y/x, within a hundredfold either way: logarithms and JSON know no infinities. Nothing against
-// nothing is no change.
+// Ratio is the middle one of the ratios of b to a, index by index, each within a hundredfold either way: logarithms
+// and JSON know no infinities. Samples must not be negative; there must be one of each at least.
+func Ratio(a, b []float64) float64 {
+	out := make([]float64, min(len(a), len(b)))
+	for i := range out {
+		out[i] = ratio(a[i], b[i])
+	}
+	slices.Sort(out)
+	return median(out)
+}
+
+// ratio is y/x. Nothing against nothing is no change.
 func ratio(x, y float64) float64 {
 	switch {
 	case x == 0 && y == 0:
