@@ -85,8 +85,9 @@ func (n *Node) serveMail(life context.Context) error {
 		return err
 	}
 	n.counters.logins(auth.Stats)
+	members := newRecipients(smtpd.Members(source), n.directoryNow)
 	n.smtp = smtpd.New(smtpd.Config{
-		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{smtpd.Members(source), life, n, new(singleflight.Group)}, Store: smtpd.Mailstore(n.store),
+		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{members, life, n, new(singleflight.Group)}, Store: smtpd.Mailstore(n.store),
 		Auth: smtpd.Logins(auth), TLS: certificate.config(), Logger: n.log, Metrics: n.counters,
 		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress},
 	})

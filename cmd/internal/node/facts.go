@@ -12,16 +12,26 @@ import (
 // maxFacts bounds the accounts that facts remembers, some 100 bytes each.
 const maxFacts = 20_000
 
+// moment remembers answers of the directory that belong to one applied index of one replica: any
+// command that the directory applies makes it all be read again.
+type moment[K comparable, V any] struct {
+	most int // answers at a time
+
+	mu      sync.Mutex // guards what follows
+	of      *replica
+	at      cluster.LogIndex
+	answers map[K]V
+}
+
 // facts remembers what each message asks the directory several times about an account: where it is,
-// and what it may hold. What is remembered is of one applied index of one replica: any command that
-// the directory applies makes it all be read again.
+// and what it may hold.
 type facts struct {
 	directory func() (*replica, error)
+	known     moment[index.AccountID, fact]
+}
 
-	mu       sync.Mutex // guards what follows
-	of       *replica
-	at       cluster.LogIndex
-	accounts map[index.AccountID]fact
+func newFacts(directory func() (*replica, error)) *facts {
+	return &facts{directory: directory, known: moment[index.AccountID, fact]{most: maxFacts}}
 }
 
 // fact is what is remembered of an account.
@@ -30,28 +40,28 @@ type fact struct {
 	bytes, messages uint64 // quota, 0 for none
 }
 
-// get returns what is remembered of a as r shows it at the index at, which the caller read before.
-func (f *facts) get(r *replica, at cluster.LogIndex, a index.AccountID) (fact, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.of != r || f.at != at {
-		return fact{}, false
+// get returns what is remembered of key as r shows it at the index at, which the caller read before.
+func (m *moment[K, V]) get(r *replica, at cluster.LogIndex, key K) (is V, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of != r || m.at != at {
+		return is, false
 	}
-	found, ok := f.accounts[a]
-	return found, ok
+	is, ok = m.answers[key]
+	return is, ok
 }
 
 // put remembers what was read after the index at was. It may be newer than at, never older.
-func (f *facts) put(r *replica, at cluster.LogIndex, a index.AccountID, is fact) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (m *moment[K, V]) put(r *replica, at cluster.LogIndex, key K, is V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	switch {
-	case f.of == r && f.at > at:
+	case m.of == r && m.at > at:
 		return // others read later
-	case f.of != r || f.at != at || len(f.accounts) >= maxFacts:
-		f.of, f.at, f.accounts = r, at, make(map[index.AccountID]fact)
+	case m.of != r || m.at != at || len(m.answers) >= m.most:
+		m.of, m.at, m.answers = r, at, make(map[K]V)
 	}
-	f.accounts[a] = is
+	m.answers[key] = is
 }
 
 // read returns where an account is and what it may hold.
@@ -61,7 +71,7 @@ func (f *facts) read(a index.AccountID) (fact, error) {
 		return fact{}, err
 	}
 	at := r.Applied() // before the snapshot
-	if found, ok := f.get(r, at, a); ok {
+	if found, ok := f.known.get(r, at, a); ok {
 		return found, nil
 	}
 	snapshot := r.Snapshot()
@@ -74,7 +84,7 @@ func (f *facts) read(a index.AccountID) (fact, error) {
 	if is.bytes, is.messages, err = v.Limits(a); err != nil {
 		return fact{}, err
 	}
-	f.put(r, at, a, is)
+	f.known.put(r, at, a, is)
 	return is, nil
 }
 

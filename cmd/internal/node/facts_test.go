@@ -9,7 +9,7 @@ import (
 
 // TestFactsAreOfOneMoment: what was read at one applied index, or of one replica, is not told at another.
 func TestFactsAreOfOneMoment(t *testing.T) {
-	var f facts
+	f := moment[index.AccountID, fact]{most: maxFacts}
 	one, other := new(replica), new(replica)
 	mine := fact{group: 3, bytes: 100}
 	told := func(r *replica, at cluster.LogIndex, a index.AccountID) bool {
@@ -35,7 +35,7 @@ func TestFactsAreOfOneMoment(t *testing.T) {
 	for a := range index.AccountID(2 * maxFacts) {
 		f.put(other, 5, a, mine)
 	}
-	if len(f.accounts) > maxFacts {
-		t.Fatalf("%d accounts are remembered", len(f.accounts))
+	if len(f.answers) > maxFacts {
+		t.Fatalf("%d accounts are remembered", len(f.answers))
 	}
 }

@@ -17,7 +17,7 @@ const methodUsage = "mail.usage"
 
 // openStore makes the mail store over this node's replicas and the router.
 func (n *Node) openStore(members *rpc.Mux) {
-	known := &facts{directory: func() (*replica, error) { return n.host.get(cluster.DirectoryGroup) }}
+	known := newFacts(func() (*replica, error) { return n.host.get(cluster.DirectoryGroup) })
 	n.store = mailstore.New(mailstore.Config{
 		Proposer:    n.router,
 		Replica:     n.mailReplica,
