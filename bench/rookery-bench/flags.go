@@ -41,6 +41,7 @@ func (c *common) register(cmd *cobra.Command, nodes int) {
 	f.IntVar(&c.options.Messages, "messages", 0, "how many messages (default: the scenario's own)")
 	f.IntVar(&c.options.Connections, "connections", 0, "how many connections (default: the scenario's own)")
 	f.IntVar(&c.options.Accounts, "accounts", 0, "how many accounts (default: the scenario's own)")
+	f.IntVar(&c.options.Kills, "kills", 0, "failover: how many nodes are killed, one after the other (default: 20, enough for a p99)")
 	f.IntSliceVar(&c.options.Levels, "levels", nil, "growth, scale: numbers of stored messages, ascending")
 }
 

@@ -104,7 +104,9 @@ func (f *runFlags) sample(ctx context.Context, s scenario.Scenario, i int) (scen
 	o := f.options
 	o.Run = fmt.Sprintf("%s.%d", o.Run, i)
 	if f.targets == nil {
-		return onCluster(ctx, s, o, site.RookeryConfig{Binary: f.binary, Nodes: f.nodes, Parent: f.dir, Progress: o.Progress})
+		cfg := site.RookeryConfig{Binary: f.binary, Nodes: f.nodes, Parent: f.dir, Progress: o.Progress}
+		o.Twin = func(ctx context.Context) (site.Site, error) { return site.StartRookery(ctx, cfg) }
+		return onCluster(ctx, s, o, cfg)
 	}
 	accounts, err := parseAccounts(f.accounts)
 	if err != nil {

@@ -70,6 +70,9 @@ func copyUp(ctx context.Context, c *load.IMAP, o Options, box string, size int) 
 // A site is at rest below restCPU of processor time a second for each node.
 const restCPU = 150 * time.Millisecond
 
+// errRestless is returned when work goes on for too long.
+var errRestless = errors.New("the servers did not come to rest in two minutes")
+
 // settle waits until the site is idle: filling a mailbox a thousand times faster than mail comes in
 // leaves compactions behind, which are not what is measured.
 func settle(ctx context.Context, s site.Site) error {
@@ -94,5 +97,5 @@ func settle(ctx context.Context, s site.Site) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the servers did not come to rest in two minutes: they still use %v of CPU a second", used)
+	return fmt.Errorf("%w: they still use %v of CPU a second", errRestless, used)
 }

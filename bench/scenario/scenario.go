@@ -75,12 +75,15 @@ type Options struct {
 	Connections int
 	Accounts    int
 	Levels      []int    // of growth and scale: messages stored
+	Kills       int      // of failover
 	Own         [][]byte // a user's own messages in place of generated ones
 	Run         string   // part of Message-IDs, different in each run against one site
 	Quick       bool     // a tenth of everything
 	Binary      string   // rehearse: the build that nodes are upgraded to
 	// Floor starts bare replicas to compare with.
-	Floor    func(ctx context.Context, replicas int) (Floor, error)
+	Floor func(ctx context.Context, replicas int) (Floor, error)
+	// Twin starts a second site like the one under test; nil where that cannot be.
+	Twin     func(ctx context.Context) (site.Site, error)
 	Progress func(format string, args ...any)
 }
 

@@ -18,12 +18,8 @@ func makeDirectory(parent string) (string, error) {
 	if parent == "" {
 		parent = os.TempDir()
 	}
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(parent, &fs); err != nil {
-		return "", fmt.Errorf("look for room in %s: %w", parent, err)
-	}
-	if free := fs.Bavail * uint64(fs.Bsize); free < MinFree {
-		return "", fmt.Errorf("%s has %d MiB of room and a bench wants %d: name another directory with --dir", parent, free>>20, MinFree>>20)
+	if err := Room(parent, MinFree); err != nil {
+		return "", err
 	}
 	dir, err := os.MkdirTemp(parent, "rookery-bench-")
 	if err != nil {
@@ -33,6 +29,18 @@ func makeDirectory(parent string) (string, error) {
 		return "", fmt.Errorf("open the directory: %w", err)
 	}
 	return filepath.Abs(dir)
+}
+
+// Room is an error when the disk of a directory has less than so many octets left.
+func Room(dir string, octets uint64) error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("look for room in %s: %w", dir, err)
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < octets {
+		return fmt.Errorf("%s has %d MiB of room and a bench wants %d: name another directory with --dir", dir, free>>20, octets>>20)
+	}
+	return nil
 }
 
 // The ports that every node uses, on its own address.
