@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"strings"
 	"time"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
@@ -9,6 +8,7 @@ import (
 	"github.com/rookery-mail/rookery/index/access"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/message"
+	"github.com/rookery-mail/rookery/index/search"
 )
 
 // verdict is whether a message matches, as far as what was read of it tells.
@@ -126,27 +126,22 @@ func (c *candidate) envelopeMatches(k *criterion) bool {
 	case "bcc":
 		return anyAddress(e.Bcc, k.text)
 	case "subject":
-		return e.Subject != nil && holds(message.DecodeHeader(e.Subject), k.text)
+		return e.Subject != nil && search.Holds(message.DecodeHeader(e.Subject), k.text)
 	case "message-id":
-		return e.MessageId != nil && holds(string(e.MessageId), k.text)
+		return e.MessageId != nil && search.Holds(string(e.MessageId), k.text)
 	case "in-reply-to":
-		return e.InReplyTo != nil && holds(string(e.InReplyTo), k.text)
+		return e.InReplyTo != nil && search.Holds(string(e.InReplyTo), k.text)
 	}
-	return e.Date != nil && holds(string(e.Date), k.text)
+	return e.Date != nil && search.Holds(string(e.Date), k.text)
 }
 
 // anyAddress looks for text in a list of addresses as people write them.
 func anyAddress(list []*indexpb.Address, text []byte) bool {
 	for _, a := range list {
 		written := message.DecodeHeader(a.Name) + " <" + string(a.Mailbox) + "@" + string(a.Host) + ">"
-		if holds(written, text) {
+		if search.Holds(written, text) {
 			return true
 		}
 	}
 	return false
-}
-
-// holds looks for text, which is in lower case, in s without regard to case.
-func holds(s string, text []byte) bool {
-	return strings.Contains(strings.ToLower(s), string(text))
 }

@@ -3,12 +3,12 @@ package engine
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/search"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
@@ -71,7 +71,7 @@ func (s *Session) compile(key *wire.SearchKey) (criterion, error) {
 		if !utf8.ValidString(key.Text) {
 			return c, errCharset
 		}
-		c.text = []byte(strings.ToLower(key.Text))
+		c.text = search.Fold(key.Text)
 	case wire.SearchAll, wire.SearchNone:
 	default:
 		c.cost = costSummary

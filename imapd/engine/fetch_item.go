@@ -171,7 +171,7 @@ const keptHeader = 64 << 10
 func (f *fetching) fields(d *fetchedMessage, at span, item *wire.FetchItem) error {
 	filter := newFieldFilter(item.Section)
 	if f.lines == nil {
-		f.lines = newLines()
+		f.lines = message.NewLines()
 	}
 	header := func() io.Reader { return io.NewSectionReader(d.body, at.off, at.n) }
 	var n int64

@@ -3,10 +3,10 @@ package engine
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"io"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index/message"
 )
 
 // fieldFilter chooses the fields of a header by name (RFC 9051, section 6.4.5.1, HEADER.FIELDS).
@@ -22,7 +22,7 @@ func newFieldFilter(sec wire.Section) fieldFilter {
 // copy writes the chosen fields of header as they are, and an empty line. r is memory to read with.
 func (f fieldFilter) copy(dst io.Writer, header io.Reader, r *bufio.Reader) error {
 	keep := false
-	err := eachLine(header, r, func(line []byte, begins bool) (bool, error) {
+	err := message.EachLine(header, r, func(line []byte, begins bool) (bool, error) {
 		if begins {
 			if len(bytes.TrimRight(line, "\r\n")) == 0 {
 				return false, nil
@@ -57,42 +57,4 @@ func (f fieldFilter) has(line []byte) bool {
 		}
 	}
 	return false
-}
-
-// newLines is memory for eachLine.
-func newLines() *bufio.Reader { return bufio.NewReaderSize(nil, 4<<10) }
-
-// eachLine calls fn for the lines of src with their ends, until fn returns false. A line above 4 KiB
-// comes in pieces, of which only the first begins one. r is memory to read with.
-func eachLine(src io.Reader, r *bufio.Reader, fn func(line []byte, begins bool) (bool, error)) error {
-	r.Reset(src)
-	begins := true
-	for {
-		line, err := r.ReadSlice('\n')
-		if len(line) > 0 {
-			more, failed := fn(line, begins)
-			if failed != nil || !more {
-				return failed
-			}
-		}
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			begins = false
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		default:
-			begins = true
-		}
-	}
-}
-
-// fieldName gives the name of the field that a line begins, in lower case.
-func fieldName(line []byte) (string, bool) {
-	name, _, ok := bytes.Cut(line, []byte(":"))
-	if !ok {
-		return "", false
-	}
-	return string(bytes.ToLower(bytes.TrimRight(name, " \t"))), true
 }

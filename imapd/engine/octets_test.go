@@ -2,38 +2,12 @@ package engine
 
 import (
 	"bytes"
-	"io"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index/message"
 )
-
-// TestContains: text is found wherever reads cut it, characters included.
-func TestContains(t *testing.T) {
-	for _, c := range []struct {
-		in, text string
-		want     bool
-	}{
-		{"hello WORLD", "lo wo", true},
-		{"hello", "hellox", false},
-		{"SCHÖNE GRÜßE", "schöne grü", true},
-		{strings.Repeat("x", 16<<10-1) + "Ärger" + strings.Repeat("y", 20000), "ärger", true},
-		{strings.Repeat("ab", 30000) + "c", "abc", true},
-		{strings.Repeat("ab", 30000), "abc", false},
-		{"a\xff\xfeb", "b", true},
-		{"", "", true},
-	} {
-		for _, r := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in)),
-			iotest.DataErrReader(strings.NewReader(c.in))} {
-			var s scratch
-			if got, err := s.contains(r, []byte(c.text)); got != c.want || err != nil {
-				t.Errorf("%.30q in %.30q: %v, %v", c.text, c.in, got, err)
-			}
-		}
-	}
-}
 
 func TestPattern(t *testing.T) {
 	for _, c := range []struct {
@@ -64,7 +38,7 @@ func TestFieldFilter(t *testing.T) {
 		{wire.Section{Specifier: wire.HeaderFieldsNot, Fields: []string{"Subject", "from"}}, "X-SUBJECT: no\r\nno field\r\n\r\n"},
 	} {
 		var out bytes.Buffer
-		if err := newFieldFilter(c.sec).copy(&out, strings.NewReader(header), newLines()); err != nil || out.String() != c.want {
+		if err := newFieldFilter(c.sec).copy(&out, strings.NewReader(header), message.NewLines()); err != nil || out.String() != c.want {
 			t.Errorf("%v gave %.100q, %v", c.sec, out.String(), err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
+	"github.com/rookery-mail/rookery/index/search"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
@@ -94,9 +95,9 @@ func (s *Session) find(ctx context.Context, k *criterion) (*uidset.Set, error) {
 // finding is a SEARCH being carried out. Each of its steps gives the messages that are still undecided.
 type finding struct {
 	*Session
-	k       *criterion
-	found   *uidset.Set
-	scratch scratch
+	k      *criterion
+	found  *uidset.Set
+	reader search.Reader
 }
 
 func (f *finding) decide(c *candidate, rest *uidset.Set) error {
@@ -146,6 +147,6 @@ func (f *finding) byOctets(ctx context.Context, uids *uidset.Set) error {
 
 // octets decides a message whose body is open.
 func (f *finding) octets(m *access.Message, body access.Body) error {
-	c := &candidate{uid: m.UID, state: m.State, summary: m, octets: &octets{body: body, summary: m, scratch: &f.scratch}}
+	c := &candidate{uid: m.UID, state: m.State, summary: m, octets: &octets{body: body, summary: m, reader: &f.reader}}
 	return f.decide(c, uidset.New())
 }

@@ -2,6 +2,7 @@ package message
 
 import (
 	"io"
+	"strings"
 
 	"github.com/rookery-mail/rookery/index/indexpb"
 )
@@ -28,4 +29,14 @@ func DecodeText(part *indexpb.Part, r io.Reader, options ...TextOption) io.Reade
 		}
 	}
 	return r
+}
+
+// IsText tells whether DecodeText with TextOnly gives the octets of a leaf as they are, where they are UTF-8.
+func IsText(part *indexpb.Part) bool {
+	switch strings.ToLower(string(part.Encoding)) {
+	case "base64", "quoted-printable":
+		return false
+	}
+	charset, _ := ParamValue(part.Params, "charset")
+	return string(part.Type) == "text" && string(part.Subtype) != "html" && lookupCharset(charset) == nil
 }

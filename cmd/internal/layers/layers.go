@@ -59,6 +59,7 @@ func Kinds() map[string]Kind {
 		"index/access":                  Words,
 		"index/message":                 Core,
 		"index/mailbox":                 Core,
+		"index/search":                  Core,
 		"index/staging":                 Core,
 		"index/partition":               Shell,
 		"index/mailstore":               Shell,
