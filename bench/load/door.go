@@ -28,12 +28,16 @@ type Login struct {
 type Door struct {
 	Address  string // host:port
 	Security Security
-	LMTP     bool // LHLO in place of EHLO, and a reply for each recipient (RFC 2033)
+	LMTP     bool   // LHLO in place of EHLO, and a reply for each recipient (RFC 2033)
+	From     string // the client's own IP address; "" is what the system takes
 }
 
 // dial opens the connection, with TLS where that comes first.
 func dial(ctx context.Context, door Door) (net.Conn, error) {
 	d := &net.Dialer{Timeout: 10 * time.Second}
+	if door.From != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(door.From)}
+	}
 	if door.Security == TLS {
 		conn, err := (&tls.Dialer{NetDialer: d, Config: clientTLS()}).DialContext(ctx, "tcp", door.Address)
 		if err != nil {

@@ -3,11 +3,8 @@ package scenario
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rookery-mail/rookery/bench/load"
 	"github.com/rookery-mail/rookery/bench/site"
@@ -34,7 +31,7 @@ func runIdle(ctx context.Context, s site.Site, o Options) (Result, error) {
 	if err := settle(ctx, s); err != nil {
 		return r, err
 	}
-	before, err := s.Usage(ctx)
+	before, err := restingMemory(ctx, s, o)
 	if err != nil {
 		return r, err
 	}
@@ -51,12 +48,17 @@ func runIdle(ctx context.Context, s site.Site, o Options) (Result, error) {
 	if err := settle(ctx, s); err != nil {
 		return r, err
 	}
-	after, err := s.Usage(ctx)
+	fresh, err := s.Usage(ctx)
 	if err != nil {
 		return r, err
 	}
-	r.judge("KiB/connection", float64(after.Memory-before.Memory)/1024/float64(n), false)
-	r.note("%d idle connections over TLS", n)
+	after, err := restingMemory(ctx, s, o)
+	if err != nil {
+		return r, err
+	}
+	r.judge("KiB/connection", float64(after-before)/1024/float64(n), false)
+	r.add("fresh-KiB/connection", float64(fresh.Memory-before)/1024/float64(n))
+	r.note("%d idle connections over TLS from %d addresses; memory after %v of rest, before and after", n, crowdAddresses, memoryRest(o))
 	return r, storm(ctx, s, crowd, &r)
 }
 
@@ -68,6 +70,11 @@ func storm(ctx context.Context, s site.Site, crowd *crowd, r *Result) error {
 		return nil
 	}
 	last := len(c.Nodes()) - 1
+	before, err := s.Usage(ctx)
+	if err != nil {
+		return err
+	}
+	crowd.refused.Store(0)
 	if err := c.Kill(c.Nodes()[last]); err != nil {
 		return err
 	}
@@ -83,72 +90,31 @@ func storm(ctx context.Context, s site.Site, crowd *crowd, r *Result) error {
 		return fmt.Errorf("reconnect: %w", err)
 	}
 	r.judge("storm-s", time.Since(start).Seconds(), false)
-	r.note("%d clients came back", back)
+	after, err := s.Usage(ctx)
+	if err != nil {
+		return err
+	}
+	r.add("storm-cpu-s", (after.CPU - before.CPU).Seconds())
+	r.add("storm-refused", float64(crowd.refused.Load()))
+	r.note("%d clients came back, %d at a time", back, idleDials)
 	return nil
 }
 
-// crowd is many idle clients.
-type crowd struct {
-	doors     []load.Door
-	accounts  []load.Login
-	clients   []*load.IMAP
-	at        []int // index of the door of each
-	connected atomic.Int64
+// memoryRest is how long a site rests before its memory is read: a server in Go collects what is garbage at
+// least every two minutes, and gives the pages back.
+func memoryRest(o Options) time.Duration {
+	if o.Quick {
+		return 10 * time.Second
+	}
+	return 130 * time.Second
 }
 
-// connect connects those clients that are chosen, and leaves them idle. A client that is refused tries
-// for half a minute, as mail programs do.
-func (c *crowd) connect(ctx context.Context, chosen func(i int) bool) error {
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(idleDials)
-	for i := range c.clients {
-		if !chosen(i) {
-			continue
-		}
-		g.Go(func() error {
-			deadline := time.Now().Add(30 * time.Second)
-			for {
-				client, err := c.one(ctx, i)
-				if err == nil {
-					c.clients[i], c.at[i] = client, i%len(c.doors)
-					c.connected.Add(1)
-					return nil
-				}
-				if time.Now().After(deadline) || sleep(gctx, 100*time.Millisecond) != nil {
-					return err
-				}
-			}
-		})
+func restingMemory(ctx context.Context, s site.Site, o Options) (int64, error) {
+	if err := sleep(ctx, memoryRest(o)); err != nil {
+		return 0, err
 	}
-	return g.Wait()
-}
-
-func (c *crowd) one(ctx context.Context, i int) (*load.IMAP, error) {
-	if c.clients[i] != nil {
-		c.clients[i].Close()
-	}
-	client, err := load.DialIMAP(ctx, c.doors[i%len(c.doors)], c.accounts[i%len(c.accounts)])
-	if err != nil {
-		return nil, err
-	}
-	if _, err := client.Do("SELECT INBOX"); err != nil {
-		client.Close()
-		return nil, err
-	}
-	if err := client.Idle(); err != nil {
-		client.Close()
-		return nil, err
-	}
-	client.Shrink()
-	return client, nil
-}
-
-func (c *crowd) close() {
-	for _, client := range c.clients {
-		if client != nil {
-			client.Close()
-		}
-	}
+	u, err := s.Usage(ctx)
+	return u.Memory, err
 }
 
 // enoughFiles checks the limit of this process, which its servers inherit.
