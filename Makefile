@@ -14,7 +14,7 @@ export GOFLAGS := -buildvcs=false
 # Nothing of ours needs C; the race detector alone does.
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test race e2e e2e-clients chaos fuzz lint bench bench-selftest microbench generate clean needs-go
+.PHONY: all build demo test race e2e e2e-clients imap-conformance chaos fuzz lint bench bench-selftest microbench generate clean needs-go
 
 all: build
 
@@ -49,6 +49,12 @@ e2e: build
 e2e-clients: build
 	@deploy/e2etest/install-clients more
 	ROOKERY_E2E=1 ROOKERY_E2E_CLIENTS=1 $(GO) test -timeout 10m -count 1 -v -run TestClients ./deploy/e2etest
+
+# Every IMAP story, by itself and with clients, and a table of what each capability rests on.
+imap-conformance: build
+	@deploy/e2etest/install-clients
+	@deploy/e2etest/install-clients more
+	@$(GO) run ./deploy/conformance -clients
 
 # Nodes killed and cut off under load, again and again; the ledger decides.
 chaos: build

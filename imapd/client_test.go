@@ -129,6 +129,8 @@ func checkChange(t *testing.T, c *imapclient.Client) {
 }
 
 // TestSCRAM logs in without sending the password.
+//
+// RFC 7677: AUTH=SCRAM-SHA-256
 func TestSCRAM(t *testing.T) {
 	h := newHouse(t)
 	c := h.client(nil)

@@ -9,10 +9,13 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
 	"github.com/xdg-go/scram"
 )
 
 // TestChannelBinding logs in with SCRAM bound to the TLS connection (RFC 9266).
+//
+// RFC 7677: AUTH=SCRAM-SHA-256-PLUS
 func TestChannelBinding(t *testing.T) {
 	h := newHouse(t)
 	nc, err := tls.Dial("tcp", h.tls, trusting())
@@ -39,6 +42,20 @@ func (s *plusClient) Start() (string, []byte, error) {
 func (s *plusClient) Next(challenge []byte) ([]byte, error) {
 	response, err := s.Step(string(challenge))
 	return []byte(response), err
+}
+
+// TestLogin logs in with the mechanism that Outlook has.
+//
+// draft-murchison-sasl-login: AUTH=LOGIN
+func TestLogin(t *testing.T) {
+	h := newHouse(t)
+	c := h.client(nil)
+	if err := c.Authenticate(sasl.NewLoginClient("ann@example.com", "sekret")); err == nil || !strings.Contains(err.Error(), "AUTHENTICATIONFAILED") {
+		t.Errorf("a wrong password gave %v", err)
+	}
+	must(t, c.Authenticate(sasl.NewLoginClient("ann@example.com", "secret")))
+	_, err := c.Select("INBOX", nil).Wait()
+	must(t, err)
 }
 
 // TestLargeHeader: the fields of a header that is too large to be kept are streamed, whole and in part.

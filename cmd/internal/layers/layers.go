@@ -90,10 +90,11 @@ func Kinds() map[string]Kind {
 		"bench/ab":            Joint,
 		"bench/rookery-bench": Joint,
 
-		"deploy/harness": Joint,
-		"deploy/demo":    Joint,
-		"deploy/chaos":   Joint,
-		"deploy/e2etest": Joint,
+		"deploy/harness":     Joint,
+		"deploy/demo":        Joint,
+		"deploy/chaos":       Joint,
+		"deploy/e2etest":     Joint,
+		"deploy/conformance": Joint,
 	}
 }
 
