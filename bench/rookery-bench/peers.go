@@ -103,7 +103,7 @@ func (f *peersFlags) run(ctx context.Context, names []string) error {
 	if err := f.print(runs); err != nil || f.format != "table" {
 		return err
 	}
-	return writeFile("", func(w io.Writer) error { return ratios(w, runs) })
+	return writeFile("", func(w io.Writer) error { return errors.Join(ratios(w, runs), goals(w, runs)) })
 }
 
 // interleave takes samples of all systems in turn.
