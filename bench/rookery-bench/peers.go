@@ -68,6 +68,9 @@ func (f *peersFlags) systems(scenario string) []system {
 	if slices.Contains([]string{"imap-5k", "imap-200k"}, scenario) {
 		return append(out, peer("dovecot-maildir", site.PeersConfig{Format: "maildir", LMTPOnly: true}), peer("dovecot-mdbox", site.PeersConfig{Format: "mdbox", LMTPOnly: true}))
 	}
+	if scenario == "submission" {
+		return append(out, peer("postfix+dovecot", site.PeersConfig{Format: "maildir"}))
+	}
 	return append(out, peer("postfix+dovecot", site.PeersConfig{Format: "maildir"}), peer("dovecot-lmtp", site.PeersConfig{Format: "maildir", LMTPOnly: true}))
 }
 
@@ -84,7 +87,7 @@ func (f *peersFlags) run(ctx context.Context, names []string) error {
 		if err != nil {
 			return err
 		}
-		if !s.Peers || name == "submission" {
+		if !s.Peers {
 			return fmt.Errorf("%s cannot be run against Postfix and Dovecot", name)
 		}
 		list = append(list, s)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ func StartPeers(ctx context.Context, cfg PeersConfig) (_ *Peers, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for _, door := range append(p.MX(), p.IMAP()...) {
+	for _, door := range slices.Concat(p.MX(), p.Submission(), p.IMAP()) {
 		if err := p.answers(ctx, door.Address); err != nil {
 			return nil, fmt.Errorf("wait for %s: %w", door.Address, err)
 		}
@@ -139,8 +140,16 @@ func (p *Peers) MX() []load.Door {
 	return []load.Door{{Address: hostPort(p.network.host(1), portMX)}}
 }
 
-// Submission is not set up: none.
-func (p *Peers) Submission() []load.Door { return nil }
+// Submission is Postfix, which asks Dovecot for the passwords; none without it.
+func (p *Peers) Submission() []load.Door {
+	if p.cfg.LMTPOnly {
+		return nil
+	}
+	return []load.Door{{Address: p.submission(), Security: load.StartTLS}}
+}
+
+// submission is an address of its own: Dovecot's LMTP has the port on the first.
+func (p *Peers) submission() string { return hostPort(p.network.host(2), portSubmission) }
 
 // IMAP is Dovecot with TLS from the first octet.
 func (p *Peers) IMAP() []load.Door {

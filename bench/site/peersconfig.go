@@ -82,6 +82,11 @@ service imap-login {
 service imap {
   process_limit = 10240
 }
+service auth {
+  unix_listener auth-client {
+    mode = 0666
+  }
+}
 service lmtp {
   unix_listener lmtp {
     mode = 0666
@@ -111,7 +116,7 @@ func (p *Peers) startPostfix(ctx context.Context) error {
 		return fmt.Errorf("give Postfix's directory away: %w", err)
 	}
 	main := fmt.Sprintf(postfixMain, dir, Domain, filepath.Join(p.dir, "run", "lmtp"))
-	master := fmt.Sprintf(postfixMaster, hostPort(p.network.host(1), portMX))
+	master := fmt.Sprintf(postfixMaster, hostPort(p.network.host(1), portMX), p.submission(), filepath.Join(p.dir, "cert.pem"), filepath.Join(p.dir, "run", "auth-client"))
 	for name, text := range map[string]string{"main.cf": main, "master.cf": master} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return fmt.Errorf("write Postfix's configuration: %w", err)
@@ -139,6 +144,14 @@ smtpd_client_connection_rate_limit = 0
 `
 
 const postfixMaster = `%[1]s inet n - n - - smtpd
+%[2]s inet n - n - - smtpd
+  -o smtpd_tls_security_level=encrypt
+  -o smtpd_tls_cert_file=%[3]s
+  -o smtpd_tls_key_file=%[3]s
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_sasl_type=dovecot
+  -o smtpd_sasl_path=%[4]s
+  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
