@@ -11,6 +11,10 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
 	"github.com/xdg-go/scram"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/credential"
 )
 
 // TestChannelBinding logs in with SCRAM bound to the TLS connection (RFC 9266).
@@ -42,6 +46,51 @@ func (s *plusClient) Start() (string, []byte, error) {
 func (s *plusClient) Next(challenge []byte) ([]byte, error) {
 	response, err := s.Step(string(challenge))
 	return []byte(response), err
+}
+
+// TestSHA1 logs in with SCRAM-SHA-1 and bound to TLS, where the cluster offers it and the account has
+// its keys.
+//
+// RFC 5802: AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-1-PLUS
+func TestSHA1(t *testing.T) {
+	h := newHouse(t)
+	c, err := credential.Derive("secret", []byte("0123456789abcdef"), credential.MinIterations)
+	must(t, err)
+	c, err = c.WithSHA1("secret")
+	must(t, err)
+	h.dir.Must(t)(directory.SetSetting("scram_sha1", "on"))
+	h.dir.Must(t)(directory.UpdateAccount(cluster.AccountID(h.ann), directory.AccountChange{Credential: &c}))
+	for _, password := range []string{"secret", "sekret"} {
+		for _, plus := range []bool{false, true} {
+			nc, err := tls.Dial("tcp", h.tls, trusting())
+			must(t, err)
+			state := nc.ConnectionState()
+			binding, err := scram.NewTLSExporterBinding(&state)
+			must(t, err)
+			imap := imapclient.New(nc, nil)
+			t.Cleanup(func() { imap.Close() })
+			client, err := scram.SHA1.NewClient("ann@example.com", password, "")
+			must(t, err)
+			run := &sha1Client{scramClient{client.NewConversation()}, "SCRAM-SHA-1"}
+			if plus {
+				run = &sha1Client{scramClient{client.NewConversationWithChannelBinding(binding)}, "SCRAM-SHA-1-PLUS"}
+			}
+			err = imap.Authenticate(run)
+			if password == "secret" && err != nil || password != "secret" && (err == nil || !strings.Contains(err.Error(), "AUTHENTICATIONFAILED")) {
+				t.Errorf("%s with %q: %v", run.name, password, err)
+			}
+		}
+	}
+}
+
+type sha1Client struct {
+	scramClient
+	name string
+}
+
+func (s *sha1Client) Start() (string, []byte, error) {
+	first, err := s.Step("")
+	return s.name, []byte(first), err
 }
 
 // TestLogin logs in with the mechanism that Outlook has.

@@ -34,6 +34,7 @@ type house struct {
 	server *imapd.Server
 	store  *mailstore.Store
 	auth   *login.Authenticator
+	dir    *directorytest.Directory
 	ann    index.AccountID
 	plain  string // address of the IMAP listener
 	tls    string // address of the IMAPS listener
@@ -44,7 +45,7 @@ func newHouse(t testing.TB, change ...func(*imapd.Config)) *house {
 	t.Helper()
 	d := directorytest.New(t, "example.com")
 	d.Must(t)(directory.SetSetting("password_iterations", fmt.Sprint(directorytest.Iterations)))
-	h := &house{t: t, store: mailstoretest.New(t), ann: d.AddAccount(t, "ann@example.com", "secret")}
+	h := &house{t: t, dir: d, store: mailstoretest.New(t), ann: d.AddAccount(t, "ann@example.com", "secret")}
 	var err error
 	if h.auth, err = login.New(login.Config{Directory: d}); err != nil {
 		t.Fatal(err)

@@ -53,6 +53,8 @@ func credentialOf(m *directorypb.Credential) credential.Credential {
 	c := credential.Credential{Salt: m.Salt, Iterations: int(m.Iterations)}
 	copy(c.StoredKey[:], m.StoredKey)
 	copy(c.ServerKey[:], m.ServerKey)
+	copy(c.SHA1.StoredKey[:], m.Sha1StoredKey)
+	copy(c.SHA1.ServerKey[:], m.Sha1ServerKey)
 	return c
 }
 
@@ -60,9 +62,13 @@ func credentialMessage(c credential.Credential) *directorypb.Credential {
 	if c.IsZero() {
 		return nil
 	}
-	return &directorypb.Credential{
+	m := &directorypb.Credential{
 		Salt: c.Salt, Iterations: uint32(c.Iterations), StoredKey: c.StoredKey[:], ServerKey: c.ServerKey[:],
 	}
+	if !c.SHA1.IsZero() {
+		m.Sha1StoredKey, m.Sha1ServerKey = c.SHA1.StoredKey[:], c.SHA1.ServerKey[:]
+	}
+	return m
 }
 
 func aliasOf(m *directorypb.Alias) Alias {

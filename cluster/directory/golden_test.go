@@ -80,6 +80,11 @@ func every(t *testing.T) []command.Command {
 		State: &draining, CertificateSerial: text("cd"),
 	}))
 	add(directory.RemoveNode("b"))
+	old, err := c.WithSHA1("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(directory.UpdateAccount(2, directory.AccountChange{Credential: &old}))
 	return out
 }
 

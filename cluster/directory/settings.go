@@ -22,7 +22,8 @@ type Settings struct {
 	MaxRecipients       int    // per transaction
 	ReplicationFactor   int    // voters of a partition
 	PasswordIterations  int    // PBKDF2 count of new passwords
-	ChannelBinding      bool   // whether SCRAM-SHA-256-PLUS is offered
+	ChannelBinding      bool   // whether the SCRAM mechanisms with PLUS are offered
+	SCRAMSHA1           bool   // whether SCRAM-SHA-1 is offered, and new passwords keep its keys
 }
 
 // Definition is one row of the table of settings.
@@ -38,7 +39,7 @@ type Definition struct {
 // Definitions is the table of settings, by name. docs/ and `rookery setting list` are made of it.
 func Definitions() []Definition {
 	return []Definition{
-		{"channel_binding", "on or off", "on", "Whether SCRAM-SHA-256-PLUS is offered; off helps clients that choose it and cannot do it, such as mutt of Debian 12.",
+		{"channel_binding", "on or off", "on", "Whether SCRAM with channel binding (PLUS) is offered; off helps clients that choose it and cannot do it, such as mutt of Debian 12.",
 			switchSetting(func(s *Settings) *bool { return &s.ChannelBinding })},
 		{"max_message_size", "a size, 64KiB to 1GiB", "50MiB", "The largest message that is accepted.",
 			sizeSetting(64<<10, 1<<30, func(s *Settings) *uint64 { return &s.MaxMessageSize })},
@@ -54,6 +55,8 @@ func Definitions() []Definition {
 			countSetting(func(s *Settings) *uint64 { return &s.QuotaMessages })},
 		{"replication_factor", "1 to 7, odd", "3", "How many nodes keep a full copy of each partition.",
 			oddSetting(1, 7, func(s *Settings) *int { return &s.ReplicationFactor })},
+		{"scram_sha1", "on or off", "off", "Whether SCRAM-SHA-1 is offered and new passwords keep its keys; it makes guesses against a stolen directory cheaper.",
+			switchSetting(func(s *Settings) *bool { return &s.SCRAMSHA1 })},
 		{"subaddress_delimiter", "up to 4 of + - . _ = # ~, or empty", defaultDelimiter, "The characters of which each ends the user's name in user+detail@domain.",
 			delimiterSetting(func(s *Settings) *string { return &s.SubaddressDelimiter })},
 	}

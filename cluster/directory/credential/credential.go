@@ -1,16 +1,18 @@
 // Package credential derives and checks the SCRAM-SHA-256 form of passwords (RFC 5802, RFC 7677): what
 // the directory keeps of a password instead of the password. The same four values serve the SCRAM
-// mechanisms and a password that came in plain. It draws no salt and reads no clock; who may log in,
+// mechanisms and a password that came in plain; keys for SCRAM-SHA-1 may be kept beside them. It draws no salt and reads no clock; who may log in,
 // how often and where is for cluster/directory/login.
 package credential
 
 import (
 	"crypto/hmac"
 	"crypto/pbkdf2"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"hash"
 
 	"github.com/xdg-go/stringprep"
 )
@@ -53,7 +55,18 @@ type Credential struct {
 	Iterations int
 	StoredKey  [sha256.Size]byte
 	ServerKey  [sha256.Size]byte
+	SHA1       SHA1Keys // of the same salt and count; zero: none are kept
 }
+
+// SHA1Keys are the keys of SCRAM-SHA-1 (RFC 5802). A password is never verified by them: that they are
+// kept only serves clients that know no other mechanism.
+type SHA1Keys struct {
+	StoredKey [sha1.Size]byte
+	ServerKey [sha1.Size]byte
+}
+
+// IsZero reports whether there are no keys.
+func (k SHA1Keys) IsZero() bool { return k == SHA1Keys{} }
 
 // IsZero reports whether there is no password at all: nobody can log in.
 func (c Credential) IsZero() bool { return c.Iterations == 0 }
@@ -76,9 +89,30 @@ func Derive(password string, salt []byte, iterations int) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	if c.StoredKey, c.ServerKey, err = keys(prepared, c.Salt, iterations); err != nil {
+	stored, server, err := keys(sha256.New, prepared, c.Salt, iterations)
+	if err != nil {
 		return Credential{}, err
 	}
+	copy(c.StoredKey[:], stored)
+	copy(c.ServerKey[:], server)
+	return c, nil
+}
+
+// WithSHA1 adds the keys of SCRAM-SHA-1 to the credential that Derive made of the same password.
+func (c Credential) WithSHA1(password string) (Credential, error) {
+	if err := c.Check(); err != nil {
+		return Credential{}, err
+	}
+	prepared, err := prepare(password)
+	if err != nil {
+		return Credential{}, err
+	}
+	stored, server, err := keys(sha1.New, prepared, c.Salt, c.Iterations)
+	if err != nil {
+		return Credential{}, err
+	}
+	copy(c.SHA1.StoredKey[:], stored)
+	copy(c.SHA1.ServerKey[:], server)
 	return c, nil
 }
 
@@ -94,26 +128,26 @@ func (c Credential) Verify(password string) bool {
 	if !usable {
 		prepared = "-" // the work is done all the same
 	}
-	stored, _, err := keys(prepared, c.Salt, c.Iterations)
+	stored, _, err := keys(sha256.New, prepared, c.Salt, c.Iterations)
 	if err != nil {
 		return false
 	}
-	return subtle.ConstantTimeCompare(stored[:], c.StoredKey[:]) == 1 && usable
+	return subtle.ConstantTimeCompare(stored, c.StoredKey[:]) == 1 && usable
 }
 
 // keys is SaltedPassword, StoredKey and ServerKey of RFC 5802, section 3.
-func keys(prepared string, salt []byte, iterations int) (stored, server [sha256.Size]byte, err error) {
-	salted, err := pbkdf2.Key(sha256.New, prepared, salt, iterations, sha256.Size)
+func keys(h func() hash.Hash, prepared string, salt []byte, iterations int) (stored, server []byte, err error) {
+	salted, err := pbkdf2.Key(h, prepared, salt, iterations, h().Size())
 	if err != nil {
-		return stored, server, fmt.Errorf("derive the key of a password: %w", err)
+		return nil, nil, fmt.Errorf("derive the key of a password: %w", err)
 	}
-	stored = sha256.Sum256(sign(salted, "Client Key"))
-	copy(server[:], sign(salted, "Server Key"))
-	return stored, server, nil
+	sum := h()
+	sum.Write(sign(h, salted, "Client Key"))
+	return sum.Sum(nil), sign(h, salted, "Server Key"), nil
 }
 
-func sign(key []byte, text string) []byte {
-	mac := hmac.New(sha256.New, key)
+func sign(h func() hash.Hash, key []byte, text string) []byte {
+	mac := hmac.New(h, key)
 	mac.Write([]byte(text))
 	return mac.Sum(nil)
 }

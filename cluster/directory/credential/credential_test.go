@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -31,15 +32,51 @@ func TestVector(t *testing.T) {
 	}
 	auth := "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=" + pencilSalt +
 		",i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-	if got := base64.StdEncoding.EncodeToString(sign(c.ServerKey[:], auth)); got != "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" {
+	if got := base64.StdEncoding.EncodeToString(sign(sha256.New, c.ServerKey[:], auth)); got != "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" {
 		t.Errorf("server signature %s", got)
 	}
 	proof, _ := base64.StdEncoding.DecodeString("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
-	for i, b := range sign(c.StoredKey[:], auth) {
+	for i, b := range sign(sha256.New, c.StoredKey[:], auth) {
 		proof[i] ^= b
 	}
 	if stored := sha256Sum(proof); stored != c.StoredKey {
 		t.Error("stored key does not fit the client's proof")
+	}
+}
+
+// TestVectorSHA1 is the exchange of RFC 5802, section 5.
+func TestVectorSHA1(t *testing.T) {
+	salt, err := base64.StdEncoding.DecodeString("QSXCR+Q6sek8bf92")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Derive("pencil", salt, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.SHA1.IsZero() {
+		t.Error("Derive keeps SHA-1 keys")
+	}
+	if c, err = c.WithSHA1("pencil"); err != nil {
+		t.Fatal(err)
+	}
+	auth := "n=user,r=fyko+d2lbbFgONRv9qkxdawL,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92," +
+		"i=4096,c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j"
+	if got := base64.StdEncoding.EncodeToString(sign(sha1.New, c.SHA1.ServerKey[:], auth)); got != "rmF9pqV8S7suAoZWja4dJRkFsKQ=" {
+		t.Errorf("server signature %s", got)
+	}
+	proof, _ := base64.StdEncoding.DecodeString("v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=")
+	for i, b := range sign(sha1.New, c.SHA1.StoredKey[:], auth) {
+		proof[i] ^= b
+	}
+	if sha1.Sum(proof) != c.SHA1.StoredKey {
+		t.Error("stored key does not fit the client's proof")
+	}
+	if _, err := c.WithSHA1("\x00"); !errors.Is(err, ErrPassword) {
+		t.Errorf("an unusable password: %v", err)
+	}
+	if _, err := (Credential{}).WithSHA1("pencil"); !errors.Is(err, ErrParameters) {
+		t.Errorf("of no credential: %v", err)
 	}
 }
 

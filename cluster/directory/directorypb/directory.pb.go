@@ -357,13 +357,16 @@ func (x *Domain) GetCreated() int64 {
 	return 0
 }
 
-// Credential is a password's SCRAM-SHA-256 form (RFC 7677).
+// Credential is a password's SCRAM-SHA-256 form (RFC 7677) and, where the setting scram_sha1 was on when
+// it was set and every node knew these fields, its SCRAM-SHA-1 form (RFC 5802) of the same salt and count.
 type Credential struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Salt          []byte                 `protobuf:"bytes,1,opt,name=salt,proto3" json:"salt,omitempty"`
 	Iterations    uint32                 `protobuf:"varint,2,opt,name=iterations,proto3" json:"iterations,omitempty"`
 	StoredKey     []byte                 `protobuf:"bytes,3,opt,name=stored_key,json=storedKey,proto3" json:"stored_key,omitempty"`
 	ServerKey     []byte                 `protobuf:"bytes,4,opt,name=server_key,json=serverKey,proto3" json:"server_key,omitempty"`
+	Sha1StoredKey []byte                 `protobuf:"bytes,5,opt,name=sha1_stored_key,json=sha1StoredKey,proto3" json:"sha1_stored_key,omitempty"`
+	Sha1ServerKey []byte                 `protobuf:"bytes,6,opt,name=sha1_server_key,json=sha1ServerKey,proto3" json:"sha1_server_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -422,6 +425,20 @@ func (x *Credential) GetStoredKey() []byte {
 func (x *Credential) GetServerKey() []byte {
 	if x != nil {
 		return x.ServerKey
+	}
+	return nil
+}
+
+func (x *Credential) GetSha1StoredKey() []byte {
+	if x != nil {
+		return x.Sha1StoredKey
+	}
+	return nil
+}
+
+func (x *Credential) GetSha1ServerKey() []byte {
+	if x != nil {
+		return x.Sha1ServerKey
 	}
 	return nil
 }
@@ -2009,7 +2026,7 @@ const file_directory_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aunicode\x18\x02 \x01(\tR\aunicode\x12\x1b\n" +
 	"\tcatch_all\x18\x03 \x01(\tR\bcatchAll\x12\x18\n" +
-	"\acreated\x18\x04 \x01(\x03R\acreated\"~\n" +
+	"\acreated\x18\x04 \x01(\x03R\acreated\"\xce\x01\n" +
 	"\n" +
 	"Credential\x12\x12\n" +
 	"\x04salt\x18\x01 \x01(\fR\x04salt\x12\x1e\n" +
@@ -2019,7 +2036,9 @@ const file_directory_proto_rawDesc = "" +
 	"\n" +
 	"stored_key\x18\x03 \x01(\fR\tstoredKey\x12\x1d\n" +
 	"\n" +
-	"server_key\x18\x04 \x01(\fR\tserverKey\"\xf9\x02\n" +
+	"server_key\x18\x04 \x01(\fR\tserverKey\x12&\n" +
+	"\x0fsha1_stored_key\x18\x05 \x01(\fR\rsha1StoredKey\x12&\n" +
+	"\x0fsha1_server_key\x18\x06 \x01(\fR\rsha1ServerKey\"\xf9\x02\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12!\n" +

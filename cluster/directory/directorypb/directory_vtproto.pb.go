@@ -225,6 +225,20 @@ func (m *Credential) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Sha1ServerKey) > 0 {
+		i -= len(m.Sha1ServerKey)
+		copy(dAtA[i:], m.Sha1ServerKey)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Sha1ServerKey)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if len(m.Sha1StoredKey) > 0 {
+		i -= len(m.Sha1StoredKey)
+		copy(dAtA[i:], m.Sha1StoredKey)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Sha1StoredKey)))
+		i--
+		dAtA[i] = 0x2a
+	}
 	if len(m.ServerKey) > 0 {
 		i -= len(m.ServerKey)
 		copy(dAtA[i:], m.ServerKey)
@@ -1746,6 +1760,14 @@ func (m *Credential) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	l = len(m.Sha1StoredKey)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.Sha1ServerKey)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2975,6 +2997,74 @@ func (m *Credential) UnmarshalVT(dAtA []byte) error {
 			m.ServerKey = append(m.ServerKey[:0], dAtA[iNdEx:postIndex]...)
 			if m.ServerKey == nil {
 				m.ServerKey = []byte{}
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Sha1StoredKey", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Sha1StoredKey = append(m.Sha1StoredKey[:0], dAtA[iNdEx:postIndex]...)
+			if m.Sha1StoredKey == nil {
+				m.Sha1StoredKey = []byte{}
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Sha1ServerKey", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Sha1ServerKey = append(m.Sha1ServerKey[:0], dAtA[iNdEx:postIndex]...)
+			if m.Sha1ServerKey == nil {
+				m.Sha1ServerKey = []byte{}
 			}
 			iNdEx = postIndex
 		default:

@@ -19,6 +19,9 @@ const (
 	MechanismLogin     = "LOGIN"              // draft-murchison-sasl-login; Outlook has no other
 	MechanismSCRAM     = "SCRAM-SHA-256"      // RFC 7677
 	MechanismSCRAMPlus = "SCRAM-SHA-256-PLUS" // RFC 7677, bound to the TLS connection
+	// Offered only where the setting scram_sha1 is on.
+	MechanismSHA1     = "SCRAM-SHA-1"      // RFC 5802
+	MechanismSHA1Plus = "SCRAM-SHA-1-PLUS" // RFC 5802, bound to the TLS connection
 )
 
 // Conn is what an exchange has to know of its connection.
@@ -57,26 +60,45 @@ func (a *Authenticator) Mechanisms(tlsActive bool) []string {
 }
 
 // MechanismsFor lists what is offered on a connection. It knows more than Mechanisms: clients of this
-// machine may be allowed PLAIN without TLS, and without channel binding there is no PLUS.
+// machine may be allowed PLAIN without TLS, without channel binding there is no PLUS, and the cluster
+// may offer SCRAM-SHA-1.
 func (a *Authenticator) MechanismsFor(conn Conn) []string {
 	var out []string
-	for _, name := range a.Mechanisms(true) {
-		if name == MechanismSCRAMPlus && len(a.bindings(conn)) == 0 {
-			continue
+	binds := len(a.bindings(conn)) > 0
+	if binds {
+		out = append(out, MechanismSCRAMPlus)
+	}
+	out = append(out, MechanismSCRAM)
+	if a.offersSHA1() {
+		if binds {
+			out = append(out, MechanismSHA1Plus)
 		}
-		if a.private(conn) || name == MechanismSCRAM {
-			out = append(out, name)
-		}
+		out = append(out, MechanismSHA1)
+	}
+	if a.private(conn) {
+		out = append(out, MechanismPlain, MechanismLogin)
 	}
 	return out
+}
+
+// offersSHA1 reads the cluster's setting scram_sha1. One that cannot be read is off.
+func (a *Authenticator) offersSHA1() bool { return a.setting("scram_sha1", "off") == "on" }
+
+// setting is the text of a setting of the cluster, or fallback where it cannot be read.
+func (a *Authenticator) setting(name, fallback string) string {
+	snapshot := a.config.Directory.Snapshot()
+	defer snapshot.Close()
+	text, _, err := (directory.View{R: snapshot}).Setting(name)
+	if err != nil {
+		return fallback
+	}
+	return text
 }
 
 // bindings computes what the connection can be bound by; nothing where the cluster's setting
 // channel_binding is off. A setting that cannot be read is on.
 func (a *Authenticator) bindings(conn Conn) []scram.ChannelBinding {
-	snapshot := a.config.Directory.Snapshot()
-	defer snapshot.Close()
-	if text, _, err := (directory.View{R: snapshot}).Setting("channel_binding"); err == nil && text != "on" {
+	if a.setting("channel_binding", "on") != "on" {
 		return nil
 	}
 	return bindingsOf(conn)
@@ -97,11 +119,13 @@ func (a *Authenticator) Server(mechanism string, conn Conn) (*Exchange, error) {
 		x.step = x.plainStep
 	case MechanismLogin:
 		x.step, x.prompt = x.loginStep, []byte("Username:")
-	case MechanismSCRAM, MechanismSCRAMPlus:
-		if err := x.startSCRAM(name == MechanismSCRAMPlus); err != nil {
-			return nil, err
+	case MechanismSHA1, MechanismSHA1Plus:
+		if !a.offersSHA1() {
+			return nil, fmt.Errorf("mechanism %s: %w", name, ErrMechanism)
 		}
-		return x, nil
+		return x.startSCRAM(name, scram.SHA1)
+	case MechanismSCRAM, MechanismSCRAMPlus:
+		return x.startSCRAM(name, scram.SHA256)
 	default:
 		return nil, fmt.Errorf("mechanism %.40q: %w", mechanism, ErrMechanism)
 	}

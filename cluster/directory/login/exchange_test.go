@@ -20,6 +20,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/credential"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 )
 
@@ -193,6 +194,75 @@ func TestSCRAM(t *testing.T) {
 	}
 	if err := bob("staple"); !errors.Is(err, login.ErrThrottled) {
 		t.Errorf("after too many guesses: %v", err)
+	}
+}
+
+// TestSCRAMSHA1: it is offered where the cluster's setting says so, to accounts that have keys of it; one
+// without looks like one that is not there, whatever it proves.
+func TestSCRAMSHA1(t *testing.T) {
+	h := newHouse(t, login.Config{AccountBurst: 50})
+	attempt := func(mechanism, user, password string) error {
+		client, err := scram.SHA1.NewClient(user, password, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := scramTalk(t, h, mechanism, login.Conn{Remote: here()}, client.NewConversation())
+		if err == nil && id.Address != "ann@example.com" {
+			t.Errorf("%s is %+v", user, id)
+		}
+		return err
+	}
+	conn, _ := handshake(t, tls.VersionTLS13)
+	if err := attempt("SCRAM-SHA-1", "ann", "correct horse"); !errors.Is(err, login.ErrMechanism) {
+		t.Errorf("while it is off: %v", err)
+	}
+	if got := h.MechanismsFor(conn); slices.Contains(got, "SCRAM-SHA-1") || slices.Contains(got, "SCRAM-SHA-1-PLUS") {
+		t.Errorf("while it is off, %q is offered", got)
+	}
+	h.directory.Must(t)(directory.SetSetting("scram_sha1", "on"))
+	want := []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN"}
+	if got := h.MechanismsFor(conn); !slices.Equal(got, want) {
+		t.Errorf("%q is offered, want %q", got, want)
+	}
+	if got := h.MechanismsFor(login.Conn{Remote: here()}); !slices.Equal(got, []string{"SCRAM-SHA-256", "SCRAM-SHA-1"}) {
+		t.Errorf("without TLS %q is offered", got)
+	}
+	if err := attempt("SCRAM-SHA-1", "ann", "correct horse"); !errors.Is(err, login.ErrBadCredentials) {
+		t.Errorf("a password that was set before: %v", err)
+	}
+	salt := func(mechanism, user string) string {
+		heard, _, _ := talk(t, h, mechanism, login.Conn{Remote: here()}, []byte("n,,n="+user+",r=abc"))
+		if len(heard) != 1 {
+			t.Fatalf("%s heard %q", user, heard)
+		}
+		return strings.SplitN(heard[0], ",", 2)[1]
+	}
+	for _, user := range []string{"ann", "nobody"} {
+		if a, b := salt("SCRAM-SHA-256", user), salt("SCRAM-SHA-1", user); a != b {
+			t.Errorf("%s has %s by one mechanism and %s by the other", user, a, b)
+		}
+	}
+	c, err := credential.Derive("correct horse", []byte("0123456789abcdef"), credential.MinIterations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = c.WithSHA1("correct horse"); err != nil {
+		t.Fatal(err)
+	}
+	h.directory.Must(t)(directory.UpdateAccount(h.ann, directory.AccountChange{Credential: &c}))
+	for password, want := range map[string]error{"correct horse": nil, "wrong": login.ErrBadCredentials} {
+		if err := attempt("scram-sha-1", "ann", password); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", password, err, want)
+		}
+	}
+	if err := attempt("SCRAM-SHA-1", "nobody", "correct horse"); !errors.Is(err, login.ErrBadCredentials) {
+		t.Errorf("nobody: %v", err)
+	}
+	if err := attempt("SCRAM-SHA-1-PLUS", "ann", "correct horse"); !errors.Is(err, login.ErrMechanism) {
+		t.Errorf("PLUS without TLS: %v", err)
+	}
+	if _, err := scramTalk(t, h, "SCRAM-SHA-256", login.Conn{Remote: here()}, scramClient(t, "ann", "correct horse", "").NewConversation()); err != nil {
+		t.Errorf("SHA-256 beside it: %v", err)
 	}
 }
 

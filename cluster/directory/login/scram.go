@@ -1,17 +1,22 @@
 package login
 
 import (
+	"crypto/rand"
+	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"strings"
 
 	"github.com/xdg-go/scram"
+
+	"github.com/rookery-mail/rookery/cluster/directory/credential"
 )
 
 // scramRun is the state of one SCRAM exchange.
 type scramRun struct {
 	*Exchange
+	hash         scram.HashGeneratorFcn
 	plus         bool
 	bindings     []scram.ChannelBinding // the preferred first
 	conversation *scram.ServerConversation
@@ -19,19 +24,19 @@ type scramRun struct {
 	lookupErr    error
 }
 
-// startSCRAM prepares the exchange; plus demands channel binding.
-func (x *Exchange) startSCRAM(plus bool) error {
-	r := &scramRun{Exchange: x, plus: plus, bindings: x.authenticator.bindings(x.conn)}
-	if plus && len(r.bindings) == 0 {
-		return fmt.Errorf("mechanism %s without a TLS connection to bind to: %w", MechanismSCRAMPlus, ErrMechanism)
+// startSCRAM prepares the exchange of a mechanism with its hash; one with PLUS demands channel binding.
+func (x *Exchange) startSCRAM(name string, hash scram.HashGeneratorFcn) (*Exchange, error) {
+	r := &scramRun{Exchange: x, hash: hash, plus: strings.HasSuffix(name, "-PLUS"), bindings: x.authenticator.bindings(x.conn)}
+	if r.plus && len(r.bindings) == 0 {
+		return nil, fmt.Errorf("mechanism %s without a TLS connection to bind to: %w", name, ErrMechanism)
 	}
 	x.step = r.clientFirst
-	return nil
+	return x, nil
 }
 
 // clientFirst answers client-first-message with salt and count (RFC 5802, section 7).
 func (r *scramRun) clientFirst(response []byte) ([]byte, bool, error) {
-	server, err := scram.SHA256.NewServer(r.credential)
+	server, err := r.hash.NewServer(r.credential)
 	if err != nil {
 		return nil, false, fmt.Errorf("start SCRAM: %w", err)
 	}
@@ -74,12 +79,36 @@ func (r *scramRun) credential(username string) (scram.StoredCredentials, error) 
 		r.lookupErr = err
 		return scram.StoredCredentials{}, err
 	}
-	r.subject = s
-	return scram.StoredCredentials{
+	keys := scram.StoredCredentials{
 		KeyFactors: scram.KeyFactors{Salt: string(s.credential.Salt), Iters: s.credential.Iterations},
 		StoredKey:  s.credential.StoredKey[:],
 		ServerKey:  s.credential.ServerKey[:],
-	}, nil
+	}
+	if r.hash().Size() == sha1.Size {
+		sha1Keys := s.credential.SHA1
+		if sha1Keys.IsZero() {
+			if sha1Keys, err = decoySHA1(); err != nil {
+				r.lookupErr = err
+				return scram.StoredCredentials{}, err
+			}
+			s.known = false // whatever the client proves
+		}
+		keys.StoredKey, keys.ServerKey = sha1Keys.StoredKey[:], sha1Keys.ServerKey[:]
+	}
+	r.subject = s
+	return keys, nil
+}
+
+// decoySHA1 draws keys of no password, for a user that is not there and for one whose password was set
+// while no keys of SHA-1 were kept: both show their salt and count and then fail like a wrong password.
+// Nobody ever sees the keys, so that they may differ each time.
+func decoySHA1() (k credential.SHA1Keys, err error) {
+	for _, key := range [][]byte{k.StoredKey[:], k.ServerKey[:]} {
+		if _, err := rand.Read(key); err != nil {
+			return k, fmt.Errorf("draw decoy keys: %w", err)
+		}
+	}
+	return k, nil
 }
 
 // clientFinal checks the proof. Tokens are taken only here: before, a client has guessed nothing.

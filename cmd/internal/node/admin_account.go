@@ -98,7 +98,12 @@ func (n *Node) derive(password string) (credential.Credential, error) {
 	if _, err := rand.Read(salt); err != nil {
 		return credential.Credential{}, fmt.Errorf("draw a salt: %w", err)
 	}
-	return credential.Derive(password, salt, settings.PasswordIterations)
+	c, err := credential.Derive(password, salt, settings.PasswordIterations)
+	// A node of 0.1 would lose the keys of SHA-1 from its copy of the directory.
+	if err != nil || !settings.SCRAMSHA1 || n.level() < command.LevelSecond {
+		return c, err
+	}
+	return c.WithSHA1(password)
 }
 
 // ChangeAccount changes what is set of c.
