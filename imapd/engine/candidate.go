@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
@@ -34,6 +35,7 @@ type candidate struct {
 	summary  *access.Message
 	envelope *indexpb.Envelope
 	octets   *octets
+	reader   *search.Reader // memory; nil together with summary
 }
 
 // matches decides a criterion. An error is of reading octets.
@@ -112,6 +114,9 @@ func (c *candidate) summaryMatches(k *criterion) bool {
 
 // envelopeMatches decides the header fields that the envelope holds.
 func (c *candidate) envelopeMatches(k *criterion) bool {
+	if !spansAddress(k.text) && c.reader.RulesOut(c.summary.EncodedEnvelope, k.text) {
+		return false
+	}
 	if c.envelope == nil {
 		c.envelope = c.summary.Envelope()
 	}
@@ -133,6 +138,11 @@ func (c *candidate) envelopeMatches(k *criterion) bool {
 		return e.InReplyTo != nil && search.Holds(string(e.InReplyTo), k.text)
 	}
 	return e.Date != nil && search.Holds(string(e.Date), k.text)
+}
+
+// spansAddress reports whether text may be found in an address as people write it though in none of its parts.
+func spansAddress(text []byte) bool {
+	return bytes.ContainsAny(text, "<@>") || bytes.HasSuffix(text, []byte(" "))
 }
 
 // anyAddress looks for text in a list of addresses as people write them.

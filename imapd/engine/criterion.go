@@ -163,3 +163,26 @@ func (c *criterion) decidedBy(limit cost) bool {
 	}
 	return c.cost == limit
 }
+
+// bodyDecides reports whether, of messages that numbers and flags leave, summaries can settle none.
+func (c *criterion) bodyDecides() bool {
+	if c.op != wire.SearchAnd {
+		return c.bodyOnly()
+	}
+	for i := range c.keys {
+		if k := &c.keys[i]; k.cost > costFlags && !k.bodyOnly() {
+			return false
+		}
+	}
+	return true
+}
+
+// bodyOnly reports whether nothing but octets decides any part of the criterion.
+func (c *criterion) bodyOnly() bool {
+	for i := range c.keys {
+		if !c.keys[i].bodyOnly() {
+			return false
+		}
+	}
+	return c.cost == costBody
+}

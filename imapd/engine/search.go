@@ -86,8 +86,10 @@ func (s *Session) find(ctx context.Context, k *criterion) (*uidset.Set, error) {
 			return nil, err
 		}
 	}
-	if rest, err = f.bySummary(ctx, rest); err != nil {
-		return nil, err
+	if !k.bodyDecides() {
+		if rest, err = f.bySummary(ctx, rest); err != nil {
+			return nil, err
+		}
 	}
 	return f.found, f.byOctets(ctx, rest)
 }
@@ -125,7 +127,7 @@ func (f *finding) bySummary(ctx context.Context, uids *uidset.Set) (*uidset.Set,
 		return rest, nil
 	}
 	err := f.box.Messages(ctx, uids, func(m access.Message) error {
-		return f.decide(&candidate{uid: m.UID, state: m.State, summary: &m}, rest)
+		return f.decide(&candidate{uid: m.UID, state: m.State, summary: &m, reader: &f.reader}, rest)
 	})
 	return rest, err
 }
@@ -147,6 +149,6 @@ func (f *finding) byOctets(ctx context.Context, uids *uidset.Set) error {
 
 // octets decides a message whose body is open.
 func (f *finding) octets(m *access.Message, body access.Body) error {
-	c := &candidate{uid: m.UID, state: m.State, summary: m, octets: &octets{body: body, summary: m, reader: &f.reader}}
+	c := &candidate{uid: m.UID, state: m.State, summary: m, reader: &f.reader, octets: &octets{body: body, summary: m, reader: &f.reader}}
 	return f.decide(c, uidset.New())
 }

@@ -58,6 +58,16 @@ func (r *Reader) Header(m *access.Message, body access.Body, name string, text [
 	return found, err
 }
 
+// RulesOut reports that no field whose raw value is among octets, as in an encoded envelope, can have the folded
+// text in it, decoded or not. It says so of ASCII without encoded words alone.
+func (r *Reader) RulesOut(octets, text []byte) bool {
+	if bytes.Contains(octets, []byte("=?")) {
+		return false
+	}
+	r.low = foldASCII(r.low[:0], octets)
+	return len(r.low) == len(octets) && !bytes.Contains(r.low, text)
+}
+
 // is reports whether b is name, which is in lower case, in any case.
 func is(b []byte, name string) bool {
 	return len(b) == len(name) && string(bytes.ToLower(b)) == name
