@@ -71,7 +71,7 @@ func TestIdleMemory(t *testing.T) {
 		t.Fatal(err, ready)
 	}
 	t.Logf("%d octets for each session", each)
-	if each > 64<<10 {
+	if each > 48<<10 {
 		t.Errorf("a session in IDLE costs %d octets", each)
 	}
 }
