@@ -18,6 +18,7 @@ type Run struct {
 	Scenario string            `json:"scenario"`
 	Site     string            `json:"site"`
 	Nodes    int               `json:"nodes"`
+	Quick    bool              `json:"quick,omitempty"` // a tenth of everything
 	Samples  []scenario.Result `json:"samples"`
 }
 
@@ -134,6 +135,17 @@ func JSON(w io.Writer, machine Machine, runs []Run) error {
 		return fmt.Errorf("print JSON: %w", err)
 	}
 	return nil
+}
+
+// Read reads what JSON printed.
+func Read(r io.Reader) ([]Run, error) {
+	var in struct {
+		Runs []Run `json:"runs"`
+	}
+	if err := json.NewDecoder(r).Decode(&in); err != nil {
+		return nil, fmt.Errorf("it is not what --save or --format json writes: %w", err)
+	}
+	return in.Runs, nil
 }
 
 // GoBench prints every sample as a line of Go's benchmark format.

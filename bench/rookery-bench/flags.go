@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,6 +26,7 @@ type common struct {
 	corpus  string
 	format  string
 	out     string
+	save    string
 	quiet   bool
 	options scenario.Options
 }
@@ -36,6 +38,7 @@ func (c *common) register(cmd *cobra.Command, nodes int) {
 	f.StringVar(&c.corpus, "corpus", "", "your own mail in place of generated messages: an mbox file or a Maildir")
 	f.StringVar(&c.format, "format", "table", "table, json or gobench")
 	f.StringVarP(&c.out, "output", "o", "", "write the figures to this file (default: standard output)")
+	f.StringVar(&c.save, "save", "", "write the figures as JSON to this file too, for rookery-bench goals")
 	f.BoolVar(&c.quiet, "quiet", false, "no progress")
 	f.BoolVar(&c.options.Quick, "quick", false, "a tenth of the messages: to see whether it works, not to measure")
 	f.IntVar(&c.options.Messages, "messages", 0, "how many messages (default: the scenario's own)")
@@ -149,6 +152,9 @@ func (c *common) print(runs []report.Run) (err error) {
 		err = report.GoBench(w, machine, runs)
 	default:
 		err = report.Table(w, machine, runs)
+	}
+	if c.save != "" && err == nil {
+		err = writeFile(c.save, func(w io.Writer) error { return report.JSON(w, machine, runs) })
 	}
 	for _, r := range runs {
 		if broken := r.Broken(); len(broken) > 0 && err == nil {

@@ -57,6 +57,6 @@ func root() *cobra.Command {
 			"  rookery-bench peers",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), rehearseCommand(), peersCommand(), floorCommand())
+	cmd.AddCommand(listCommand(), runCommand(), compareCommand(), rehearseCommand(), peersCommand(), goalsCommand(), floorCommand())
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rookery-mail/rookery/bench/goals"
 	"github.com/rookery-mail/rookery/bench/report"
 	"github.com/rookery-mail/rookery/bench/scenario"
 	"github.com/rookery-mail/rookery/bench/site"
@@ -106,7 +107,7 @@ func (f *peersFlags) run(ctx context.Context, names []string) error {
 	if err := f.print(runs); err != nil || f.format != "table" {
 		return err
 	}
-	return writeFile("", func(w io.Writer) error { return errors.Join(ratios(w, runs), goals(w, runs)) })
+	return writeFile("", func(w io.Writer) error { return errors.Join(ratios(w, runs), goals.Table(w, goals.Peers(), runs)) })
 }
 
 // interleave takes samples of all systems in turn.
@@ -120,7 +121,7 @@ func (f *peersFlags) interleave(ctx context.Context, s scenario.Scenario) ([]rep
 			if err != nil {
 				return nil, fmt.Errorf("%s on %s: %w", s.Name, sys.name, err)
 			}
-			runs[i].Scenario, runs[i].Site, runs[i].Nodes = s.Name, sys.name, sys.nodes
+			runs[i].Scenario, runs[i].Site, runs[i].Nodes, runs[i].Quick = s.Name, sys.name, sys.nodes, f.options.Quick
 			runs[i].Samples = append(runs[i].Samples, r)
 		}
 	}

@@ -68,7 +68,7 @@ func (f *runFlags) run(ctx context.Context, names []string) error {
 		if err := f.fits(s); err != nil {
 			return err
 		}
-		run := report.Run{Scenario: name, Nodes: f.nodes}
+		run := report.Run{Scenario: name, Nodes: f.nodes, Quick: f.options.Quick}
 		if f.targets != nil {
 			run.Nodes = 0
 		}

@@ -88,6 +88,7 @@ func Kinds() map[string]Kind {
 		"bench/scenario":      Joint,
 		"bench/report":        Joint,
 		"bench/ab":            Joint,
+		"bench/goals":         Joint,
 		"bench/rookery-bench": Joint,
 
 		"deploy/harness":     Joint,
