@@ -22,6 +22,7 @@ type peersFlags struct {
 	binary string
 	rounds int
 	three  bool
+	fsyncs bool
 }
 
 func peersCommand() *cobra.Command {
@@ -39,6 +40,7 @@ func peersCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.binary, "binary", "bin/rookery", "the program of Rookery")
 	cmd.Flags().IntVar(&f.rounds, "rounds", 3, "samples of each system")
 	cmd.Flags().BoolVar(&f.three, "three", false, "measure a Rookery cluster of three as well")
+	cmd.Flags().BoolVar(&f.fsyncs, "fsyncs", false, "count the syncs of all systems with strace, in a short pass of its own after the deliveries")
 	return cmd
 }
 
@@ -125,7 +127,46 @@ func (f *peersFlags) interleave(ctx context.Context, s scenario.Scenario) ([]rep
 			runs[i].Samples = append(runs[i].Samples, r)
 		}
 	}
+	if !f.fsyncs {
+		return runs, nil
+	}
+	for i, sys := range systems {
+		f.options.Progress("%s, syncs: %s", s.Name, sys.name)
+		if err := f.syncs(ctx, s, sys, &runs[i].Samples[0]); err != nil {
+			return nil, fmt.Errorf("count the syncs of %s on %s: %w", s.Name, sys.name, err)
+		}
+	}
 	return runs, nil
+}
+
+// tracedMessages is how many messages a system gets while each of its system calls is traced.
+const tracedMessages = 400
+
+// syncs adds what strace counted to a sample, of deliveries: other scenarios have no such figure.
+func (f *peersFlags) syncs(ctx context.Context, s scenario.Scenario, sys system, sample *scenario.Result) (err error) {
+	if s.Pair == nil {
+		return nil
+	}
+	server, err := sys.start(ctx)
+	if err != nil {
+		return err
+	}
+	traced, err := site.Trace(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, traced.Close()) }()
+	o := f.options
+	o.Run += ".traced"
+	if o.Messages = tracedMessages; f.options.Messages > 0 {
+		o.Messages = min(o.Messages, f.options.Messages)
+	}
+	o.Progress = func(string, ...any) {}
+	r, err := s.Run(ctx, traced, o)
+	if n, ok := r.Get("fsyncs/msg"); ok && err == nil {
+		sample.Figures = append(sample.Figures, scenario.Figure{Unit: "strace-syncs/msg", Value: n})
+	}
+	return err
 }
 
 func (f *peersFlags) sample(ctx context.Context, s scenario.Scenario, sys system, round int) (r scenario.Result, err error) {
