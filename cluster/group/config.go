@@ -41,7 +41,7 @@ type Timing struct {
 // LAN suits nodes with round trips up to some 10 ms: a failover takes about a second.
 func LAN() Timing {
 	return Timing{Heartbeat: 700 * time.Millisecond, Election: 700 * time.Millisecond,
-		Lease: 500 * time.Millisecond, Commit: 500 * time.Millisecond}
+		Lease: 500 * time.Millisecond, Commit: time.Second}
 }
 
 // WAN suits regions with round trips up to some 300 ms: a failover takes a few seconds.

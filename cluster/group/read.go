@@ -68,10 +68,26 @@ func (g *Group) ReadIndex(ctx context.Context) (cluster.LogIndex, error) {
 		return 0, fmt.Errorf("read index of %v: %w", g.cfg.ID, cluster.ErrNotLeader)
 	}
 	index := g.lastCommand(cluster.LogIndex(g.raft.CommitIndex()))
+	defer g.expedite()()
 	if err := g.await(ctx, g.raft.VerifyLeader); err != nil {
 		return 0, fmt.Errorf("read index of %v: %w", g.cfg.ID, err)
 	}
 	return index, nil
+}
+
+// expediter is a raft.Transport that may hold heartbeats, so that those of several groups go together.
+type expediter interface {
+	// Expedite sends the group's at once until done is called.
+	Expedite() (done func())
+}
+
+// expedite is called before raft verifies leadership by heartbeats: the transport cannot tell these from
+// the ones that can wait.
+func (g *Group) expedite() (done func()) {
+	if t, ok := g.cfg.Transport.(expediter); ok {
+		return t.Expedite()
+	}
+	return func() {}
 }
 
 // lastCommand returns the last entry up to index that is still to be applied, or else what is

@@ -18,6 +18,8 @@ const (
 	KindRPC    Kind = 2 // requests and responses (cluster/rpc)
 	KindStream Kind = 3 // a raw connection to a named service (cluster/rpc)
 	KindJoin   Kind = 4 // the only kind that a peer without a certificate may open
+	// KindHeartbeat carries the heartbeats of all groups (cluster/transport/heartbeat).
+	KindHeartbeat Kind = 5
 )
 
 // String gives the kind's name for log lines.
@@ -31,6 +33,8 @@ func (k Kind) String() string {
 		return "stream"
 	case KindJoin:
 		return "join"
+	case KindHeartbeat:
+		return "heartbeat"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }

@@ -1,20 +1,29 @@
 package transport
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/transport/heartbeat"
 )
 
-// RaftTransport is raft.NetworkTransport with pipelines that cannot lock up, and with a commit index in
-// each append that the append itself covers (see covered).
+// RaftTransport is raft.NetworkTransport with heartbeats that share a link with those of other groups, with
+// pipelines that cannot lock up, and with a commit index in each append that the append itself covers (see
+// covered).
 //
 // In raft v1.8.0 the reader of a pipeline's responses leaves when a follower refuses an append or
 // knows a newer term; with few requests in flight the sender may then wait for a place in the
 // pipeline that only the reader would have made, for ever: the follower gets no entries any more,
 // and a shutdown waits for the sender. Keeping many in flight would hide that at the cost of commit
 // latency; instead, responses that nobody reads are set aside here.
-type RaftTransport struct{ *raft.NetworkTransport }
+type RaftTransport struct {
+	*raft.NetworkTransport
+	beats   *heartbeat.Port
+	resolve func(cluster.NodeID) (string, bool)
+}
 
 var (
 	_ raft.Transport   = RaftTransport{}
@@ -37,8 +46,34 @@ func (t RaftTransport) AppendEntriesPipeline(id raft.ServerID, target raft.Serve
 	return p, nil
 }
 
+// SetHeartbeatHandler implements raft.Transport.
+func (t RaftTransport) SetHeartbeatHandler(handler func(raft.RPC)) {
+	t.NetworkTransport.SetHeartbeatHandler(handler)
+	t.beats.SetHandler(handler)
+}
+
+// Expedite sends the group's heartbeats without waiting for those of other groups until done is called.
+// It comes before raft is asked to verify its leadership.
+func (t RaftTransport) Expedite() (done func()) { return t.beats.Expedite() }
+
+// Close implements raft.WithClose.
+func (t RaftTransport) Close() error {
+	t.beats.Close()
+	return t.NetworkTransport.Close()
+}
+
 // AppendEntries implements raft.Transport.
 func (t RaftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	// A peer that Resolve does not know is called at its address in Raft's configuration, which a link,
+	// being of all groups, has not got.
+	if _, known := t.resolve(cluster.NodeID(id)); known && heartbeat.Is(args) {
+		err := t.beats.Send(cluster.NodeID(id), args, resp)
+		// For builds from before November 2026, which do not know KindHeartbeat. ErrOldPeer may go, and with it
+		// NetworkTransport's own path for heartbeats, when nobody upgrades from one any more.
+		if !errors.Is(err, heartbeat.ErrOldPeer) {
+			return err
+		}
+	}
 	return t.NetworkTransport.AppendEntries(id, target, covered(args), resp)
 }
 

@@ -17,21 +17,23 @@ import (
 // needs on a busy disk, and below what an operator calls hung; a snapshot gets it for each 256 KiB.
 const raftTimeout = 5 * time.Second
 
-// Raft opens the network side of a group's replica: hashicorp/raft's own transport over StreamLayer.
+// Raft opens the network side of a group's replica: hashicorp/raft's own transport over StreamLayer, and
+// the heartbeats that all groups share.
 // Closing it (the group does) closes the layer.
 func (t *Transport) Raft(group cluster.GroupID) (RaftTransport, error) {
 	layer, err := t.StreamLayer(group)
 	if err != nil {
 		return RaftTransport{}, err
 	}
-	return RaftTransport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	network := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider:   t.Addresses(),
 		Logger:                  raftLogger(t.cfg.Logger.With("group", group.String())),
 		Stream:                  layer,
 		MaxPool:                 2, // per peer, beside the pipeline: heartbeats and votes
 		Timeout:                 raftTimeout,
 		MsgpackUseNewTimeFormat: true,
-	})}, nil
+	})
+	return RaftTransport{NetworkTransport: network, beats: t.beats.Open(group), resolve: t.cfg.Resolve}, nil
 }
 
 // raftLogger is the hclog logger that hashicorp/raft wants, in front of slog.

@@ -1,8 +1,8 @@
 // Package transport is the one port through which nodes of a cluster talk: TLS with certificates of
 // the cluster's authority on both ends, and on each connection a header that tells what it is for
-// (Raft of a group, calls, a raw stream, a join). It gives each Raft group a raft.StreamLayer and
-// hands everything else to the handler of its kind. It knows nothing of what the streams say, and
-// does not pool: hashicorp/raft and cluster/rpc each pool their own.
+// (Raft of a group, the heartbeats of all groups, calls, a raw stream, a join). It gives each Raft group a
+// raft.Transport and hands everything else to the handler of its kind. It knows nothing of what the
+// streams say, and does not pool: hashicorp/raft and cluster/rpc each pool their own.
 //
 // A connection carries one stream; its setup costs little, since TLS sessions are resumed.
 package transport
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/transport/heartbeat"
 )
 
 // Identity is what the transport needs of certs.Identity.
@@ -47,7 +48,9 @@ type Config struct {
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// SetupTimeout bounds dialling, the TLS handshake and the header; zero is 5 s.
 	SetupTimeout time.Duration
-	Logger       *slog.Logger
+	// HeartbeatTick is how long a heartbeat waits at most for those of other groups; zero is 100 ms.
+	HeartbeatTick time.Duration
+	Logger        *slog.Logger
 }
 
 // Transport is a node's end of the cluster's network.
@@ -66,6 +69,7 @@ type Transport struct {
 	conns    map[*Conn]struct{}
 	closed   bool
 
+	beats   *heartbeat.Exchange
 	running sync.WaitGroup // of accepted connections being served
 }
 
@@ -86,6 +90,11 @@ func New(ctx context.Context, cfg Config) *Transport {
 		layers:   map[cluster.GroupID]*Layer{},
 		conns:    map[*Conn]struct{}{},
 	}
+	t.beats = heartbeat.New(ctx, heartbeat.Config{Tick: cfg.HeartbeatTick, Logger: cfg.Logger,
+		Dial: func(ctx context.Context, node cluster.NodeID) (net.Conn, error) {
+			return t.Dial(ctx, node, KindHeartbeat)
+		}})
+	t.handlers[KindHeartbeat] = t.beats.Serve
 	context.AfterFunc(ctx, t.shut)
 	return t
 }
@@ -102,7 +111,8 @@ func BoundDialer(listener net.Addr) func(ctx context.Context, address string) (n
 	}
 }
 
-// Handle sets the handler of a kind; KindRaft has its own (StreamLayer). It is called before Serve.
+// Handle sets the handler of a kind; KindRaft has its own (StreamLayer), KindHeartbeat is served from the
+// beginning. It is called before Serve.
 func (t *Transport) Handle(kind Kind, handler Handler) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -168,6 +178,7 @@ func (t *Transport) begin() bool {
 // closed before, they need the network to hand over their leadership.
 func (t *Transport) Close() error {
 	t.shut()
+	t.beats.Close()
 	t.running.Wait()
 	return nil
 }

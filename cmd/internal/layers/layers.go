@@ -42,6 +42,7 @@ func Kinds() map[string]Kind {
 		"cluster/exactlyonce":             Core,
 		"cluster/placement":               Core,
 		"cluster/transport":               Shell,
+		"cluster/transport/heartbeat":     Shell,
 		"cluster/raftlog":                 Shell,
 		"cluster/pebblelog":               Shell,
 		"cluster/state":                   Shell,

@@ -53,6 +53,9 @@ func (n *Node) reconcileStep(ctx context.Context, g *group.Group) error {
 	if len(members) == 1 && len(goal.Voters) == 1 && len(goal.Nonvoters) == 0 && members[0].ID == goal.Voters[0] {
 		return nil // a cluster of one has nobody to ask
 	}
+	if placement.NextStep(allCaughtUp(members), goal, n.id).Kind == placement.Done {
+		return nil // nothing to change, however far the members are: nobody is asked
+	}
 	step := placement.NextStep(n.progress(ctx, g, members), goal, n.id)
 	if step.Kind == placement.Done || step.Kind == placement.Wait {
 		return nil
@@ -103,6 +106,15 @@ func (n *Node) goal(g cluster.GroupID, members []group.Member, nodes []directory
 		return placement.Goal{}, false
 	}
 	return placement.Goal{Voters: replicas, Preferred: replicas[0]}, true
+}
+
+// allCaughtUp gives the members as they would be if each had the whole log.
+func allCaughtUp(members []group.Member) []placement.Member {
+	out := make([]placement.Member, 0, len(members))
+	for _, m := range members {
+		out = append(out, placement.Member{ID: m.ID, Voter: m.Voter, CaughtUp: true})
+	}
+	return out
 }
 
 // progress finds out which members have caught up, by asking them.

@@ -1,0 +1,244 @@
+// Package heartbeat carries the heartbeats of all Raft groups from one node to another over one
+// connection, and many of them in one frame. It never answers for a group: each heartbeat reaches the
+// Raft of its group at the peer, and each answer is that Raft's own. Entries, votes and snapshots are
+// not its business.
+//
+// # Why a heartbeat may be held, and for how long
+//
+// hashicorp/raft sends the heartbeats of a group to a peer one after the other: it waits for the answer,
+// then pauses for p, drawn from a tenth to a fifth of the heartbeat timeout. A heartbeat is held until the
+// link's next tick, for at most h, so that those of other groups go in the same frame; ticks of all links of
+// a node are at the same moments. With the round trip r, two contacts are at most p + h + r apart:
+//
+//	LAN: p <= 140 ms, h = 100 ms: 240 ms + r, where the lease is 500 ms and the election timeout 700 ms at least
+//	WAN: p <= 500 ms, h = 100 ms: 600 ms + r, where they are 2,000 ms and 2,500 ms
+//
+// Without the hold it would be 140 ms + r. The pause begins with an answer, soon after a tick, so that a
+// group of LAN goes with the next tick or the one after that. A tick of 50 ms would take a twentieth of a
+// second off the longest gap for twice as many frames.
+// Elections do not begin later: a follower's timeout runs from the last contact, and a contact does not
+// come from a leader that is gone. A failover is thus as long as it was.
+//
+// Leases stay true, because raft counts an answer as contact when it comes, not when the question was asked,
+// and the hold is before the heartbeat is sent. The time between the follower's answer and its arrival
+// grows by no more than grace.
+//
+// A read that confirms leadership asks raft for a heartbeat at once, and must not wait for a tick. The
+// transport cannot tell that heartbeat from a timed one: Port.Expedite says that nothing of the group is to
+// be held for a while.
+package heartbeat
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rookery-mail/rookery/cluster"
+)
+
+// ErrOldPeer says that the peer does not know this kind of stream: its build is older, and takes
+// heartbeats on the streams of their groups.
+var ErrOldPeer = errors.New("the peer takes no shared heartbeats")
+
+// ErrNotHere says that the group has no replica at the peer that could answer.
+var ErrNotHere = errors.New("the peer has no such group")
+
+// ErrLate says that no answer came in time.
+var ErrLate = errors.New("no answer to a heartbeat")
+
+// Config is what an Exchange works with.
+type Config struct {
+	// Dial opens a stream to a peer's Serve. It is called by one goroutine for each peer.
+	Dial func(ctx context.Context, peer cluster.NodeID) (net.Conn, error)
+	// Tick is how long a heartbeat is held at most; zero is 100 ms.
+	Tick time.Duration
+	// Timeout bounds the setup of a link and the wait for an answer; zero is 2 s, after which a leader
+	// has no lease any more.
+	Timeout time.Duration
+	// OldPeer is how long a peer with an older build is not asked again; zero is a minute.
+	OldPeer time.Duration
+	Logger  *slog.Logger
+}
+
+// Exchange is a node's end of the links to and from all its peers. It is safe for concurrent use.
+type Exchange struct {
+	cfg   Config
+	ctx   context.Context // of links, which outlive the call that opened them
+	end   context.CancelFunc
+	epoch time.Time // from which ticks are counted
+
+	mu     sync.Mutex // guards what follows
+	ports  map[cluster.GroupID]*Port
+	links  map[cluster.NodeID]*link     // those that have not failed
+	old    map[cluster.NodeID]time.Time // peers with an older build, and until when that is believed
+	closed bool
+
+	work sync.WaitGroup // of links
+}
+
+// New makes an Exchange. Its links end with ctx, or with Close.
+func New(ctx context.Context, cfg Config) *Exchange {
+	if cfg.Tick == 0 {
+		cfg.Tick = 100 * time.Millisecond
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 2 * time.Second
+	}
+	if cfg.OldPeer == 0 {
+		cfg.OldPeer = time.Minute
+	}
+	x := &Exchange{cfg: cfg, epoch: time.Now(), ports: map[cluster.GroupID]*Port{},
+		links: map[cluster.NodeID]*link{}, old: map[cluster.NodeID]time.Time{}}
+	x.ctx, x.end = context.WithCancel(ctx)
+	return x
+}
+
+// Close ends all links and waits for them. Connections in Serve are the caller's to close.
+func (x *Exchange) Close() {
+	x.end()
+	x.mu.Lock()
+	x.closed = true
+	links := make([]*link, 0, len(x.links))
+	for _, l := range x.links {
+		links = append(links, l)
+	}
+	x.mu.Unlock()
+	for _, l := range links {
+		l.fail(cluster.ErrStopped)
+	}
+	x.work.Wait()
+}
+
+// link returns the link to a peer, and begins one if there is none.
+func (x *Exchange) link(peer cluster.NodeID) (*link, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return nil, cluster.ErrStopped
+	}
+	if until, ok := x.old[peer]; ok {
+		if time.Now().Before(until) {
+			return nil, ErrOldPeer
+		}
+		delete(x.old, peer)
+	}
+	l, ok := x.links[peer]
+	if !ok {
+		l = newLink(x, peer)
+		x.links[peer] = l
+		x.work.Go(l.run)
+	}
+	return l, nil
+}
+
+// drop forgets a link that has failed, so that the next heartbeat begins another.
+func (x *Exchange) drop(l *link, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.links[l.peer] == l {
+		delete(x.links, l.peer)
+	}
+	if errors.Is(err, ErrOldPeer) {
+		x.old[l.peer] = time.Now().Add(x.cfg.OldPeer)
+	}
+}
+
+// untilTick is how long it is until the next tick of all links.
+func (x *Exchange) untilTick() time.Duration { return x.cfg.Tick - time.Since(x.epoch)%x.cfg.Tick }
+
+// Port is the side of one group.
+type Port struct {
+	x       *Exchange
+	group   cluster.GroupID
+	hurries atomic.Int32 // how many want nothing of the group held
+
+	mu      sync.Mutex     // guards what follows
+	handler func(raft.RPC) // nil until raft sets it
+	closed  bool
+	asked   sync.WaitGroup // handlers that run
+}
+
+// Open gives a group its port. A group has one at a time; a later one takes the place of an earlier.
+func (x *Exchange) Open(group cluster.GroupID) *Port {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p := &Port{x: x, group: group}
+	x.ports[group] = p
+	return p
+}
+
+// SetHandler sets what takes the heartbeats that come in. It answers before it returns, or not at all.
+func (p *Port) SetHandler(handler func(raft.RPC)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.handler = handler
+}
+
+// Close refuses heartbeats that come in, and waits for the handlers that run. Send still works, since
+// links belong to all groups.
+func (p *Port) Close() {
+	p.x.mu.Lock()
+	if p.x.ports[p.group] == p {
+		delete(p.x.ports, p.group)
+	}
+	p.x.mu.Unlock()
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.asked.Wait()
+}
+
+// Expedite sends what the group has waiting, and holds nothing of it until done is called.
+func (p *Port) Expedite() (done func()) {
+	p.hurries.Add(1)
+	p.x.mu.Lock()
+	links := make([]*link, 0, len(p.x.links))
+	for _, l := range p.x.links {
+		links = append(links, l)
+	}
+	p.x.mu.Unlock()
+	for _, l := range links {
+		l.hurry(p)
+	}
+	return func() { p.hurries.Add(-1) }
+}
+
+// Is reports whether an append is a heartbeat. The test is that of raft's own network transport, so
+// that the peer's Raft gets outside its queue only what it would have got there.
+func Is(args *raft.AppendEntriesRequest) bool {
+	leader := args.Addr
+	if len(leader) == 0 {
+		leader = args.Leader
+	}
+	return args.Term != 0 && len(leader) != 0 && args.PrevLogEntry == 0 && args.PrevLogTerm == 0 &&
+		len(args.Entries) == 0 && args.LeaderCommitIndex == 0
+}
+
+// Send sends a heartbeat (see Is) to a peer and waits for its answer. Errors: ErrOldPeer, ErrNotHere, ErrLate,
+// cluster.ErrStopped, an error of the peer's Raft, or one of the connection.
+func (p *Port) Send(peer cluster.NodeID, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	l, err := p.x.link(peer)
+	if err != nil {
+		return err
+	}
+	c := &call{port: p, header: args.RPCHeader, leader: args.Leader, term: args.Term, done: make(chan error, 1)}
+	l.add(c)
+	timer := time.NewTimer(p.x.cfg.Timeout)
+	defer timer.Stop()
+	select {
+	case err = <-c.done:
+	case <-timer.C:
+		err = l.giveUp(c)
+	}
+	if err != nil {
+		return err
+	}
+	*resp = c.answer
+	return nil
+}

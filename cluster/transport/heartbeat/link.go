@@ -1,0 +1,286 @@
+package heartbeat
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/rookery-mail/rookery/cluster"
+)
+
+// call is a heartbeat that waits for its answer.
+type call struct {
+	port   *Port
+	header raft.RPCHeader
+	leader []byte
+	term   uint64
+	seq    uint64    // set when it is sent
+	sentAt time.Time // zero until it is sent
+
+	answer raft.AppendEntriesResponse // set before done
+	done   chan error                 // gets one error, or nil
+}
+
+// link carries this node's heartbeats to one peer. It fails once and for all; the next heartbeat
+// begins another one.
+//
+// Invariant: a call is in waiting or in sent until its done has got something.
+type link struct {
+	x    *Exchange
+	peer cluster.NodeID
+
+	writing sync.Mutex // held over a write; taken before mu
+
+	mu      sync.Mutex       // guards what follows
+	conn    net.Conn         // nil until the peer has answered with its version
+	err     error            // why the link failed
+	waiting []*call          // for the next tick
+	sent    map[uint64]*call // by sequence number
+	seq     uint64           // the last one that was used
+	heard   time.Time        // when the last frame came
+	tick    *time.Timer      // runs flush
+	armed   bool             // the tick is to come; x.work counts it
+}
+
+func newLink(x *Exchange, peer cluster.NodeID) *link {
+	return &link{x: x, peer: peer, sent: map[uint64]*call{}}
+}
+
+// run opens the link and reads answers until it fails.
+func (l *link) run() {
+	conn, err := l.open()
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	defer conn.Close()
+	l.mu.Lock()
+	ok := l.err == nil
+	if ok {
+		l.conn = conn
+	}
+	l.mu.Unlock()
+	if ok {
+		l.flush()
+		l.fail(l.read(conn))
+	}
+}
+
+// open dials the peer and waits for its version.
+func (l *link) open() (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(l.x.ctx, l.x.cfg.Timeout)
+	defer cancel()
+	conn, err := l.x.cfg.Dial(ctx, l.peer)
+	if err != nil {
+		return nil, err
+	}
+	var version [1]byte
+	_ = conn.SetReadDeadline(time.Now().Add(l.x.cfg.Timeout))
+	_, err = io.ReadFull(conn, version[:])
+	_ = conn.SetReadDeadline(time.Time{})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = fmt.Errorf("open heartbeats to node %s: %w", l.peer, err)
+	case err != nil || version[0] < Version:
+		// A build that does not know the kind of the stream closes it. A peer that dies at this moment is
+		// taken for one, which costs no more than the old way for a minute.
+		err = fmt.Errorf("open heartbeats to node %s: %w", l.peer, ErrOldPeer)
+	default:
+		return conn, nil
+	}
+	_ = conn.Close()
+	return nil, err
+}
+
+// fail ends the link and all its calls.
+func (l *link) fail(err error) {
+	l.x.drop(l, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return
+	}
+	l.err = err
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+	if l.armed && l.tick.Stop() {
+		l.armed = false
+		l.x.work.Done()
+	}
+	for _, c := range l.waiting {
+		c.done <- err
+	}
+	for _, c := range l.sent {
+		c.done <- err
+	}
+	l.waiting, l.sent = nil, nil
+}
+
+// add takes a call in: it goes with the next tick, or at once.
+func (l *link) add(c *call) {
+	l.mu.Lock()
+	if l.err != nil {
+		c.done <- l.err
+		l.mu.Unlock()
+		return
+	}
+	l.waiting = append(l.waiting, c)
+	now := l.conn != nil && c.port.hurries.Load() > 0
+	if l.conn != nil && !now {
+		l.arm()
+	}
+	l.mu.Unlock()
+	if now {
+		l.flush()
+	}
+}
+
+// arm sees to it that flush runs at the next tick. The caller holds mu.
+func (l *link) arm() {
+	if l.armed {
+		return
+	}
+	l.armed = true
+	l.x.work.Add(1) // the link has not failed, so that Close is still to come to it
+	if d := l.x.untilTick(); l.tick == nil {
+		l.tick = time.AfterFunc(d, l.ticked)
+	} else {
+		l.tick.Reset(d)
+	}
+}
+
+func (l *link) ticked() {
+	defer l.x.work.Done()
+	l.mu.Lock()
+	l.armed = false
+	l.mu.Unlock()
+	l.flush()
+}
+
+// hurry lets the tick come now if something of a port waits for it. It does not wait for the peer.
+func (l *link) hurry(p *Port) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.armed {
+		return
+	}
+	for _, c := range l.waiting {
+		if c.port == p {
+			if l.tick.Stop() {
+				l.tick.Reset(0)
+			}
+			return
+		}
+	}
+}
+
+// flush sends what waits, in one write.
+func (l *link) flush() {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.mu.Lock()
+	conn, out := l.conn, l.take()
+	l.mu.Unlock()
+	if len(out) == 0 {
+		return
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(l.x.cfg.Timeout))
+	if _, err := conn.Write(out); err != nil {
+		l.fail(fmt.Errorf("send heartbeats to node %s: %w", l.peer, err))
+	}
+}
+
+// take encodes what waits and counts it as sent. The caller holds mu.
+func (l *link) take() (out []byte) {
+	if l.err != nil || l.conn == nil {
+		return nil
+	}
+	now := time.Now()
+	f := Frame{Type: TypeBeats}
+	for _, c := range l.waiting {
+		if len(f.Beats) == maxRecords || len(f.Beats) > 0 && !(sameHeader(f.Header, c.header) && bytes.Equal(f.Leader, c.leader)) {
+			out = f.Append(out)
+			f.Beats = f.Beats[:0]
+		}
+		l.seq++
+		c.seq, c.sentAt = l.seq, now
+		l.sent[c.seq] = c
+		f.Header, f.Leader = c.header, c.leader
+		f.Beats = append(f.Beats, Beat{Seq: c.seq, Group: c.port.group, Term: c.term})
+	}
+	if len(f.Beats) > 0 {
+		out = f.Append(out)
+	}
+	clear(l.waiting)
+	l.waiting = l.waiting[:0]
+	return out
+}
+
+// read gives answers to their calls until the connection ends.
+func (l *link) read(conn net.Conn) error {
+	r := bufio.NewReader(conn)
+	for {
+		f, err := ReadFrame(r)
+		if err == nil && f.Type != TypeAnswers {
+			err = fmt.Errorf("frame of type %d: %w", f.Type, ErrFrame)
+		}
+		if err != nil {
+			return fmt.Errorf("heartbeats to node %s: %w", l.peer, err)
+		}
+		l.answered(f)
+	}
+}
+
+func (l *link) answered(f Frame) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard = time.Now()
+	for _, a := range f.Answers {
+		c, ok := l.sent[a.Seq]
+		if !ok {
+			continue // given up, or made up
+		}
+		delete(l.sent, a.Seq)
+		switch a.Status {
+		case StatusAnswered:
+			c.answer = raft.AppendEntriesResponse{RPCHeader: f.Header, Term: a.Term, LastLog: a.LastLog,
+				Success: a.Success, NoRetryBackoff: a.NoRetryBackoff}
+			c.done <- nil
+		case StatusNotHere:
+			c.done <- fmt.Errorf("node %s, %v: %w", l.peer, c.port.group, ErrNotHere)
+		default:
+			c.done <- fmt.Errorf("node %s, %v: %s", l.peer, c.port.group, a.Text)
+		}
+	}
+}
+
+// giveUp ends a call whose answer has not come in time. The link fails with it, unless others were
+// answered since: then it is the one group that is slow.
+func (l *link) giveUp(c *call) error {
+	err := fmt.Errorf("node %s, %v: %w", l.peer, c.port.group, ErrLate)
+	l.mu.Lock()
+	if len(c.done) > 0 { // it came at the last moment
+		l.mu.Unlock()
+		return <-c.done
+	}
+	alone := l.sent[c.seq] == c && l.heard.After(c.sentAt)
+	if alone {
+		delete(l.sent, c.seq)
+		c.done <- err
+	}
+	l.mu.Unlock()
+	if !alone {
+		l.fail(err)
+	}
+	return <-c.done
+}
