@@ -23,6 +23,7 @@ type Settings struct {
 	ReplicationFactor   int    // voters of a partition
 	PasswordIterations  int    // PBKDF2 count of new passwords
 	ChannelBinding      bool   // whether the SCRAM mechanisms with PLUS are offered
+	TrustedNetworks     string // networks that no ban locks out, apart by a space: see Trusts
 	SCRAMSHA1           bool   // whether SCRAM-SHA-1 is offered, and new passwords keep its keys
 }
 
@@ -59,6 +60,8 @@ func Definitions() []Definition {
 			switchSetting(func(s *Settings) *bool { return &s.SCRAMSHA1 })},
 		{"subaddress_delimiter", "up to 4 of + - . _ = # ~, or empty", defaultDelimiter, "The characters of which each ends the user's name in user+detail@domain.",
 			delimiterSetting(func(s *Settings) *string { return &s.SubaddressDelimiter })},
+		{"trusted_networks", "up to 64 networks such as 192.0.2.0/24, or empty", "", "The networks that no ban locks out.",
+			networksSetting(func(s *Settings) *string { return &s.TrustedNetworks })},
 	}
 }
 

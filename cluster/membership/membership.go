@@ -54,8 +54,20 @@ type Config struct {
 	// Receive is given each message that another node broadcast, once, in no certain order. It is
 	// called from one goroutine. It may be nil.
 	Receive func(kind byte, payload []byte)
-	Clock   func() time.Time
-	Logger  *slog.Logger
+	// Shared is what nodes tell each other in whole, at a join and every RejoinEvery with one other
+	// node, so that who missed a message or was restarted learns it all the same. It may be nil.
+	Shared Shared
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Shared is a state that all nodes have and that converges by merging. Its methods are called from
+// any goroutine and must not wait.
+type Shared interface {
+	// State is what this node knows; nil for nothing.
+	State() []byte
+	// Merge takes over what another node knows.
+	Merge(state []byte)
 }
 
 // Gossip is a running node's part in the gossip. It is safe for concurrent use.

@@ -188,3 +188,70 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+// shared collects words.
+type shared struct {
+	mu    sync.Mutex
+	words map[string]bool
+}
+
+func (s *shared) State() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var words []string
+	for w := range s.words {
+		words = append(words, w)
+	}
+	return []byte(strings.Join(words, " "))
+}
+
+func (s *shared) Merge(state []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range strings.Fields(string(state)) {
+		s.words[w] = true
+	}
+}
+
+func (s *shared) has(words ...string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range words {
+		if !s.words[w] {
+			return false
+		}
+	}
+	return true
+}
+
+// TestShared: what nodes share is told both ways at a join, and to a node that comes back with nothing.
+func TestShared(t *testing.T) {
+	key, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := &shared{words: map[string]bool{"one": true}}, &shared{words: map[string]bool{"two": true}}
+	first := start(t, "a", key, func(c *Config) { c.Shared = a })
+	second := start(t, "b", key, func(c *Config) { c.Shared = b })
+	silent := start(t, "c", key, nil)
+	for _, g := range []*Gossip{second, silent} {
+		if err := g.Join(first.Address()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "both know both", func() bool { return a.has("one", "two") && b.has("one", "two") })
+	if err := second.end(); err != nil {
+		t.Fatal(err)
+	}
+	back := &shared{words: map[string]bool{}}
+	third := start(t, "b", key, func(c *Config) { c.Shared = back })
+	if err := third.Join(first.Address()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "who comes back knows all", func() bool { return back.has("one", "two") })
+	for _, g := range []*Gossip{first, third, silent} {
+		if err := g.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -170,7 +170,16 @@ func (d *delegate) GetBroadcasts(overhead, limit int) [][]byte {
 }
 
 // LocalState implements memberlist.Delegate.
-func (d *delegate) LocalState(bool) []byte { return nil }
+func (d *delegate) LocalState(bool) []byte {
+	if d.gossip.cfg.Shared == nil {
+		return nil
+	}
+	return d.gossip.cfg.Shared.State()
+}
 
 // MergeRemoteState implements memberlist.Delegate.
-func (d *delegate) MergeRemoteState([]byte, bool) {}
+func (d *delegate) MergeRemoteState(state []byte, _ bool) {
+	if d.gossip.cfg.Shared != nil && len(state) > 0 {
+		d.gossip.cfg.Shared.Merge(state)
+	}
+}

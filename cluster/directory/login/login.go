@@ -6,7 +6,7 @@
 // many passwords are computed at a time, the rest wait in a bounded queue; a password that was right
 // before is known again in microseconds; and guesses are slowed down by the guesser's network and by
 // the account, not by everybody's time. It remembers nothing over a restart, and tells other nodes
-// nothing: bans are not its business.
+// nothing: who is banned is told to it.
 package login
 
 import (
@@ -74,6 +74,10 @@ type Config struct {
 
 	CacheSize int           // good logins remembered, and as many bad ones; 20,000
 	CacheTime time.Duration // how long a good login is remembered; 4 h. A bad one: a tenth.
+
+	// Banned reports whether logins from an address are refused as ErrThrottled, whatever the secret; nil
+	// bans nobody.
+	Banned func(netip.Addr) bool
 
 	// PlainOnLoopback offers PLAIN and LOGIN without TLS to clients of this machine.
 	PlainOnLoopback bool

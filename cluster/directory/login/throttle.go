@@ -80,6 +80,9 @@ type ticket struct {
 // before it has no bucket either, so that nobody else can lock its owner out.
 func (a *Authenticator) admit(s subject, remote netip.Addr, now time.Time) (*ticket, error) {
 	t := &ticket{a: a, now: now}
+	if a.config.Banned != nil && remote.IsValid() && a.config.Banned(remote) {
+		return nil, ErrThrottled
+	}
 	if remote = remote.Unmap(); remote.IsValid() && !remote.IsLoopback() {
 		key := string(networkOf(remote))
 		if !a.addresses.take(key, now) {

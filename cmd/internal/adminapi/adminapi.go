@@ -46,6 +46,13 @@ type Aliases interface {
 	DeleteAlias(ctx context.Context, address string) error
 }
 
+// Bans are the networks that may not log in on any node.
+type Bans interface {
+	Bans(ctx context.Context) ([]Ban, error)
+	AddBan(ctx context.Context, b Ban) error
+	LiftBan(ctx context.Context, network string) error
+}
+
 // Settings are those of the cluster.
 type Settings interface {
 	Settings(ctx context.Context) ([]Setting, error)
@@ -75,6 +82,7 @@ type Config struct {
 	Domains  Domains
 	Accounts Accounts
 	Aliases  Aliases
+	Bans     Bans
 	Settings Settings
 	Tokens   Tokens
 	Nodes    Nodes
@@ -142,6 +150,7 @@ func routes(cfg Config) *http.ServeMux {
 	domainRoutes(mux, cfg.Domains)
 	accountRoutes(mux, cfg.Accounts)
 	aliasRoutes(mux, cfg.Aliases)
+	banRoutes(mux, cfg.Bans)
 	settingRoutes(mux, cfg.Settings)
 	tokenRoutes(mux, cfg.Tokens)
 	nodeRoutes(mux, cfg.Nodes)

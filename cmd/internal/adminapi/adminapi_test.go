@@ -56,7 +56,12 @@ func (f *fake) ChangeAccount(_ context.Context, address string, c AccountChange)
 func (f *fake) DeleteAccount(_ context.Context, address string) error {
 	return f.note("delete %s", address)
 }
-func (f *fake) Aliases(context.Context) ([]Alias, error) { return nil, f.note("aliases") }
+func (f *fake) Bans(context.Context) ([]Ban, error) { return nil, f.note("bans") }
+func (f *fake) AddBan(_ context.Context, b Ban) error {
+	return f.note("ban %s %s", b.Network, b.Reason)
+}
+func (f *fake) LiftBan(_ context.Context, network string) error { return f.note("lift %s", network) }
+func (f *fake) Aliases(context.Context) ([]Alias, error)        { return nil, f.note("aliases") }
 func (f *fake) PutAlias(_ context.Context, a Alias) error {
 	return f.note("alias %s %v", a.Address, a.Targets)
 }
@@ -87,7 +92,7 @@ func (f *fake) DrainNode(_ context.Context, id string, drain bool) error {
 func (f *fake) RemoveNode(_ context.Context, id string) error { return f.note("remove %s", id) }
 
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Aliases: f, Settings: f, Tokens: f, Nodes: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f}
 }
 
 // TestSocket: every call of the command line arrives through the socket as it was meant.
@@ -117,6 +122,9 @@ func TestSocket(t *testing.T) {
 		{"GET", "/v1/accounts/a%2Fb@example.org", nil, "account a/b@example.org"},
 		{"PATCH", "/v1/accounts/a@example.org", AccountChange{Disabled: &yes}, "change a@example.org disabled=true"},
 		{"DELETE", "/v1/accounts/a@example.org", nil, "delete a@example.org"},
+		{"GET", "/v1/bans", nil, "bans"},
+		{"POST", "/v1/bans", Ban{Network: "192.0.2.1", Reason: "guesses"}, "ban 192.0.2.1 guesses"},
+		{"DELETE", "/v1/bans/192.0.2.0%2F24", nil, "lift 192.0.2.0/24"},
 		{"POST", "/v1/aliases", Alias{Address: "o@example.org", Targets: []string{"a", "b"}}, "alias o@example.org [a b]"},
 		{"PUT", "/v1/settings/max_recipients", Setting{Value: "7"}, "set max_recipients=7"},
 		{"POST", "/v1/tokens", JoinTokenRequest{TTLSeconds: 60}, "token 1m0s"},

@@ -62,6 +62,14 @@ func aliasRoutes(mux *http.ServeMux, a Aliases) {
 	mux.HandleFunc("DELETE /v1/aliases/{address}", byName("address", a.DeleteAlias))
 }
 
+func banRoutes(mux *http.ServeMux, b Bans) {
+	mux.HandleFunc("GET /v1/bans", func(w http.ResponseWriter, r *http.Request) {
+		answer(w)(b.Bans(r.Context()))
+	})
+	mux.HandleFunc("POST /v1/bans", put(b.AddBan))
+	mux.HandleFunc("DELETE /v1/bans/{network}", byName("network", b.LiftBan))
+}
+
 func settingRoutes(mux *http.ServeMux, s Settings) {
 	mux.HandleFunc("GET /v1/settings", func(w http.ResponseWriter, r *http.Request) {
 		answer(w)(s.Settings(r.Context()))

@@ -75,6 +75,13 @@ type AccountChange struct {
 	Disabled      *bool   `json:"disabled,omitempty"`
 }
 
+// Ban is a network that may not log in.
+type Ban struct {
+	Network string    `json:"network"` // an address or a network in CIDR form
+	Reason  string    `json:"reason,omitempty"`
+	Until   time.Time `json:"until"`
+}
+
 // Alias is an address that stands for others.
 type Alias struct {
 	Address string   `json:"address"`

@@ -49,6 +49,7 @@ func Kinds() map[string]Kind {
 		"cluster/group":                   Shell,
 		"cluster/rpc":                     Shell,
 		"cluster/router":                  Shell,
+		"cluster/ban":                     Core,
 		"cluster/membership":              Shell,
 		"cluster/certs":                   Shell,
 		"cluster/clustertest":             Joint,

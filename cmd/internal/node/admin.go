@@ -21,6 +21,7 @@ var (
 	_ adminapi.Observer = (*Node)(nil)
 	_ adminapi.Domains  = (*Node)(nil)
 	_ adminapi.Aliases  = (*Node)(nil)
+	_ adminapi.Bans     = (*Node)(nil)
 	_ adminapi.Settings = (*Node)(nil)
 	_ adminapi.Tokens   = (*Node)(nil)
 	_ adminapi.Nodes    = (*Node)(nil)

@@ -80,7 +80,7 @@ func (n *Node) serveMail(life context.Context) error {
 		return err
 	}
 	source := directorySource{n}
-	auth, err := login.New(login.Config{Directory: source, Logger: n.log})
+	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Banned: n.banned})
 	if err != nil {
 		return err
 	}

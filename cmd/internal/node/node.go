@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/ban"
 	"github.com/rookery-mail/rookery/cluster/certs"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/membership"
@@ -56,6 +57,7 @@ type Node struct {
 	host      *host
 	store     *mailstore.Store
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
+	bans      *ban.List
 	counters  *counters
 	levelSeen atomic.Int64 // the command level that was read last
 
@@ -85,7 +87,7 @@ const (
 
 // Serve runs the node until ctx ends, and then stops it gracefully.
 func Serve(ctx context.Context, cfg config.Config, opts Options) error {
-	n := &Node{cfg: cfg, opts: opts, log: opts.Logger, layout: layout{cfg.DataDir}, id: cluster.NodeID(cfg.Node)}
+	n := &Node{cfg: cfg, opts: opts, log: opts.Logger, layout: layout{cfg.DataDir}, id: cluster.NodeID(cfg.Node), bans: ban.NewList()}
 	err := n.start(ctx)
 	if err == nil {
 		n.log.Info("the node serves", "node", cfg.Node, "cluster", n.record.Cluster, "version", opts.Version)
