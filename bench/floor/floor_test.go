@@ -12,7 +12,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain: raft's network transport leaves the connections that it accepted to their other ends, which
+// in the bench are processes that end.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/raft.(*NetworkTransport).handleConn"))
+}
 
 // addresses finds free ports; they stay free for as long as nobody else takes them.
 func addresses(t *testing.T, n int) []string {
