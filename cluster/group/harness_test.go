@@ -233,6 +233,19 @@ func form(t testing.TB, nodes []*node) {
 			return leaderOf(t, nodes...).group.AddVoter(within(t), n.id, string(n.id)) == nil
 		})
 	}
+	// hashicorp/raft refuses the vote of a candidate that the voter does not know as a member yet.
+	eventually(t, "every voter knows all of them", func() bool {
+		index, err := leaderOf(t, nodes...).group.ReadIndex(within(t))
+		if err != nil {
+			return false
+		}
+		for _, n := range nodes {
+			if err := n.group.WaitApplied(within(t), index); err != nil {
+				t.Fatalf("%s: %v", n.id, err)
+			}
+		}
+		return true
+	})
 }
 
 // propose retries while nobody leads, which a busy machine brings about: what was refused was not
