@@ -168,6 +168,9 @@ func (r *Router) CallLeader(ctx context.Context, g cluster.GroupID, method strin
 	err = r.lead(ctx, g, func(ctx context.Context, to target) error {
 		var err error
 		response, err = r.cfg.Caller.Call(ctx, to.node, method, request)
+		if err == nil {
+			r.remember(g, to.node) // only the leader answers
+		}
 		return err
 	})
 	if err != nil {

@@ -140,6 +140,12 @@ func (n *Node) leading(request []byte) (*replica, error) {
 	if err := json.Unmarshal(request, &g); err != nil {
 		return nil, fmt.Errorf("read the group: %w", err)
 	}
+	return n.leader(g)
+}
+
+// leader returns this node's replica of a group if that one leads, or else cluster.ErrNotLeader or
+// cluster.ErrNoReplica: what a method for router.CallLeader begins with.
+func (n *Node) leader(g cluster.GroupID) (*replica, error) {
 	r, err := n.host.get(g)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/rookery-mail/rookery/cluster"
@@ -76,6 +77,14 @@ func (b *book) allowed(id cluster.NodeID) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return !b.removed[id]
+}
+
+// lists reports whether a node has a place in a group by the map. Before the map is known, and for the
+// directory, every node has.
+func (b *book) lists(g cluster.GroupID, id cluster.NodeID) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return g == cluster.DirectoryGroup || !b.loaded || slices.Contains(b.replicas[g], id)
 }
 
 // members gives the nodes that may lead a group. Every node may hold the directory.

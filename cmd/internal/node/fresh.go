@@ -46,7 +46,9 @@ func (r *replica) isFresh() bool {
 }
 
 // fresh returns the replica of g that mail is read from, or cluster.ErrNoReplica: another node serves
-// until this one has caught up.
+// until this one has caught up, and once the group went elsewhere. A follower that is taken out of its
+// group is told by nobody and hears nothing more, so it must stop when the map says that it will be; a
+// leader knows what it is, and serves until it has handed over.
 func (n *Node) fresh(g cluster.GroupID) (*replica, error) {
 	r, err := n.host.get(g)
 	if err != nil {
@@ -54,6 +56,9 @@ func (n *Node) fresh(g cluster.GroupID) (*replica, error) {
 	}
 	if !r.isFresh() {
 		return nil, fmt.Errorf("%v is catching up: %w", g, cluster.ErrNoReplica)
+	}
+	if !n.book.lists(g, n.id) && !r.IsLeader() {
+		return nil, fmt.Errorf("%v went to other nodes: %w", g, cluster.ErrNoReplica)
 	}
 	return r, nil
 }

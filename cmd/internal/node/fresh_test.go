@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/group"
 )
 
 // TestFresh holds that mail is not read from a replica before it has caught up.
 func TestFresh(t *testing.T) {
 	const g = cluster.GroupID(3)
-	n := &Node{host: newHost(hostConfig{})}
-	r := &replica{fresh: make(chan struct{})}
+	n := &Node{id: "n1", host: newHost(hostConfig{}), book: newBook(nil)}
+	r := &replica{Group: new(group.Group), fresh: make(chan struct{})} // which leads nothing
 	n.host.replicas[g] = r
 	for name, read := range map[string]func() error{
 		"replica": func() error { _, err := n.mailReplica(g); return err },
@@ -27,6 +29,15 @@ func TestFresh(t *testing.T) {
 	close(r.fresh)
 	if _, err := n.mailReplica(g); err != nil {
 		t.Errorf("a fresh replica: %v", err)
+	}
+	for _, c := range []struct {
+		nodes []cluster.NodeID
+		want  error
+	}{{[]cluster.NodeID{"n1", "n2"}, nil}, {[]cluster.NodeID{"n2", "n3"}, cluster.ErrNoReplica}} {
+		n.book.update(nil, directory.PartitionMap{Groups: []directory.Replicas{{Group: g, Nodes: c.nodes}}})
+		if _, err := n.mailReplica(g); !errors.Is(err, c.want) {
+			t.Errorf("a replica of n1 where the map has %v: %v, want %v", c.nodes, err, c.want)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/rookery-mail/rookery/index/mailstore"
 )
 
-// methodUsage asks a node with a replica how full an account is.
+// methodUsage asks the leader of an account's partition how full the account is.
 const methodUsage = "mail.usage"
 
 // openStore makes the mail store over this node's replicas and the router.
@@ -58,6 +58,17 @@ func (n *Node) locate(a index.AccountID) (g cluster.GroupID, err error) {
 	return g, nil
 }
 
+// leads is nil where this node leads the partition of an account: only there is all that was acknowledged
+// certainly seen. Otherwise the error has router.CallLeader ask the next node.
+func (n *Node) leads(a index.AccountID) error {
+	g, err := n.locate(a)
+	if err != nil {
+		return err
+	}
+	_, err = n.leader(g)
+	return err
+}
+
 func (n *Node) remoteUsage(ctx context.Context, g cluster.GroupID, a index.AccountID) (usage index.Usage, err error) {
 	request, err := json.Marshal(a)
 	if err != nil {
@@ -74,6 +85,9 @@ func (n *Node) serveUsage(_ context.Context, _ cluster.NodeID, request []byte) (
 	var a index.AccountID
 	if err := json.Unmarshal(request, &a); err != nil {
 		return nil, fmt.Errorf("read the account: %w", err)
+	}
+	if err := n.leads(a); err != nil {
+		return nil, err
 	}
 	usage, err := n.store.LocalUsage(a)
 	if err != nil {
