@@ -37,6 +37,10 @@ const (
 	DropAccount    Kind = 0x020b
 	DrainGraveyard Kind = 0x020c
 	Replace        Kind = 0x020d
+	KeepExpunged   Kind = 0x020e
+	KeepDeleted    Kind = 0x020f
+	DrainKept      Kind = 0x0210
+	Undelete       Kind = 0x0211
 
 	StageChunk  Kind = 0x0301
 	DropUploads Kind = 0x0302
@@ -120,6 +124,14 @@ func (k Kind) name() string {
 		return "DrainGraveyard"
 	case Replace:
 		return "Replace"
+	case KeepExpunged:
+		return "KeepExpunged"
+	case KeepDeleted:
+		return "KeepDeleted"
+	case DrainKept:
+		return "DrainKept"
+	case Undelete:
+		return "Undelete"
 	case StageChunk:
 		return "StageChunk"
 	case DropUploads:

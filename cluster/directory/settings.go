@@ -25,6 +25,7 @@ type Settings struct {
 	ChannelBinding      bool   // whether the SCRAM mechanisms with PLUS are offered
 	TrustedNetworks     string // networks that no ban locks out, apart by a space: see Trusts
 	SCRAMSHA1           bool   // whether SCRAM-SHA-1 is offered, and new passwords keep its keys
+	UndeleteDays        int    // how long expunged mail is kept, 0: not at all
 }
 
 // Definition is one row of the table of settings.
@@ -62,6 +63,8 @@ func Definitions() []Definition {
 			delimiterSetting(func(s *Settings) *string { return &s.SubaddressDelimiter })},
 		{"trusted_networks", "up to 64 networks such as 192.0.2.0/24, or empty", "", "The networks that no ban locks out.",
 			networksSetting(func(s *Settings) *string { return &s.TrustedNetworks })},
+		{"undelete_days", "0 to 3650, 0 for not at all", "14", "How many days expunged mail can be brought back with `rookery mailbox undelete`.",
+			intSetting(0, 3650, func(s *Settings) *int { return &s.UndeleteDays })},
 	}
 }
 

@@ -2023,7 +2023,8 @@ func (x *StoreFlagsCommand) GetUnchangedSince() uint64 {
 	return 0
 }
 
-// CopyCommand is also the payload of Move.
+// CopyCommand is also the payload of Move, and of Undelete: there the mailbox is the account's kept one, and
+// "to" is made where it is missing.
 type CopyCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -2192,6 +2193,112 @@ func (x *ExpungeCommand) GetForgetBefore() int64 {
 	return 0
 }
 
+// KeepExpungedCommand is an Expunge whose messages are kept, as far as they fit the limits.
+type KeepExpungedCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Expunge       *ExpungeCommand        `protobuf:"bytes,1,opt,name=expunge,proto3" json:"expunge,omitempty"`
+	Limits        *Limits                `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"` // of what the account may have kept
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepExpungedCommand) Reset() {
+	*x = KeepExpungedCommand{}
+	mi := &file_index_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepExpungedCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepExpungedCommand) ProtoMessage() {}
+
+func (x *KeepExpungedCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepExpungedCommand.ProtoReflect.Descriptor instead.
+func (*KeepExpungedCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *KeepExpungedCommand) GetExpunge() *ExpungeCommand {
+	if x != nil {
+		return x.Expunge
+	}
+	return nil
+}
+
+func (x *KeepExpungedCommand) GetLimits() *Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// KeepDeletedCommand deletes a mailbox whose messages are kept, as far as they fit the limits.
+type KeepDeletedCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Delete        *DeleteMailboxCommand  `protobuf:"bytes,1,opt,name=delete,proto3" json:"delete,omitempty"`
+	Limits        *Limits                `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepDeletedCommand) Reset() {
+	*x = KeepDeletedCommand{}
+	mi := &file_index_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepDeletedCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepDeletedCommand) ProtoMessage() {}
+
+func (x *KeepDeletedCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepDeletedCommand.ProtoReflect.Descriptor instead.
+func (*KeepDeletedCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *KeepDeletedCommand) GetDelete() *DeleteMailboxCommand {
+	if x != nil {
+		return x.Delete
+	}
+	return nil
+}
+
+func (x *KeepDeletedCommand) GetLimits() *Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 type DropAccountCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -2201,7 +2308,7 @@ type DropAccountCommand struct {
 
 func (x *DropAccountCommand) Reset() {
 	*x = DropAccountCommand{}
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2320,7 @@ func (x *DropAccountCommand) String() string {
 func (*DropAccountCommand) ProtoMessage() {}
 
 func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2333,7 @@ func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropAccountCommand.ProtoReflect.Descriptor instead.
 func (*DropAccountCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{26}
+	return file_index_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DropAccountCommand) GetAccount() uint64 {
@@ -2247,7 +2354,7 @@ type StageChunkCommand struct {
 
 func (x *StageChunkCommand) Reset() {
 	*x = StageChunkCommand{}
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2366,7 @@ func (x *StageChunkCommand) String() string {
 func (*StageChunkCommand) ProtoMessage() {}
 
 func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2379,7 @@ func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChunkCommand.ProtoReflect.Descriptor instead.
 func (*StageChunkCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{27}
+	return file_index_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StageChunkCommand) GetUploadId() []byte {
@@ -2305,7 +2412,7 @@ type DropUploadsCommand struct {
 
 func (x *DropUploadsCommand) Reset() {
 	*x = DropUploadsCommand{}
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2317,7 +2424,7 @@ func (x *DropUploadsCommand) String() string {
 func (*DropUploadsCommand) ProtoMessage() {}
 
 func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2330,7 +2437,7 @@ func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUploadsCommand.ProtoReflect.Descriptor instead.
 func (*DropUploadsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{28}
+	return file_index_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DropUploadsCommand) GetUntouchedSince() int64 {
@@ -2340,7 +2447,8 @@ func (x *DropUploadsCommand) GetUntouchedSince() int64 {
 	return 0
 }
 
-// DrainGraveyardCommand releases the bodies of deleted mailboxes, a bounded step each.
+// DrainGraveyardCommand releases the bodies of deleted mailboxes, a bounded step each. It is also the
+// payload of DrainKept, which files the messages of deleted mailboxes that are kept.
 type DrainGraveyardCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // messages at most; 0 is the default
@@ -2350,7 +2458,7 @@ type DrainGraveyardCommand struct {
 
 func (x *DrainGraveyardCommand) Reset() {
 	*x = DrainGraveyardCommand{}
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2362,7 +2470,7 @@ func (x *DrainGraveyardCommand) String() string {
 func (*DrainGraveyardCommand) ProtoMessage() {}
 
 func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2375,7 +2483,7 @@ func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainGraveyardCommand.ProtoReflect.Descriptor instead.
 func (*DrainGraveyardCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{29}
+	return file_index_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DrainGraveyardCommand) GetLimit() uint32 {
@@ -2383,6 +2491,67 @@ func (x *DrainGraveyardCommand) GetLimit() uint32 {
 		return x.Limit
 	}
 	return 0
+}
+
+// KeptRecord is a deleted mailbox whose messages are to be kept.
+type KeptRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Keywords      []string               `protobuf:"bytes,2,rep,name=keywords,proto3" json:"keywords,omitempty"` // as in MailboxRecord
+	Limits        *Limits                `protobuf:"bytes,3,opt,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptRecord) Reset() {
+	*x = KeptRecord{}
+	mi := &file_index_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptRecord) ProtoMessage() {}
+
+func (x *KeptRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptRecord.ProtoReflect.Descriptor instead.
+func (*KeptRecord) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *KeptRecord) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KeptRecord) GetKeywords() []string {
+	if x != nil {
+		return x.Keywords
+	}
+	return nil
+}
+
+func (x *KeptRecord) GetLimits() *Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
 }
 
 type TargetResult struct {
@@ -2398,7 +2567,7 @@ type TargetResult struct {
 
 func (x *TargetResult) Reset() {
 	*x = TargetResult{}
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2410,7 +2579,7 @@ func (x *TargetResult) String() string {
 func (*TargetResult) ProtoMessage() {}
 
 func (x *TargetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2423,7 +2592,7 @@ func (x *TargetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetResult.ProtoReflect.Descriptor instead.
 func (*TargetResult) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{30}
+	return file_index_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TargetResult) GetCode() Code {
@@ -2480,7 +2649,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[31]
+	mi := &file_index_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2661,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[31]
+	mi := &file_index_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2674,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{31}
+	return file_index_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Result) GetCode() Code {
@@ -2789,7 +2958,13 @@ const file_index_proto_rawDesc = "" +
 	"\fuid_validity\x18\x03 \x01(\rR\vuidValidity\x12.\n" +
 	"\x04uids\x18\x04 \x03(\v2\x1a.rookery.index.v1.UIDRangeR\x04uids\x12!\n" +
 	"\fonly_deleted\x18\x05 \x01(\bR\vonlyDeleted\x12#\n" +
-	"\rforget_before\x18\x06 \x01(\x03R\fforgetBefore\".\n" +
+	"\rforget_before\x18\x06 \x01(\x03R\fforgetBefore\"\x83\x01\n" +
+	"\x13KeepExpungedCommand\x12:\n" +
+	"\aexpunge\x18\x01 \x01(\v2 .rookery.index.v1.ExpungeCommandR\aexpunge\x120\n" +
+	"\x06limits\x18\x02 \x01(\v2\x18.rookery.index.v1.LimitsR\x06limits\"\x86\x01\n" +
+	"\x12KeepDeletedCommand\x12>\n" +
+	"\x06delete\x18\x01 \x01(\v2&.rookery.index.v1.DeleteMailboxCommandR\x06delete\x120\n" +
+	"\x06limits\x18\x02 \x01(\v2\x18.rookery.index.v1.LimitsR\x06limits\".\n" +
 	"\x12DropAccountCommand\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\"X\n" +
 	"\x11StageChunkCommand\x12\x1b\n" +
@@ -2799,7 +2974,12 @@ const file_index_proto_rawDesc = "" +
 	"\x12DropUploadsCommand\x12'\n" +
 	"\x0funtouched_since\x18\x01 \x01(\x03R\x0euntouchedSince\"-\n" +
 	"\x15DrainGraveyardCommand\x12\x14\n" +
-	"\x05limit\x18\x01 \x01(\rR\x05limit\"\xa2\x01\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"n\n" +
+	"\n" +
+	"KeptRecord\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bkeywords\x18\x02 \x03(\tR\bkeywords\x120\n" +
+	"\x06limits\x18\x03 \x01(\v2\x18.rookery.index.v1.LimitsR\x06limits\"\xa2\x01\n" +
 	"\fTargetResult\x12*\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x16.rookery.index.v1.CodeR\x04code\x12\x1d\n" +
 	"\n" +
@@ -2854,7 +3034,7 @@ func file_index_proto_rawDescGZIP() []byte {
 }
 
 var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_index_proto_goTypes = []any{
 	(FlagOp)(0),                   // 0: rookery.index.v1.FlagOp
 	(Code)(0),                     // 1: rookery.index.v1.Code
@@ -2884,12 +3064,15 @@ var file_index_proto_goTypes = []any{
 	(*StoreFlagsCommand)(nil),     // 25: rookery.index.v1.StoreFlagsCommand
 	(*CopyCommand)(nil),           // 26: rookery.index.v1.CopyCommand
 	(*ExpungeCommand)(nil),        // 27: rookery.index.v1.ExpungeCommand
-	(*DropAccountCommand)(nil),    // 28: rookery.index.v1.DropAccountCommand
-	(*StageChunkCommand)(nil),     // 29: rookery.index.v1.StageChunkCommand
-	(*DropUploadsCommand)(nil),    // 30: rookery.index.v1.DropUploadsCommand
-	(*DrainGraveyardCommand)(nil), // 31: rookery.index.v1.DrainGraveyardCommand
-	(*TargetResult)(nil),          // 32: rookery.index.v1.TargetResult
-	(*Result)(nil),                // 33: rookery.index.v1.Result
+	(*KeepExpungedCommand)(nil),   // 28: rookery.index.v1.KeepExpungedCommand
+	(*KeepDeletedCommand)(nil),    // 29: rookery.index.v1.KeepDeletedCommand
+	(*DropAccountCommand)(nil),    // 30: rookery.index.v1.DropAccountCommand
+	(*StageChunkCommand)(nil),     // 31: rookery.index.v1.StageChunkCommand
+	(*DropUploadsCommand)(nil),    // 32: rookery.index.v1.DropUploadsCommand
+	(*DrainGraveyardCommand)(nil), // 33: rookery.index.v1.DrainGraveyardCommand
+	(*KeptRecord)(nil),            // 34: rookery.index.v1.KeptRecord
+	(*TargetResult)(nil),          // 35: rookery.index.v1.TargetResult
+	(*Result)(nil),                // 36: rookery.index.v1.Result
 }
 var file_index_proto_depIdxs = []int32{
 	2,  // 0: rookery.index.v1.Envelope.from:type_name -> rookery.index.v1.Address
@@ -2916,18 +3099,23 @@ var file_index_proto_depIdxs = []int32{
 	24, // 21: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
 	14, // 22: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
 	24, // 23: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
-	1,  // 24: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
-	1,  // 25: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
-	32, // 26: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
-	24, // 27: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
-	24, // 28: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
-	24, // 29: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
-	24, // 30: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	27, // 24: rookery.index.v1.KeepExpungedCommand.expunge:type_name -> rookery.index.v1.ExpungeCommand
+	14, // 25: rookery.index.v1.KeepExpungedCommand.limits:type_name -> rookery.index.v1.Limits
+	21, // 26: rookery.index.v1.KeepDeletedCommand.delete:type_name -> rookery.index.v1.DeleteMailboxCommand
+	14, // 27: rookery.index.v1.KeepDeletedCommand.limits:type_name -> rookery.index.v1.Limits
+	14, // 28: rookery.index.v1.KeptRecord.limits:type_name -> rookery.index.v1.Limits
+	1,  // 29: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
+	1,  // 30: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
+	35, // 31: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
+	24, // 32: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
+	24, // 33: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
+	24, // 34: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
+	24, // 35: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_index_proto_init() }
@@ -2945,7 +3133,7 @@ func file_index_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   32,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

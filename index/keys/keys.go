@@ -40,6 +40,7 @@ const (
 	TableCounter      Table = 0x1f
 	TableGraveyard    Table = 0x20
 	TableDeleted      Table = 0x21
+	TableKept         Table = 0x22
 )
 
 // ErrFormat says that bytes are no key of the table they were read as.
@@ -83,6 +84,12 @@ func Sequenced(dst []byte, t Table, a index.AccountID, m index.MailboxID, s inde
 // there. It has no value.
 func Graveyard(dst []byte, a index.AccountID, m index.MailboxID) []byte {
 	return InMailbox(dst, TableGraveyard, a, m)
+}
+
+// Kept is the key of the KeptRecord of a deleted mailbox whose flags and summaries are still there, to be
+// filed where expunged mail is kept.
+func Kept(dst []byte, a index.AccountID, m index.MailboxID) []byte {
+	return InMailbox(dst, TableKept, a, m)
 }
 
 // InAccount is the prefix of all keys of t that belong to an account.

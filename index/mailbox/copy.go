@@ -47,7 +47,7 @@ func (x *Execution) transfer(cmd *indexpb.CopyCommand, move bool) (*indexpb.Resu
 	}
 	made := make([]index.UID, len(uids))
 	for i, u := range uids {
-		if made[i], err = x.transferOne(m, to, u, summaries[i], move); err != nil {
+		if made[i], err = x.transferOne(m, to, u, summaries[i], move, 0); err != nil {
 			return nil, fmt.Errorf("message %d of mailbox %d of account %d: %w", u, m.id, m.account.id, err)
 		}
 	}
@@ -68,12 +68,14 @@ func (x *Execution) summaries(m *mailboxState, uids []index.UID) (all []*indexpb
 	return all, bytes, nil
 }
 
-func (x *Execution) transferOne(m, to *mailboxState, u index.UID, s *indexpb.Summary, move bool) (index.UID, error) {
+// transferOne files a message with its flags, but those of without, elsewhere too or, with move, instead. A
+// copy is counted; a move between accounts is the caller's to count.
+func (x *Execution) transferOne(m, to *mailboxState, u index.UID, s *indexpb.Summary, move bool, without index.Flags) (index.UID, error) {
 	flags, err := x.flagsOf(m, u)
 	if err != nil {
 		return 0, err
 	}
-	copied := &indexpb.FlagRecord{System: flags.System, Keywords: flags.Keywords}
+	copied := &indexpb.FlagRecord{System: flags.System &^ uint32(without), Keywords: flags.Keywords}
 	if to != m {
 		copied.Keywords = to.numbers(words(m.rec.Keywords, flags.Keywords))
 	}

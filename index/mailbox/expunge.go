@@ -12,6 +12,11 @@ import (
 // Expunge removes messages (RFC 9051, sections 6.4.3 and 6.4.9), leaves a tombstone for each, and
 // drops old tombstones.
 func (x *Execution) Expunge(cmd *indexpb.ExpungeCommand) (*indexpb.Result, error) {
+	return x.expunge(cmd, func(m *mailboxState, u index.UID) (bool, error) { return x.expungeOne(m, u, cmd.OnlyDeleted) })
+}
+
+// expunge calls one for each message, which reports whether it removed it.
+func (x *Execution) expunge(cmd *indexpb.ExpungeCommand, one func(*mailboxState, index.UID) (bool, error)) (*indexpb.Result, error) {
 	m, res, err := x.opened(cmd.Account, cmd.MailboxId, cmd.UidValidity)
 	if err != nil || res != nil {
 		return res, err
@@ -22,7 +27,7 @@ func (x *Execution) Expunge(cmd *indexpb.ExpungeCommand) (*indexpb.Result, error
 	}
 	var gone []index.UID
 	for _, u := range uids {
-		taken, err := x.expungeOne(m, u, cmd.OnlyDeleted)
+		taken, err := one(m, u)
 		if err != nil {
 			return nil, fmt.Errorf("expunge message %d of mailbox %d of account %d: %w", u, m.id, m.account.id, err)
 		}

@@ -43,6 +43,8 @@ func runAgainstModel(rt *rapid.T, db *state.DB) {
 	d.compare()
 	for d.do(command.DrainGraveyard, &indexpb.DrainGraveyardCommand{Limit: 2}).More {
 	}
+	for d.drainKept() {
+	}
 	d.compare()
 }
 
@@ -81,7 +83,7 @@ func (d *driver) same(what string, got, want any) {
 func (d *driver) step() {
 	id := uint64(draw(d, "account", 1, 2))
 	switch draw(d, "command", "deliver", "deliver", "append", "create", "delete", "rename", "subscribe", "store", "store",
-		"copy", "move", "expunge", "replace", "drain") {
+		"copy", "move", "expunge", "replace", "drain", "keep", "keep", "drop mailbox", "drain kept", "undelete") {
 	case "deliver":
 		d.deliver(id)
 	case "append":
@@ -98,6 +100,14 @@ func (d *driver) step() {
 		d.expunge(id)
 	case "replace":
 		d.replace(id)
+	case "keep":
+		d.keep(id)
+	case "drop mailbox":
+		d.keepDeleted(id)
+	case "drain kept":
+		d.drainKept()
+	case "undelete":
+		d.undelete(id)
 	case "drain":
 		d.do(command.DrainGraveyard, &indexpb.DrainGraveyardCommand{Limit: 1})
 	}

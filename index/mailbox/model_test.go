@@ -10,7 +10,49 @@ import (
 )
 
 // The model is what the machine means, over maps: no batches, blocks, counters or indexes.
-type model struct{ accounts map[uint64]*modelAccount }
+type model struct {
+	accounts map[uint64]*modelAccount
+	waiting  []modelGrave // deleted mailboxes to be kept, in the order of their account and id
+}
+
+type modelGrave struct {
+	account, id uint64
+	name        string
+	messages    []*modelMessage
+	limits      *indexpb.Limits
+}
+
+const keptBit = 1 << 63
+
+// keep files a message of account id that went from the mailbox name with the kept ones.
+func (m *model) keep(id uint64, name string, msg *modelMessage, l *indexpb.Limits) {
+	a := m.account(id | keptBit)
+	b := a.boxes[name]
+	if b == nil {
+		b = a.make(name, false)
+	}
+	if a.fits(l, 1, uint64(msg.size)) {
+		a.file(b, &modelMessage{flags: msg.flags, keywords: maps.Clone(msg.keywords), size: msg.size})
+	}
+}
+
+// drainKept is one step of DrainKept, and reports whether more are left.
+func (m *model) drainKept(limit int) bool {
+	if len(m.waiting) == 0 {
+		return false
+	}
+	g := &m.waiting[0]
+	n := min(limit, len(g.messages))
+	for _, msg := range g.messages[:n] {
+		m.keep(g.account, g.name, msg, g.limits)
+	}
+	g.messages = g.messages[n:]
+	if n == limit {
+		return true
+	}
+	m.waiting = m.waiting[1:]
+	return len(m.waiting) > 0
+}
 
 type modelAccount struct {
 	modSeq uint64

@@ -68,6 +68,17 @@ func (w *world) story() (all []command.Command) {
 	again, summary := inline(11)
 	add(command.Replace, &indexpb.ReplaceCommand{MailboxId: 6, UidValidity: v + 5, Uid: 1, Append: &indexpb.AppendCommand{
 		Account: 7, Mailbox: "Drafts", Messages: []*indexpb.AppendMessage{{Summary: summary, Body: again, SystemFlags: 16, Keywords: []string{"d"}}}}})
+	limits := &indexpb.Limits{Bytes: 1000}
+	add(command.KeepExpunged, &indexpb.KeepExpungedCommand{Limits: limits, Expunge: &indexpb.ExpungeCommand{
+		Account: 7, MailboxId: 3, UidValidity: v + 2, Uids: span(2, 2)}})
+	add(command.KeepDeleted, &indexpb.KeepDeletedCommand{Limits: limits, Delete: &indexpb.DeleteMailboxCommand{Account: 7, Name: "Drafts"}})
+	add(command.DrainKept, &indexpb.DrainGraveyardCommand{Limit: 1})
+	add(command.CreateMailbox, &indexpb.CreateMailboxCommand{Account: 9, Name: "X"})
+	drafts := uint32(3) // of the account that keeps account 7's
+	add(command.Undelete, &indexpb.CopyCommand{Account: 7, MailboxId: drafts, UidValidity: uint32(w.now.Unix()) - 2, Uids: span(1, 1), To: "Drafts", Limits: limits})
+	again, summary = inline(4)
+	add(command.Deliver, &indexpb.DeliverCommand{Body: again, Summary: summary, Targets: []*indexpb.DeliverTarget{{Account: 9, Mailbox: "X", SystemFlags: 8, Keywords: []string{"k"}}}})
+	add(command.KeepDeleted, &indexpb.KeepDeletedCommand{Limits: limits, Delete: &indexpb.DeleteMailboxCommand{Account: 9, Name: "X"}})
 	return all
 }
 

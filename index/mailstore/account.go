@@ -141,7 +141,13 @@ func (a *Account) Delete(ctx context.Context, name string) error {
 	if err != nil {
 		return index.ErrNoMailbox
 	}
-	if _, err = a.change(ctx, command.DeleteMailbox, &indexpb.DeleteMailboxCommand{Account: uint64(a.id), Name: name}); err != nil {
+	cmd := &indexpb.DeleteMailboxCommand{Account: uint64(a.id), Name: name}
+	if a.store.c.Keep() > 0 {
+		_, err = a.change(ctx, command.KeepDeleted, &indexpb.KeepDeletedCommand{Delete: cmd, Limits: a.store.limits(a.id)})
+	} else {
+		_, err = a.change(ctx, command.DeleteMailbox, cmd)
+	}
+	if err != nil {
 		return fmt.Errorf("delete mailbox: %w", err)
 	}
 	return nil
@@ -177,7 +183,7 @@ func (a *Account) Subscribe(ctx context.Context, name string, on bool) error {
 
 // group says which partition holds the account.
 func (a *Account) group() (cluster.GroupID, error) {
-	g, err := a.store.c.Locate(a.id)
+	g, err := a.store.c.Locate(mailbox.OwnerOf(a.id))
 	if err != nil {
 		return 0, fmt.Errorf("locate account %d: %w", a.id, err)
 	}

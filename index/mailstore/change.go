@@ -89,7 +89,7 @@ func (m *Mailbox) Expunge(ctx context.Context, uids *uidset.Set) (*uidset.Set, e
 	}
 	err = m.inSteps(ctx, deleted, func(step []*indexpb.UIDRange) error {
 		cmd.Uids = step
-		res, err := m.account.store.change(ctx, m.group, command.Expunge, &cmd)
+		res, err := m.expunge(ctx, &cmd)
 		if err != nil {
 			return err
 		}
@@ -100,6 +100,15 @@ func (m *Mailbox) Expunge(ctx context.Context, uids *uidset.Set) (*uidset.Set, e
 		return gone, fmt.Errorf("expunge: %w", err)
 	}
 	return gone, nil
+}
+
+// expunge commits cmd, so that its messages are kept where mail is.
+func (m *Mailbox) expunge(ctx context.Context, cmd *indexpb.ExpungeCommand) (*indexpb.Result, error) {
+	s := m.account.store
+	if s.c.Keep() <= 0 {
+		return s.change(ctx, m.group, command.Expunge, cmd)
+	}
+	return s.change(ctx, m.group, command.KeepExpunged, &indexpb.KeepExpungedCommand{Expunge: cmd, Limits: s.limits(m.account.id)})
 }
 
 // inSteps calls fn with ranges of up to mailbox.MaxMessages members of uids at a time.

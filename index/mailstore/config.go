@@ -19,6 +19,9 @@ func (c *Config) defaults() {
 	if c.Limits == nil {
 		c.Limits = func(index.AccountID) (bytes, messages uint64) { return 0, 0 }
 	}
+	if c.Keep == nil {
+		c.Keep = func() time.Duration { return 0 }
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}

@@ -53,6 +53,8 @@ type Config struct {
 	Locate func(a index.AccountID) (cluster.GroupID, error)
 	// Limits returns the quota of an account; 0 is none. Nil: no account has limits.
 	Limits func(a index.AccountID) (bytes, messages uint64)
+	// Keep is how long expunged mail is kept to be undeleted; 0 is not at all. Nil: never.
+	Keep func() time.Duration
 	// RemoteUsage asks a node that holds the account's partition for Store.LocalUsage. Nil: usage
 	// is known where there is a replica only.
 	RemoteUsage func(ctx context.Context, g cluster.GroupID, a index.AccountID) (index.Usage, error)
@@ -78,6 +80,7 @@ type Store struct {
 	chunks  sync.Pool // of *[]byte, each with room for a chunk
 	gates   gates
 	views   viewCache
+	swept   swept
 }
 
 // New returns a Store over c. Sizes above what a log entry can take are lowered to that.
@@ -94,6 +97,7 @@ func New(c Config) *Store {
 	}
 	s := &Store{c: c, encoder: encoder, decoder: decoder}
 	s.gates.slots = make(map[cluster.GroupID]chan struct{})
+	s.swept.at = make(map[cluster.GroupID]time.Time)
 	s.views.entries = make(map[viewKey]viewEntry)
 	s.chunks.New = func() any {
 		chunk := make([]byte, 0, c.ChunkSize)

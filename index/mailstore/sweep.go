@@ -18,9 +18,10 @@ import (
 const UploadAge = time.Hour
 
 // Maintain does what a partition's leader does from time to time: it sweeps abandoned uploads and
-// drains deleted mailboxes. It proposes nothing where there is nothing to do.
+// drains deleted mailboxes, and removes kept mail whose time is over. It proposes nothing where there is
+// nothing to do.
 func (s *Store) Maintain(ctx context.Context, g cluster.GroupID, now time.Time) error {
-	return errors.Join(s.SweepUploads(ctx, g, now), s.DrainGraveyard(ctx, g))
+	return errors.Join(s.SweepUploads(ctx, g, now), s.DrainKept(ctx, g), s.sweepHourly(ctx, g, now), s.DrainGraveyard(ctx, g))
 }
 
 // SweepUploads removes the uploads of a partition that were last added to more than UploadAge before

@@ -82,6 +82,14 @@ func dispatch(x *mailbox.Execution, b kv.Batch, c command.Command) (*indexpb.Res
 		return run(c, new(indexpb.DrainGraveyardCommand), x.DrainGraveyard)
 	case command.Replace:
 		return run(c, new(indexpb.ReplaceCommand), x.Replace)
+	case command.KeepExpunged:
+		return run(c, new(indexpb.KeepExpungedCommand), x.KeepExpunged)
+	case command.KeepDeleted:
+		return run(c, new(indexpb.KeepDeletedCommand), x.KeepDeleted)
+	case command.DrainKept:
+		return run(c, new(indexpb.DrainGraveyardCommand), x.DrainKept)
+	case command.Undelete:
+		return run(c, new(indexpb.CopyCommand), x.Undelete)
 	case command.StageChunk:
 		return run(c, new(indexpb.StageChunkCommand), func(m *indexpb.StageChunkCommand) (*indexpb.Result, error) {
 			return staging.Stage(b, m, c.Time)

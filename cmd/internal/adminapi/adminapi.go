@@ -37,6 +37,7 @@ type Accounts interface {
 	AddAccount(ctx context.Context, a Account) (Account, error)
 	ChangeAccount(ctx context.Context, address string, c AccountChange) error
 	DeleteAccount(ctx context.Context, address string) error
+	Undelete(ctx context.Context, address string, u Undelete) (Undeleted, error)
 }
 
 // Aliases are addresses that stand for others.

@@ -62,6 +62,9 @@ func (f *fake) AddBan(_ context.Context, b Ban) error {
 }
 func (f *fake) LiftBan(_ context.Context, network string) error { return f.note("lift %s", network) }
 func (f *fake) Aliases(context.Context) ([]Alias, error)        { return nil, f.note("aliases") }
+func (f *fake) Undelete(_ context.Context, address string, u Undelete) (Undeleted, error) {
+	return Undeleted{Messages: 3}, f.note("undelete %s from %s dry=%v", address, u.Mailbox, u.DryRun)
+}
 func (f *fake) PutAlias(_ context.Context, a Alias) error {
 	return f.note("alias %s %v", a.Address, a.Targets)
 }
@@ -120,6 +123,7 @@ func TestSocket(t *testing.T) {
 		{"GET", "/v1/accounts?domain=example.org", nil, "accounts example.org"},
 		{"POST", "/v1/accounts", Account{Address: "a@example.org"}, "add a@example.org"},
 		{"GET", "/v1/accounts/a%2Fb@example.org", nil, "account a/b@example.org"},
+		{"POST", "/v1/accounts/a@example.org/undelete", Undelete{Mailbox: "Sent", DryRun: true}, "undelete a@example.org from Sent dry=true"},
 		{"PATCH", "/v1/accounts/a@example.org", AccountChange{Disabled: &yes}, "change a@example.org disabled=true"},
 		{"DELETE", "/v1/accounts/a@example.org", nil, "delete a@example.org"},
 		{"GET", "/v1/bans", nil, "bans"},

@@ -51,6 +51,12 @@ func accountRoutes(mux *http.ServeMux, a Accounts) {
 			done(w, a.ChangeAccount(r.Context(), r.PathValue("address"), in))
 		}
 	})
+	mux.HandleFunc("POST /v1/accounts/{address}/undelete", func(w http.ResponseWriter, r *http.Request) {
+		var in Undelete
+		if decode(w, r, &in) {
+			answer(w)(a.Undelete(r.Context(), r.PathValue("address"), in))
+		}
+	})
 	mux.HandleFunc("DELETE /v1/accounts/{address}", byName("address", a.DeleteAccount))
 }
 

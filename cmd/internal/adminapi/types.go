@@ -82,6 +82,31 @@ type Ban struct {
 	Until   time.Time `json:"until"`
 }
 
+// Undelete chooses expunged messages that are to come back; empty fields choose all.
+type Undelete struct {
+	Mailbox   string    `json:"mailbox,omitempty"`    // they were expunged from
+	Since     time.Time `json:"since,omitzero"`       // expunged then or later
+	Until     time.Time `json:"until,omitzero"`       // expunged before
+	MessageID string    `json:"message_id,omitempty"` // with or without angle brackets
+	To        string    `json:"to,omitempty"`         // the mailbox they come to; empty: each where it was
+	DryRun    bool      `json:"dry_run,omitempty"`    // only list them
+}
+
+// Undeleted says what came back or, of a dry run, what would.
+type Undeleted struct {
+	Messages int           `json:"messages"`
+	List     []KeptMessage `json:"list,omitempty"` // of a dry run, the first 1,000
+}
+
+// KeptMessage is an expunged message that can come back.
+type KeptMessage struct {
+	Mailbox   string    `json:"mailbox"`
+	Expunged  time.Time `json:"expunged"`
+	Size      uint64    `json:"size"`       // octets
+	MessageID string    `json:"message_id"` // as in the message, 200 octets at most
+	Subject   string    `json:"subject"`    // as in the message, 200 octets at most
+}
+
 // Alias is an address that stands for others.
 type Alias struct {
 	Address string   `json:"address"`

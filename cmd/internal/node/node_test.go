@@ -57,7 +57,7 @@ submission = []
 submissions = []
 [imap]
 listen = []
-tls_listen = []
+tls_listen = ["127.61.%[3]d.%[1]d:2993"]
 `, i, filepath.Join(s.dir, fmt.Sprint("n", i)), s.seat)
 	c, err := config.Parse([]byte(text))
 	if err != nil {
@@ -287,6 +287,7 @@ func TestDrainAndRemove(t *testing.T) {
 	if got := s.messages(2); got != 10 {
 		t.Errorf("n2, without a replica, sees %d messages, want 10", got)
 	}
+	s.undelete(2)
 	s.deliver(2, 10, 15)
 	s.halt(2)
 	if err := s.ask(1, "DELETE", "/v1/nodes/n2", nil, nil); err != nil {

@@ -25,9 +25,11 @@ func (n *Node) openStore(members *rpc.Mux) {
 		Locate:      known.locate,
 		Limits:      known.limits,
 		RemoteUsage: n.remoteUsage,
+		Keep:        n.keepExpunged,
 		Logger:      n.log,
 	})
 	members.Register(methodUsage, n.serveUsage)
+	members.Register(methodUndelete, n.serveUndelete)
 }
 
 func (n *Node) mailReplica(g cluster.GroupID) (mailstore.Replica, error) {
