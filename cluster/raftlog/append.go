@@ -82,6 +82,7 @@ func (l *Log) write(entries []*raft.Log) ([]uint32, error) {
 		}
 		sizes[i] = uint32(n)
 	}
+	l.db.gather.begin()
 	return sizes, b.Commit(pebble.Sync)
 }
 

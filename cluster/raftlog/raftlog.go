@@ -57,9 +57,10 @@ const separateAbove = 1 << 10
 
 // DB holds the logs of all groups of a node. It is safe for concurrent use.
 type DB struct {
-	db    *pebble.DB
-	cfg   Config
-	space space
+	db     *pebble.DB
+	cfg    Config
+	space  space
+	gather *gather
 
 	mu   sync.Mutex
 	logs map[cluster.GroupID]*Log // guarded by mu
@@ -69,7 +70,8 @@ type DB struct {
 // *CorruptError with All set.
 func Open(dir string, c Config) (*DB, error) {
 	c.setDefaults()
-	db, err := pebble.Open(dir, options(c))
+	g := &gather{clock: time.Now}
+	db, err := pebble.Open(dir, options(c, g))
 	if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
 		return nil, &CorruptError{All: true, What: "the log database cannot be read", Err: err}
 	}
@@ -77,12 +79,12 @@ func Open(dir string, c Config) (*DB, error) {
 		return nil, fmt.Errorf("open log database %s: %w", dir, full(err))
 	}
 	return &DB{
-		db: db, cfg: c, logs: make(map[cluster.GroupID]*Log),
+		db: db, cfg: c, gather: g, logs: make(map[cluster.GroupID]*Log),
 		space: space{fs: c.FS, dir: dir, reserve: c.ReserveBytes, every: c.SpaceEvery},
 	}, nil
 }
 
-func options(c Config) *pebble.Options {
+func options(c Config, g *gather) *pebble.Options {
 	logger := pebblelog.New(c.Logger, "log")
 	o := &pebble.Options{
 		FS:                          c.FS,
@@ -93,6 +95,7 @@ func options(c Config) *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               64 << 20,
+		WALMinSyncInterval:          g.next,
 	}
 	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
 		return pebble.ValueSeparationPolicy{
