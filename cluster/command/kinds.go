@@ -23,6 +23,7 @@ const (
 	DeleteToken       Kind = 0x010d
 	PutPartitionMap   Kind = 0x010e
 	InitialiseCluster Kind = 0x010f
+	NoteSharing       Kind = 0x0110
 
 	Deliver        Kind = 0x0201
 	Append         Kind = 0x0202
@@ -41,6 +42,7 @@ const (
 	KeepDeleted    Kind = 0x020f
 	DrainKept      Kind = 0x0210
 	Undelete       Kind = 0x0211
+	SetACL         Kind = 0x0216
 
 	StageChunk  Kind = 0x0301
 	DropUploads Kind = 0x0302
@@ -98,6 +100,8 @@ func (k Kind) name() string {
 		return "PutPartitionMap"
 	case InitialiseCluster:
 		return "InitialiseCluster"
+	case NoteSharing:
+		return "NoteSharing"
 	case Deliver:
 		return "Deliver"
 	case Append:
@@ -132,6 +136,8 @@ func (k Kind) name() string {
 		return "DrainKept"
 	case Undelete:
 		return "Undelete"
+	case SetACL:
+		return "SetACL"
 	case StageChunk:
 		return "StageChunk"
 	case DropUploads:

@@ -211,5 +211,8 @@ func deleteAccount(s step, m *directorypb.DeleteAccount) (*directorypb.Result, e
 			return nil, err
 		}
 	}
+	if err := s.forgetSharing(id); err != nil {
+		return nil, err
+	}
 	return &directorypb.Result{Account: record.Id, Partition: record.Partition}, nil
 }

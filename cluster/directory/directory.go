@@ -120,6 +120,8 @@ func dispatch(s step, c command.Command) (*directorypb.Result, error) {
 		return run(s, c, &directorypb.RedeemToken{}, redeemToken)
 	case command.DeleteToken:
 		return run(s, c, &directorypb.DeleteToken{}, deleteToken)
+	case command.NoteSharing:
+		return run(s, c, &directorypb.NoteSharing{}, noteSharing)
 	case command.PutPartitionMap:
 		return run(s, c, &directorypb.PutPartitionMap{}, putPartitionMap)
 	}

@@ -67,7 +67,7 @@ func FuzzExecute(f *testing.F) {
 		f.Add(uint16(c.Kind), c.Payload)
 	}
 	f.Fuzz(func(t *testing.T, kind uint16, payload []byte) {
-		kind = uint16(command.PutDomain) + kind%uint16(command.InitialiseCluster-command.PutDomain+1)
+		kind = uint16(command.PutDomain) + kind%uint16(command.NoteSharing-command.PutDomain+1)
 		for _, start := range []*directorytest.Store{{}, base} {
 			store := start.Snapshot()
 			before := dump(store)

@@ -85,6 +85,8 @@ func every(t *testing.T) []command.Command {
 		t.Fatal(err)
 	}
 	add(directory.UpdateAccount(2, directory.AccountChange{Credential: &old}))
+	add(directory.NoteSharing(1, 2))
+	add(directory.NoteSharing(2, directory.Anyone))
 	return out
 }
 
@@ -127,7 +129,7 @@ func TestGolden(t *testing.T) {
 		fmt.Fprintf(&results, "%s %x\n", words[0], result)
 		kinds[command.Kind(kind)] = true
 	}
-	for kind := command.PutDomain; kind <= command.InitialiseCluster; kind++ {
+	for kind := command.PutDomain; kind <= command.NoteSharing; kind++ {
 		if !kinds[kind] {
 			t.Errorf("no golden bytes of %v", kind)
 		}

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 
@@ -20,6 +21,8 @@ const (
 	keyAddress      byte = 0x22
 	keyAlias        byte = 0x23
 	keyAdmin        byte = 0x24
+	keySharedBy     byte = 0x25
+	keySharedWith   byte = 0x26
 	keyNode         byte = 0x30
 	keyJoinToken    byte = 0x31
 	keyAPIToken     byte = 0x32
@@ -81,9 +84,12 @@ func splitText(text string) (local, domain string) {
 	return text[:at], text[at+1:]
 }
 
-// after is the first key behind all that start with prefix. prefix ends below 0xff.
+// after is the first key behind all that start with prefix, whose first byte is below 0xff.
 func after(prefix []byte) []byte {
-	end := append([]byte(nil), prefix...)
+	end := bytes.Clone(prefix)
+	for end[len(end)-1] == 0xff {
+		end = end[:len(end)-1]
+	}
 	end[len(end)-1]++
 	return end
 }

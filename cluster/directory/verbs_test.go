@@ -96,6 +96,9 @@ func writes() map[string]func(args) (command.Command, error) {
 		"delete-account": func(a args) (command.Command, error) {
 			return directory.DeleteAccount(cluster.AccountID(a.number(0)))
 		},
+		"share": func(a args) (command.Command, error) {
+			return directory.NoteSharing(cluster.AccountID(a.number(0)), cluster.AccountID(a.number(1)))
+		},
 		"put-alias":    func(a args) (command.Command, error) { return directory.PutAlias(a.at(0), a.plain[1:]...) },
 		"delete-alias": func(a args) (command.Command, error) { return directory.DeleteAlias(a.at(0)) },
 		"set": func(a args) (command.Command, error) {
@@ -179,6 +182,10 @@ func place(a args) (command.Command, error) {
 
 func reads() map[string]func(directory.View, args) (string, error) {
 	return map[string]func(directory.View, args) (string, error){
+		"shared-by": func(v directory.View, a args) (string, error) {
+			owners, err := v.SharedBy(cluster.AccountID(a.number(0)))
+			return fmt.Sprint(owners), err
+		},
 		"cluster":  func(v directory.View, _ args) (string, error) { return line(v.Cluster()) },
 		"settings": func(v directory.View, _ args) (string, error) { return line(v.Settings()) },
 		"domain":   func(v directory.View, a args) (string, error) { return line(v.Domain(a.at(0))) },

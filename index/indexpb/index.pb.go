@@ -91,6 +91,7 @@ const (
 	Code_CODE_HAS_CHILDREN      Code = 9
 	Code_CODE_TRY_CREATE        Code = 10 // the destination does not exist
 	Code_CODE_NO_MESSAGE        Code = 11 // Replace: the message is not there any more
+	Code_CODE_TOO_MANY_GRANTS   Code = 16 // SetACL
 )
 
 // Enum value maps for Code.
@@ -108,6 +109,7 @@ var (
 		9:  "CODE_HAS_CHILDREN",
 		10: "CODE_TRY_CREATE",
 		11: "CODE_NO_MESSAGE",
+		16: "CODE_TOO_MANY_GRANTS",
 	}
 	Code_value = map[string]int32{
 		"CODE_OK":                0,
@@ -122,6 +124,7 @@ var (
 		"CODE_HAS_CHILDREN":      9,
 		"CODE_TRY_CREATE":        10,
 		"CODE_NO_MESSAGE":        11,
+		"CODE_TOO_MANY_GRANTS":   16,
 	}
 )
 
@@ -1167,6 +1170,104 @@ func (x *TombstoneRecord) GetWhen() int64 {
 	return 0
 }
 
+// Grant is what one account, or with grantee 0 anyone, may do with a mailbox of another.
+type Grant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grantee       uint64                 `protobuf:"varint,1,opt,name=grantee,proto3" json:"grantee,omitempty"`
+	Rights        uint32                 `protobuf:"varint,2,opt,name=rights,proto3" json:"rights,omitempty"` // bits of index.Rights, not 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_index_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Grant) GetGrantee() uint64 {
+	if x != nil {
+		return x.Grantee
+	}
+	return 0
+}
+
+func (x *Grant) GetRights() uint32 {
+	if x != nil {
+		return x.Rights
+	}
+	return 0
+}
+
+// ACLRecord says who has rights on a mailbox besides its owner (RFC 4314).
+type ACLRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grants        []*Grant               `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"` // by grantee, ascending
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ACLRecord) Reset() {
+	*x = ACLRecord{}
+	mi := &file_index_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ACLRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ACLRecord) ProtoMessage() {}
+
+func (x *ACLRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ACLRecord.ProtoReflect.Descriptor instead.
+func (*ACLRecord) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ACLRecord) GetGrants() []*Grant {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
 // BodyInput is a message's octets on their way in: inline as compressed chunks, or staged before
 // by StageChunk commands under upload_id.
 type BodyInput struct {
@@ -1181,7 +1282,7 @@ type BodyInput struct {
 
 func (x *BodyInput) Reset() {
 	*x = BodyInput{}
-	mi := &file_index_proto_msgTypes[11]
+	mi := &file_index_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1294,7 @@ func (x *BodyInput) String() string {
 func (*BodyInput) ProtoMessage() {}
 
 func (x *BodyInput) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[11]
+	mi := &file_index_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1307,7 @@ func (x *BodyInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyInput.ProtoReflect.Descriptor instead.
 func (*BodyInput) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{11}
+	return file_index_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BodyInput) GetSize() uint64 {
@@ -1247,7 +1348,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_index_proto_msgTypes[12]
+	mi := &file_index_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1360,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[12]
+	mi := &file_index_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1373,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{12}
+	return file_index_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Limits) GetBytes() uint64 {
@@ -1303,7 +1404,7 @@ type DeliverTarget struct {
 
 func (x *DeliverTarget) Reset() {
 	*x = DeliverTarget{}
-	mi := &file_index_proto_msgTypes[13]
+	mi := &file_index_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1416,7 @@ func (x *DeliverTarget) String() string {
 func (*DeliverTarget) ProtoMessage() {}
 
 func (x *DeliverTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[13]
+	mi := &file_index_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1429,7 @@ func (x *DeliverTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverTarget.ProtoReflect.Descriptor instead.
 func (*DeliverTarget) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{13}
+	return file_index_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeliverTarget) GetAccount() uint64 {
@@ -1384,7 +1485,7 @@ type DeliverCommand struct {
 
 func (x *DeliverCommand) Reset() {
 	*x = DeliverCommand{}
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1497,7 @@ func (x *DeliverCommand) String() string {
 func (*DeliverCommand) ProtoMessage() {}
 
 func (x *DeliverCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1510,7 @@ func (x *DeliverCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverCommand.ProtoReflect.Descriptor instead.
 func (*DeliverCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{14}
+	return file_index_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeliverCommand) GetSummary() *Summary {
@@ -1445,7 +1546,7 @@ type AppendCommand struct {
 
 func (x *AppendCommand) Reset() {
 	*x = AppendCommand{}
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1558,7 @@ func (x *AppendCommand) String() string {
 func (*AppendCommand) ProtoMessage() {}
 
 func (x *AppendCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1571,7 @@ func (x *AppendCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendCommand.ProtoReflect.Descriptor instead.
 func (*AppendCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{15}
+	return file_index_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AppendCommand) GetAccount() uint64 {
@@ -1513,7 +1614,7 @@ type AppendMessage struct {
 
 func (x *AppendMessage) Reset() {
 	*x = AppendMessage{}
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1626,7 @@ func (x *AppendMessage) String() string {
 func (*AppendMessage) ProtoMessage() {}
 
 func (x *AppendMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1639,7 @@ func (x *AppendMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendMessage.ProtoReflect.Descriptor instead.
 func (*AppendMessage) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{16}
+	return file_index_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AppendMessage) GetSummary() *Summary {
@@ -1582,7 +1683,7 @@ type ReplaceCommand struct {
 
 func (x *ReplaceCommand) Reset() {
 	*x = ReplaceCommand{}
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1695,7 @@ func (x *ReplaceCommand) String() string {
 func (*ReplaceCommand) ProtoMessage() {}
 
 func (x *ReplaceCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1708,7 @@ func (x *ReplaceCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceCommand.ProtoReflect.Descriptor instead.
 func (*ReplaceCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{17}
+	return file_index_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReplaceCommand) GetAppend() *AppendCommand {
@@ -1649,7 +1750,7 @@ type CreateMailboxCommand struct {
 
 func (x *CreateMailboxCommand) Reset() {
 	*x = CreateMailboxCommand{}
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1762,7 @@ func (x *CreateMailboxCommand) String() string {
 func (*CreateMailboxCommand) ProtoMessage() {}
 
 func (x *CreateMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1775,7 @@ func (x *CreateMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateMailboxCommand.ProtoReflect.Descriptor instead.
 func (*CreateMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{18}
+	return file_index_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateMailboxCommand) GetAccount() uint64 {
@@ -1708,7 +1809,7 @@ type DeleteMailboxCommand struct {
 
 func (x *DeleteMailboxCommand) Reset() {
 	*x = DeleteMailboxCommand{}
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +1821,7 @@ func (x *DeleteMailboxCommand) String() string {
 func (*DeleteMailboxCommand) ProtoMessage() {}
 
 func (x *DeleteMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +1834,7 @@ func (x *DeleteMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMailboxCommand.ProtoReflect.Descriptor instead.
 func (*DeleteMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{19}
+	return file_index_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteMailboxCommand) GetAccount() uint64 {
@@ -1761,7 +1862,7 @@ type RenameMailboxCommand struct {
 
 func (x *RenameMailboxCommand) Reset() {
 	*x = RenameMailboxCommand{}
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1874,7 @@ func (x *RenameMailboxCommand) String() string {
 func (*RenameMailboxCommand) ProtoMessage() {}
 
 func (x *RenameMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +1887,7 @@ func (x *RenameMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameMailboxCommand.ProtoReflect.Descriptor instead.
 func (*RenameMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{20}
+	return file_index_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RenameMailboxCommand) GetAccount() uint64 {
@@ -1821,7 +1922,7 @@ type SubscribeCommand struct {
 
 func (x *SubscribeCommand) Reset() {
 	*x = SubscribeCommand{}
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +1934,7 @@ func (x *SubscribeCommand) String() string {
 func (*SubscribeCommand) ProtoMessage() {}
 
 func (x *SubscribeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +1947,7 @@ func (x *SubscribeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeCommand.ProtoReflect.Descriptor instead.
 func (*SubscribeCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{21}
+	return file_index_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SubscribeCommand) GetAccount() uint64 {
@@ -1881,7 +1982,7 @@ type UIDRange struct {
 
 func (x *UIDRange) Reset() {
 	*x = UIDRange{}
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +1994,7 @@ func (x *UIDRange) String() string {
 func (*UIDRange) ProtoMessage() {}
 
 func (x *UIDRange) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +2007,7 @@ func (x *UIDRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UIDRange.ProtoReflect.Descriptor instead.
 func (*UIDRange) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{22}
+	return file_index_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UIDRange) GetLo() uint32 {
@@ -1939,7 +2040,7 @@ type StoreFlagsCommand struct {
 
 func (x *StoreFlagsCommand) Reset() {
 	*x = StoreFlagsCommand{}
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2052,7 @@ func (x *StoreFlagsCommand) String() string {
 func (*StoreFlagsCommand) ProtoMessage() {}
 
 func (x *StoreFlagsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2065,7 @@ func (x *StoreFlagsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreFlagsCommand.ProtoReflect.Descriptor instead.
 func (*StoreFlagsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{23}
+	return file_index_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StoreFlagsCommand) GetAccount() uint64 {
@@ -2039,7 +2140,7 @@ type CopyCommand struct {
 
 func (x *CopyCommand) Reset() {
 	*x = CopyCommand{}
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2152,7 @@ func (x *CopyCommand) String() string {
 func (*CopyCommand) ProtoMessage() {}
 
 func (x *CopyCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2165,7 @@ func (x *CopyCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyCommand.ProtoReflect.Descriptor instead.
 func (*CopyCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{24}
+	return file_index_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CopyCommand) GetAccount() uint64 {
@@ -2123,7 +2224,7 @@ type ExpungeCommand struct {
 
 func (x *ExpungeCommand) Reset() {
 	*x = ExpungeCommand{}
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2236,7 @@ func (x *ExpungeCommand) String() string {
 func (*ExpungeCommand) ProtoMessage() {}
 
 func (x *ExpungeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2249,7 @@ func (x *ExpungeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpungeCommand.ProtoReflect.Descriptor instead.
 func (*ExpungeCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{25}
+	return file_index_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExpungeCommand) GetAccount() uint64 {
@@ -2204,7 +2305,7 @@ type KeepExpungedCommand struct {
 
 func (x *KeepExpungedCommand) Reset() {
 	*x = KeepExpungedCommand{}
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2216,7 +2317,7 @@ func (x *KeepExpungedCommand) String() string {
 func (*KeepExpungedCommand) ProtoMessage() {}
 
 func (x *KeepExpungedCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2229,7 +2330,7 @@ func (x *KeepExpungedCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepExpungedCommand.ProtoReflect.Descriptor instead.
 func (*KeepExpungedCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{26}
+	return file_index_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *KeepExpungedCommand) GetExpunge() *ExpungeCommand {
@@ -2257,7 +2358,7 @@ type KeepDeletedCommand struct {
 
 func (x *KeepDeletedCommand) Reset() {
 	*x = KeepDeletedCommand{}
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2370,7 @@ func (x *KeepDeletedCommand) String() string {
 func (*KeepDeletedCommand) ProtoMessage() {}
 
 func (x *KeepDeletedCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2383,7 @@ func (x *KeepDeletedCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDeletedCommand.ProtoReflect.Descriptor instead.
 func (*KeepDeletedCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{27}
+	return file_index_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *KeepDeletedCommand) GetDelete() *DeleteMailboxCommand {
@@ -2308,7 +2409,7 @@ type DropAccountCommand struct {
 
 func (x *DropAccountCommand) Reset() {
 	*x = DropAccountCommand{}
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2421,7 @@ func (x *DropAccountCommand) String() string {
 func (*DropAccountCommand) ProtoMessage() {}
 
 func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2434,7 @@ func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropAccountCommand.ProtoReflect.Descriptor instead.
 func (*DropAccountCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{28}
+	return file_index_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DropAccountCommand) GetAccount() uint64 {
@@ -2354,7 +2455,7 @@ type StageChunkCommand struct {
 
 func (x *StageChunkCommand) Reset() {
 	*x = StageChunkCommand{}
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2467,7 @@ func (x *StageChunkCommand) String() string {
 func (*StageChunkCommand) ProtoMessage() {}
 
 func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2480,7 @@ func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChunkCommand.ProtoReflect.Descriptor instead.
 func (*StageChunkCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{29}
+	return file_index_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StageChunkCommand) GetUploadId() []byte {
@@ -2412,7 +2513,7 @@ type DropUploadsCommand struct {
 
 func (x *DropUploadsCommand) Reset() {
 	*x = DropUploadsCommand{}
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2525,7 @@ func (x *DropUploadsCommand) String() string {
 func (*DropUploadsCommand) ProtoMessage() {}
 
 func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2538,7 @@ func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUploadsCommand.ProtoReflect.Descriptor instead.
 func (*DropUploadsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{30}
+	return file_index_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DropUploadsCommand) GetUntouchedSince() int64 {
@@ -2458,7 +2559,7 @@ type DrainGraveyardCommand struct {
 
 func (x *DrainGraveyardCommand) Reset() {
 	*x = DrainGraveyardCommand{}
-	mi := &file_index_proto_msgTypes[31]
+	mi := &file_index_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +2571,7 @@ func (x *DrainGraveyardCommand) String() string {
 func (*DrainGraveyardCommand) ProtoMessage() {}
 
 func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[31]
+	mi := &file_index_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +2584,7 @@ func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainGraveyardCommand.ProtoReflect.Descriptor instead.
 func (*DrainGraveyardCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{31}
+	return file_index_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DrainGraveyardCommand) GetLimit() uint32 {
@@ -2505,7 +2606,7 @@ type KeptRecord struct {
 
 func (x *KeptRecord) Reset() {
 	*x = KeptRecord{}
-	mi := &file_index_proto_msgTypes[32]
+	mi := &file_index_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2618,7 @@ func (x *KeptRecord) String() string {
 func (*KeptRecord) ProtoMessage() {}
 
 func (x *KeptRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[32]
+	mi := &file_index_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2631,7 @@ func (x *KeptRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptRecord.ProtoReflect.Descriptor instead.
 func (*KeptRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{32}
+	return file_index_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *KeptRecord) GetName() string {
@@ -2554,6 +2655,100 @@ func (x *KeptRecord) GetLimits() *Limits {
 	return nil
 }
 
+// SetACLCommand changes the rights of one grantee on a mailbox. One who is left without rights is
+// taken off the list.
+type SetACLCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"` // the owner
+	MailboxId     uint32                 `protobuf:"varint,2,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
+	UidValidity   uint32                 `protobuf:"varint,3,opt,name=uid_validity,json=uidValidity,proto3" json:"uid_validity,omitempty"`
+	Grantee       uint64                 `protobuf:"varint,4,opt,name=grantee,proto3" json:"grantee,omitempty"` // 0 is anyone
+	Op            FlagOp                 `protobuf:"varint,5,opt,name=op,proto3,enum=rookery.index.v1.FlagOp" json:"op,omitempty"`
+	Rights        uint32                 `protobuf:"varint,6,opt,name=rights,proto3" json:"rights,omitempty"`    // bits of index.Rights
+	Gone          []uint64               `protobuf:"varint,7,rep,packed,name=gone,proto3" json:"gone,omitempty"` // accounts that are no more, taken off as well
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetACLCommand) Reset() {
+	*x = SetACLCommand{}
+	mi := &file_index_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetACLCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetACLCommand) ProtoMessage() {}
+
+func (x *SetACLCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetACLCommand.ProtoReflect.Descriptor instead.
+func (*SetACLCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SetACLCommand) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *SetACLCommand) GetMailboxId() uint32 {
+	if x != nil {
+		return x.MailboxId
+	}
+	return 0
+}
+
+func (x *SetACLCommand) GetUidValidity() uint32 {
+	if x != nil {
+		return x.UidValidity
+	}
+	return 0
+}
+
+func (x *SetACLCommand) GetGrantee() uint64 {
+	if x != nil {
+		return x.Grantee
+	}
+	return 0
+}
+
+func (x *SetACLCommand) GetOp() FlagOp {
+	if x != nil {
+		return x.Op
+	}
+	return FlagOp_FLAG_OP_UNSPECIFIED
+}
+
+func (x *SetACLCommand) GetRights() uint32 {
+	if x != nil {
+		return x.Rights
+	}
+	return 0
+}
+
+func (x *SetACLCommand) GetGone() []uint64 {
+	if x != nil {
+		return x.Gone
+	}
+	return nil
+}
+
 type TargetResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          Code                   `protobuf:"varint,1,opt,name=code,proto3,enum=rookery.index.v1.Code" json:"code,omitempty"`
@@ -2567,7 +2762,7 @@ type TargetResult struct {
 
 func (x *TargetResult) Reset() {
 	*x = TargetResult{}
-	mi := &file_index_proto_msgTypes[33]
+	mi := &file_index_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +2774,7 @@ func (x *TargetResult) String() string {
 func (*TargetResult) ProtoMessage() {}
 
 func (x *TargetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[33]
+	mi := &file_index_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +2787,7 @@ func (x *TargetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetResult.ProtoReflect.Descriptor instead.
 func (*TargetResult) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{33}
+	return file_index_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TargetResult) GetCode() Code {
@@ -2649,7 +2844,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[34]
+	mi := &file_index_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +2856,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[34]
+	mi := &file_index_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +2869,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{34}
+	return file_index_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Result) GetCode() Code {
@@ -2876,7 +3071,12 @@ const file_index_proto_rawDesc = "" +
 	"\x06stored\x18\x04 \x01(\x04R\x06stored\x12\x12\n" +
 	"\x04last\x18\x05 \x01(\rR\x04last\"%\n" +
 	"\x0fTombstoneRecord\x12\x12\n" +
-	"\x04when\x18\x01 \x01(\x03R\x04when\"s\n" +
+	"\x04when\x18\x01 \x01(\x03R\x04when\"9\n" +
+	"\x05Grant\x12\x18\n" +
+	"\agrantee\x18\x01 \x01(\x04R\agrantee\x12\x16\n" +
+	"\x06rights\x18\x02 \x01(\rR\x06rights\"<\n" +
+	"\tACLRecord\x12/\n" +
+	"\x06grants\x18\x01 \x03(\v2\x17.rookery.index.v1.GrantR\x06grants\"s\n" +
 	"\tBodyInput\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1d\n" +
 	"\n" +
@@ -2979,7 +3179,16 @@ const file_index_proto_rawDesc = "" +
 	"KeptRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bkeywords\x18\x02 \x03(\tR\bkeywords\x120\n" +
-	"\x06limits\x18\x03 \x01(\v2\x18.rookery.index.v1.LimitsR\x06limits\"\xa2\x01\n" +
+	"\x06limits\x18\x03 \x01(\v2\x18.rookery.index.v1.LimitsR\x06limits\"\xdb\x01\n" +
+	"\rSetACLCommand\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x1d\n" +
+	"\n" +
+	"mailbox_id\x18\x02 \x01(\rR\tmailboxId\x12!\n" +
+	"\fuid_validity\x18\x03 \x01(\rR\vuidValidity\x12\x18\n" +
+	"\agrantee\x18\x04 \x01(\x04R\agrantee\x12(\n" +
+	"\x02op\x18\x05 \x01(\x0e2\x18.rookery.index.v1.FlagOpR\x02op\x12\x16\n" +
+	"\x06rights\x18\x06 \x01(\rR\x06rights\x12\x12\n" +
+	"\x04gone\x18\a \x03(\x04R\x04gone\"\xa2\x01\n" +
 	"\fTargetResult\x12*\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x16.rookery.index.v1.CodeR\x04code\x12\x1d\n" +
 	"\n" +
@@ -3005,7 +3214,7 @@ const file_index_proto_rawDesc = "" +
 	"\x13FLAG_OP_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFLAG_OP_SET\x10\x01\x12\x0f\n" +
 	"\vFLAG_OP_ADD\x10\x02\x12\x12\n" +
-	"\x0eFLAG_OP_REMOVE\x10\x03*\x84\x02\n" +
+	"\x0eFLAG_OP_REMOVE\x10\x03*\x9e\x02\n" +
 	"\x04Code\x12\v\n" +
 	"\aCODE_OK\x10\x00\x12\x13\n" +
 	"\x0fCODE_NO_MAILBOX\x10\x01\x12\x17\n" +
@@ -3019,7 +3228,8 @@ const file_index_proto_rawDesc = "" +
 	"\x11CODE_HAS_CHILDREN\x10\t\x12\x13\n" +
 	"\x0fCODE_TRY_CREATE\x10\n" +
 	"\x12\x13\n" +
-	"\x0fCODE_NO_MESSAGE\x10\vB/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
+	"\x0fCODE_NO_MESSAGE\x10\v\x12\x18\n" +
+	"\x14CODE_TOO_MANY_GRANTS\x10\x10B/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
 
 var (
 	file_index_proto_rawDescOnce sync.Once
@@ -3034,7 +3244,7 @@ func file_index_proto_rawDescGZIP() []byte {
 }
 
 var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_index_proto_goTypes = []any{
 	(FlagOp)(0),                   // 0: rookery.index.v1.FlagOp
 	(Code)(0),                     // 1: rookery.index.v1.Code
@@ -3049,30 +3259,33 @@ var file_index_proto_goTypes = []any{
 	(*BodyRecord)(nil),            // 10: rookery.index.v1.BodyRecord
 	(*UploadRecord)(nil),          // 11: rookery.index.v1.UploadRecord
 	(*TombstoneRecord)(nil),       // 12: rookery.index.v1.TombstoneRecord
-	(*BodyInput)(nil),             // 13: rookery.index.v1.BodyInput
-	(*Limits)(nil),                // 14: rookery.index.v1.Limits
-	(*DeliverTarget)(nil),         // 15: rookery.index.v1.DeliverTarget
-	(*DeliverCommand)(nil),        // 16: rookery.index.v1.DeliverCommand
-	(*AppendCommand)(nil),         // 17: rookery.index.v1.AppendCommand
-	(*AppendMessage)(nil),         // 18: rookery.index.v1.AppendMessage
-	(*ReplaceCommand)(nil),        // 19: rookery.index.v1.ReplaceCommand
-	(*CreateMailboxCommand)(nil),  // 20: rookery.index.v1.CreateMailboxCommand
-	(*DeleteMailboxCommand)(nil),  // 21: rookery.index.v1.DeleteMailboxCommand
-	(*RenameMailboxCommand)(nil),  // 22: rookery.index.v1.RenameMailboxCommand
-	(*SubscribeCommand)(nil),      // 23: rookery.index.v1.SubscribeCommand
-	(*UIDRange)(nil),              // 24: rookery.index.v1.UIDRange
-	(*StoreFlagsCommand)(nil),     // 25: rookery.index.v1.StoreFlagsCommand
-	(*CopyCommand)(nil),           // 26: rookery.index.v1.CopyCommand
-	(*ExpungeCommand)(nil),        // 27: rookery.index.v1.ExpungeCommand
-	(*KeepExpungedCommand)(nil),   // 28: rookery.index.v1.KeepExpungedCommand
-	(*KeepDeletedCommand)(nil),    // 29: rookery.index.v1.KeepDeletedCommand
-	(*DropAccountCommand)(nil),    // 30: rookery.index.v1.DropAccountCommand
-	(*StageChunkCommand)(nil),     // 31: rookery.index.v1.StageChunkCommand
-	(*DropUploadsCommand)(nil),    // 32: rookery.index.v1.DropUploadsCommand
-	(*DrainGraveyardCommand)(nil), // 33: rookery.index.v1.DrainGraveyardCommand
-	(*KeptRecord)(nil),            // 34: rookery.index.v1.KeptRecord
-	(*TargetResult)(nil),          // 35: rookery.index.v1.TargetResult
-	(*Result)(nil),                // 36: rookery.index.v1.Result
+	(*Grant)(nil),                 // 13: rookery.index.v1.Grant
+	(*ACLRecord)(nil),             // 14: rookery.index.v1.ACLRecord
+	(*BodyInput)(nil),             // 15: rookery.index.v1.BodyInput
+	(*Limits)(nil),                // 16: rookery.index.v1.Limits
+	(*DeliverTarget)(nil),         // 17: rookery.index.v1.DeliverTarget
+	(*DeliverCommand)(nil),        // 18: rookery.index.v1.DeliverCommand
+	(*AppendCommand)(nil),         // 19: rookery.index.v1.AppendCommand
+	(*AppendMessage)(nil),         // 20: rookery.index.v1.AppendMessage
+	(*ReplaceCommand)(nil),        // 21: rookery.index.v1.ReplaceCommand
+	(*CreateMailboxCommand)(nil),  // 22: rookery.index.v1.CreateMailboxCommand
+	(*DeleteMailboxCommand)(nil),  // 23: rookery.index.v1.DeleteMailboxCommand
+	(*RenameMailboxCommand)(nil),  // 24: rookery.index.v1.RenameMailboxCommand
+	(*SubscribeCommand)(nil),      // 25: rookery.index.v1.SubscribeCommand
+	(*UIDRange)(nil),              // 26: rookery.index.v1.UIDRange
+	(*StoreFlagsCommand)(nil),     // 27: rookery.index.v1.StoreFlagsCommand
+	(*CopyCommand)(nil),           // 28: rookery.index.v1.CopyCommand
+	(*ExpungeCommand)(nil),        // 29: rookery.index.v1.ExpungeCommand
+	(*KeepExpungedCommand)(nil),   // 30: rookery.index.v1.KeepExpungedCommand
+	(*KeepDeletedCommand)(nil),    // 31: rookery.index.v1.KeepDeletedCommand
+	(*DropAccountCommand)(nil),    // 32: rookery.index.v1.DropAccountCommand
+	(*StageChunkCommand)(nil),     // 33: rookery.index.v1.StageChunkCommand
+	(*DropUploadsCommand)(nil),    // 34: rookery.index.v1.DropUploadsCommand
+	(*DrainGraveyardCommand)(nil), // 35: rookery.index.v1.DrainGraveyardCommand
+	(*KeptRecord)(nil),            // 36: rookery.index.v1.KeptRecord
+	(*SetACLCommand)(nil),         // 37: rookery.index.v1.SetACLCommand
+	(*TargetResult)(nil),          // 38: rookery.index.v1.TargetResult
+	(*Result)(nil),                // 39: rookery.index.v1.Result
 }
 var file_index_proto_depIdxs = []int32{
 	2,  // 0: rookery.index.v1.Envelope.from:type_name -> rookery.index.v1.Address
@@ -3085,37 +3298,39 @@ var file_index_proto_depIdxs = []int32{
 	4,  // 7: rookery.index.v1.Part.disposition_params:type_name -> rookery.index.v1.Param
 	5,  // 8: rookery.index.v1.Part.children:type_name -> rookery.index.v1.Part
 	3,  // 9: rookery.index.v1.Part.envelope:type_name -> rookery.index.v1.Envelope
-	14, // 10: rookery.index.v1.DeliverTarget.limits:type_name -> rookery.index.v1.Limits
-	6,  // 11: rookery.index.v1.DeliverCommand.summary:type_name -> rookery.index.v1.Summary
-	13, // 12: rookery.index.v1.DeliverCommand.body:type_name -> rookery.index.v1.BodyInput
-	15, // 13: rookery.index.v1.DeliverCommand.targets:type_name -> rookery.index.v1.DeliverTarget
-	18, // 14: rookery.index.v1.AppendCommand.messages:type_name -> rookery.index.v1.AppendMessage
-	14, // 15: rookery.index.v1.AppendCommand.limits:type_name -> rookery.index.v1.Limits
-	6,  // 16: rookery.index.v1.AppendMessage.summary:type_name -> rookery.index.v1.Summary
-	13, // 17: rookery.index.v1.AppendMessage.body:type_name -> rookery.index.v1.BodyInput
-	17, // 18: rookery.index.v1.ReplaceCommand.append:type_name -> rookery.index.v1.AppendCommand
-	24, // 19: rookery.index.v1.StoreFlagsCommand.uids:type_name -> rookery.index.v1.UIDRange
-	0,  // 20: rookery.index.v1.StoreFlagsCommand.op:type_name -> rookery.index.v1.FlagOp
-	24, // 21: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
-	14, // 22: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
-	24, // 23: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
-	27, // 24: rookery.index.v1.KeepExpungedCommand.expunge:type_name -> rookery.index.v1.ExpungeCommand
-	14, // 25: rookery.index.v1.KeepExpungedCommand.limits:type_name -> rookery.index.v1.Limits
-	21, // 26: rookery.index.v1.KeepDeletedCommand.delete:type_name -> rookery.index.v1.DeleteMailboxCommand
-	14, // 27: rookery.index.v1.KeepDeletedCommand.limits:type_name -> rookery.index.v1.Limits
-	14, // 28: rookery.index.v1.KeptRecord.limits:type_name -> rookery.index.v1.Limits
-	1,  // 29: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
-	1,  // 30: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
-	35, // 31: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
-	24, // 32: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
-	24, // 33: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
-	24, // 34: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
-	24, // 35: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	13, // 10: rookery.index.v1.ACLRecord.grants:type_name -> rookery.index.v1.Grant
+	16, // 11: rookery.index.v1.DeliverTarget.limits:type_name -> rookery.index.v1.Limits
+	6,  // 12: rookery.index.v1.DeliverCommand.summary:type_name -> rookery.index.v1.Summary
+	15, // 13: rookery.index.v1.DeliverCommand.body:type_name -> rookery.index.v1.BodyInput
+	17, // 14: rookery.index.v1.DeliverCommand.targets:type_name -> rookery.index.v1.DeliverTarget
+	20, // 15: rookery.index.v1.AppendCommand.messages:type_name -> rookery.index.v1.AppendMessage
+	16, // 16: rookery.index.v1.AppendCommand.limits:type_name -> rookery.index.v1.Limits
+	6,  // 17: rookery.index.v1.AppendMessage.summary:type_name -> rookery.index.v1.Summary
+	15, // 18: rookery.index.v1.AppendMessage.body:type_name -> rookery.index.v1.BodyInput
+	19, // 19: rookery.index.v1.ReplaceCommand.append:type_name -> rookery.index.v1.AppendCommand
+	26, // 20: rookery.index.v1.StoreFlagsCommand.uids:type_name -> rookery.index.v1.UIDRange
+	0,  // 21: rookery.index.v1.StoreFlagsCommand.op:type_name -> rookery.index.v1.FlagOp
+	26, // 22: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
+	16, // 23: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
+	26, // 24: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
+	29, // 25: rookery.index.v1.KeepExpungedCommand.expunge:type_name -> rookery.index.v1.ExpungeCommand
+	16, // 26: rookery.index.v1.KeepExpungedCommand.limits:type_name -> rookery.index.v1.Limits
+	23, // 27: rookery.index.v1.KeepDeletedCommand.delete:type_name -> rookery.index.v1.DeleteMailboxCommand
+	16, // 28: rookery.index.v1.KeepDeletedCommand.limits:type_name -> rookery.index.v1.Limits
+	16, // 29: rookery.index.v1.KeptRecord.limits:type_name -> rookery.index.v1.Limits
+	0,  // 30: rookery.index.v1.SetACLCommand.op:type_name -> rookery.index.v1.FlagOp
+	1,  // 31: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
+	1,  // 32: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
+	38, // 33: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
+	26, // 34: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
+	26, // 35: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
+	26, // 36: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
+	26, // 37: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_index_proto_init() }
@@ -3126,14 +3341,14 @@ func file_index_proto_init() {
 	file_index_proto_msgTypes[0].OneofWrappers = []any{}
 	file_index_proto_msgTypes[1].OneofWrappers = []any{}
 	file_index_proto_msgTypes[3].OneofWrappers = []any{}
-	file_index_proto_msgTypes[23].OneofWrappers = []any{}
+	file_index_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   35,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -41,6 +41,7 @@ const (
 	TableGraveyard    Table = 0x20
 	TableDeleted      Table = 0x21
 	TableKept         Table = 0x22
+	TableACL          Table = 0x24
 )
 
 // ErrFormat says that bytes are no key of the table they were read as.
@@ -52,6 +53,11 @@ func Account(dst []byte, a index.AccountID) []byte { return account(dst, TableAc
 // Mailbox is the key of a MailboxRecord.
 func Mailbox(dst []byte, a index.AccountID, m index.MailboxID) []byte {
 	return InMailbox(dst, TableMailbox, a, m)
+}
+
+// ACL is the key of a mailbox's ACLRecord.
+func ACL(dst []byte, a index.AccountID, m index.MailboxID) []byte {
+	return InMailbox(dst, TableACL, a, m)
 }
 
 // Name is the key under which a mailbox name's id is kept, see EncodeID.

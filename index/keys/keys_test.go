@@ -23,6 +23,7 @@ func TestGolden(t *testing.T) {
 	}{
 		{"account", Account(nil, 0xa1)},
 		{"mailbox", Mailbox(nil, 0xa1, 0xb2)},
+		{"acl", ACL(nil, 0xa1, 0xb2)},
 		{"name", Name(nil, 0xa1, "INBOX/x")},
 		{"subscription", Subscription(nil, 0xa1, "x")},
 		{"uids", Block(nil, TableUIDs, 0xa1, 0xb2, 0xc3)},

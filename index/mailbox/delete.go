@@ -68,6 +68,9 @@ func (x *Execution) unlink(m *mailboxState) error {
 	if err := x.delete(keys.Mailbox(x.key[:0], a, m.id)); err != nil {
 		return err
 	}
+	if err := x.delete(keys.ACL(x.key[:0], a, m.id)); err != nil {
+		return err
+	}
 	for _, t := range []keys.Table{keys.TableUIDs, keys.TableUnseen, keys.TableDeleted, keys.TableChange, keys.TableTombstone} {
 		prefix := keys.InMailbox(nil, t, a, m.id)
 		if err := x.b.DeleteRange(prefix, keys.After(nil, prefix)); err != nil {

@@ -83,7 +83,9 @@ func (d *driver) same(what string, got, want any) {
 func (d *driver) step() {
 	id := uint64(draw(d, "account", 1, 2))
 	switch draw(d, "command", "deliver", "deliver", "append", "create", "delete", "rename", "subscribe", "store", "store",
-		"copy", "move", "expunge", "replace", "drain", "keep", "keep", "drop mailbox", "drain kept", "undelete") {
+		"copy", "move", "expunge", "replace", "drain", "grant", "grant", "keep", "keep", "drop mailbox", "drain kept", "undelete") {
+	case "grant":
+		d.grant(id)
 	case "deliver":
 		d.deliver(id)
 	case "append":
@@ -110,6 +112,60 @@ func (d *driver) step() {
 		d.undelete(id)
 	case "drain":
 		d.do(command.DrainGraveyard, &indexpb.DrainGraveyardCommand{Limit: 1})
+	}
+}
+
+// grant changes rights; anybody but the owner may have some, with bits that are none refused.
+func (d *driver) grant(id uint64) {
+	_, b, m, _ := d.opened(id)
+	cmd := &indexpb.SetACLCommand{Account: id, MailboxId: b.id, UidValidity: m.UIDValidity, Grantee: uint64(draw(d, "grantee", 0, 1, 2, 3, 9)),
+		Op:     draw(d, "grant op", indexpb.FlagOp_FLAG_OP_SET, indexpb.FlagOp_FLAG_OP_ADD, indexpb.FlagOp_FLAG_OP_REMOVE),
+		Rights: uint32(draw(d, "rights", 0, 1, 3, 0x7ff, 0x400, 0x800)), Gone: draw(d, "gone", nil, []uint64{9})}
+	res := d.do(command.SetACL, cmd)
+	if cmd.Grantee == id || cmd.Rights > 0x7ff {
+		d.same("grant", res.Code, indexpb.Code_CODE_INVALID)
+		return
+	}
+	d.same("grant", res.Code, indexpb.Code_CODE_OK)
+	for _, gone := range cmd.Gone {
+		delete(b.grants, gone)
+	}
+	switch old := b.grants[cmd.Grantee]; cmd.Op {
+	case indexpb.FlagOp_FLAG_OP_ADD:
+		b.grants[cmd.Grantee] = old | cmd.Rights
+	case indexpb.FlagOp_FLAG_OP_REMOVE:
+		b.grants[cmd.Grantee] = old &^ cmd.Rights
+	default:
+		b.grants[cmd.Grantee] = cmd.Rights
+	}
+	if b.grants[cmd.Grantee] == 0 {
+		delete(b.grants, cmd.Grantee)
+	}
+}
+
+// compareGrants holds what is read of rights against the model, both ways of reading.
+func (d *driver) compareGrants(id uint64, m index.MailboxID, b *modelBox) {
+	grants, err := mailbox.ACL(d.b, index.AccountID(id), m)
+	if err != nil {
+		d.Rand.Fatal(err)
+	}
+	got := map[uint64]uint32{}
+	for _, g := range grants {
+		got[uint64(g.Grantee)] = uint32(g.Rights)
+	}
+	d.same("grants", got, b.grants)
+	for _, other := range []uint64{1, 2, 3, 9} {
+		var rights index.Rights
+		err := mailbox.SharedWith(d.b, index.AccountID(id), index.AccountID(other), func(box index.MailboxID, r index.Rights) error {
+			if box == m {
+				rights = r
+			}
+			return nil
+		})
+		if err != nil {
+			d.Rand.Fatal(err)
+		}
+		d.same("rights", uint32(rights), b.grants[other]|b.grants[0])
 	}
 }
 
@@ -331,6 +387,7 @@ func (d *driver) compare() {
 			}
 			validities[m.UIDValidity] = true
 			d.same("mailbox "+m.Name, []any{m.ID, m.UIDNext, m.Subscribed, int(m.Messages)}, []any{b.id, b.next, b.subscribed, len(b.messages)})
+			d.compareGrants(id, m.ID, b)
 			d.compareMessages(id, m, b)
 		}
 		d.same("names", len(names), len(a.boxes)+len(a.subs))

@@ -67,6 +67,7 @@ type modelBox struct {
 	validity   uint32 // as the machine gave it
 	next       uint32
 	subscribed bool
+	grants     map[uint64]uint32
 	messages   map[uint32]*modelMessage
 	gone       map[uint32]uint64 // modseq at which a UID went
 }
@@ -110,6 +111,10 @@ func (a *modelAccount) make(name string, subscribed bool) *modelBox {
 	b := &modelBox{id: a.nextID, next: 1, subscribed: subscribed || a.subs[name], messages: map[uint32]*modelMessage{}, gone: map[uint32]uint64{}}
 	delete(a.subs, name)
 	a.boxes[name] = b
+	b.grants = map[uint64]uint32{}
+	if cut := strings.LastIndexByte(name, '/'); cut >= 0 {
+		maps.Copy(b.grants, a.boxes[name[:cut]].grants)
+	}
 	return b
 }
 

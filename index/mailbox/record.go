@@ -30,7 +30,8 @@ type blockCursor struct {
 	dirty  bool
 }
 
-// makeMailbox makes a mailbox, of a name that is valid and free.
+// makeMailbox makes a mailbox, of a name that is valid and free. Who has rights on the one above has them
+// on it too.
 func (x *Execution) makeMailbox(a *accountState, name string, use index.SpecialUse, subscribed bool) (*mailboxState, error) {
 	a.rec.NextMailbox++
 	a.rec.Mailboxes++
@@ -41,6 +42,9 @@ func (x *Execution) makeMailbox(a *accountState, name string, use index.SpecialU
 	}
 	m.dirty = true
 	a.mailboxes = append(a.mailboxes, m)
+	if err := x.inherit(m); err != nil {
+		return nil, err
+	}
 	return m, x.bindName(m)
 }
 

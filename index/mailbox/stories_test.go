@@ -79,6 +79,9 @@ func (w *world) story() (all []command.Command) {
 	again, summary = inline(4)
 	add(command.Deliver, &indexpb.DeliverCommand{Body: again, Summary: summary, Targets: []*indexpb.DeliverTarget{{Account: 9, Mailbox: "X", SystemFlags: 8, Keywords: []string{"k"}}}})
 	add(command.KeepDeleted, &indexpb.KeepDeletedCommand{Limits: limits, Delete: &indexpb.DeleteMailboxCommand{Account: 9, Name: "X"}})
+	add(command.SetACL, &indexpb.SetACLCommand{Account: 8, MailboxId: 8, UidValidity: v + 7, Grantee: 7, Op: indexpb.FlagOp_FLAG_OP_SET, Rights: uint32(index.RightLookup | index.RightRead)})
+	add(command.SetACL, &indexpb.SetACLCommand{Account: 8, MailboxId: 8, UidValidity: v + 7, Op: indexpb.FlagOp_FLAG_OP_ADD, Rights: uint32(index.RightPost), Gone: []uint64{9}})
+	add(command.CreateMailbox, &indexpb.CreateMailboxCommand{Account: 8, Name: "Lists/Go/Nuts"})
 	return all
 }
 
@@ -308,6 +311,37 @@ func TestDropAccount(t *testing.T) {
 	}
 	if _, ok, err := mailbox.Account(w.b, 1); ok || err != nil {
 		t.Fatal("the account is left", err)
+	}
+}
+
+// TestGrantsAreBounded: one more than allowed is refused and changes nothing, but those who are gone make
+// room, and rights go with the mailbox.
+func TestGrantsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	made := w.do(command.CreateMailbox, &indexpb.CreateMailboxCommand{Account: 1, Name: "A"})
+	cmd := &indexpb.SetACLCommand{Account: 1, MailboxId: made.MailboxId, UidValidity: made.UidValidity, Op: indexpb.FlagOp_FLAG_OP_SET, Rights: 1}
+	for i := range uint64(index.MaxGrants) {
+		cmd.Grantee = 2 + (i*77+5)%1009 // in no order, and none twice
+		if res := w.do(command.SetACL, cmd); res.Code != indexpb.Code_CODE_OK {
+			t.Fatal(res)
+		}
+	}
+	last := cmd.Grantee
+	cmd.Grantee = 0
+	before := dump(t, w.b)
+	if res := w.do(command.SetACL, cmd); res.Code != indexpb.Code_CODE_TOO_MANY_GRANTS || !bytes.Equal(before, dump(t, w.b)) {
+		t.Fatal("one more:", res)
+	}
+	cmd.Gone = []uint64{last}
+	if res := w.do(command.SetACL, cmd); res.Code != indexpb.Code_CODE_OK {
+		t.Fatal("in the place of one who is gone:", res)
+	}
+	if err := mailbox.Verify(w.b); err != nil {
+		t.Fatal(err)
+	}
+	w.do(command.DropAccount, &indexpb.DropAccountCommand{Account: 1})
+	if err := mailbox.Verify(w.b); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -86,6 +86,9 @@ func (v *verifier) account(a index.AccountID, rec *indexpb.AccountRecord) error 
 		if err := v.mailbox(a, m); err != nil {
 			return fmt.Errorf("account %d, mailbox %d: %w", a, m.ID, err)
 		}
+		if err := v.grants(a, m.ID); err != nil {
+			return fmt.Errorf("account %d, mailbox %d: %w", a, m.ID, err)
+		}
 		boxes++
 		bytes, messages = bytes+m.Bytes, messages+uint64(m.Messages)
 		v.boxes[place{a, m.ID}] = false
@@ -158,7 +161,7 @@ func walkAll(r kv.Reader, t keys.Table, a index.AccountID, m index.MailboxID, fn
 // orphans looks for keys of mailboxes that are not there.
 func (v *verifier) orphans() error {
 	tables := []keys.Table{keys.TableMailbox, keys.TableUIDs, keys.TableUnseen, keys.TableDeleted, keys.TableFlags,
-		keys.TableSummary, keys.TableChange, keys.TableTombstone}
+		keys.TableSummary, keys.TableChange, keys.TableTombstone, keys.TableACL}
 	for _, t := range tables {
 		err := scan(v.r, keys.Whole(nil, t), func(it kv.Iterator) error {
 			a, m, err := keys.ReadMailbox(it.Key()[:min(len(it.Key()), keys.MailboxPrefix)])

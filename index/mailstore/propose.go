@@ -80,6 +80,8 @@ func codeError(code indexpb.Code, text string) error {
 		return index.ErrTooManyKeywords
 	case indexpb.Code_CODE_NO_MESSAGE:
 		return index.ErrNoMessage
+	case indexpb.Code_CODE_TOO_MANY_GRANTS:
+		return index.ErrTooManyGrants
 	case indexpb.Code_CODE_HAS_CHILDREN:
 		return index.ErrHasChildren
 	}

@@ -1669,6 +1669,60 @@ func (x *RemoveNode) GetId() string {
 	return ""
 }
 
+// NoteSharing notes that an account may share mailboxes with another, or with anyone. It is noted before
+// the grant itself is made, in the owner's partition, and stays until one of the accounts is deleted.
+type NoteSharing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         uint64                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Grantee       uint64                 `protobuf:"varint,2,opt,name=grantee,proto3" json:"grantee,omitempty"` // 0: anyone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteSharing) Reset() {
+	*x = NoteSharing{}
+	mi := &file_directory_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteSharing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteSharing) ProtoMessage() {}
+
+func (x *NoteSharing) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteSharing.ProtoReflect.Descriptor instead.
+func (*NoteSharing) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *NoteSharing) GetOwner() uint64 {
+	if x != nil {
+		return x.Owner
+	}
+	return 0
+}
+
+func (x *NoteSharing) GetGrantee() uint64 {
+	if x != nil {
+		return x.Grantee
+	}
+	return 0
+}
+
 // PutToken stores one new token.
 type PutToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1683,7 +1737,7 @@ type PutToken struct {
 
 func (x *PutToken) Reset() {
 	*x = PutToken{}
-	mi := &file_directory_proto_msgTypes[22]
+	mi := &file_directory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1749,7 @@ func (x *PutToken) String() string {
 func (*PutToken) ProtoMessage() {}
 
 func (x *PutToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[22]
+	mi := &file_directory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1762,7 @@ func (x *PutToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutToken.ProtoReflect.Descriptor instead.
 func (*PutToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{22}
+	return file_directory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PutToken) GetToken() isPutToken_Token {
@@ -1766,7 +1820,7 @@ type RedeemToken struct {
 
 func (x *RedeemToken) Reset() {
 	*x = RedeemToken{}
-	mi := &file_directory_proto_msgTypes[23]
+	mi := &file_directory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +1832,7 @@ func (x *RedeemToken) String() string {
 func (*RedeemToken) ProtoMessage() {}
 
 func (x *RedeemToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[23]
+	mi := &file_directory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +1845,7 @@ func (x *RedeemToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemToken.ProtoReflect.Descriptor instead.
 func (*RedeemToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{23}
+	return file_directory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RedeemToken) GetId() []byte {
@@ -1832,7 +1886,7 @@ type DeleteToken struct {
 
 func (x *DeleteToken) Reset() {
 	*x = DeleteToken{}
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +1898,7 @@ func (x *DeleteToken) String() string {
 func (*DeleteToken) ProtoMessage() {}
 
 func (x *DeleteToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +1911,7 @@ func (x *DeleteToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteToken.ProtoReflect.Descriptor instead.
 func (*DeleteToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{24}
+	return file_directory_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteToken) GetId() []byte {
@@ -1885,7 +1939,7 @@ type PutPartitionMap struct {
 
 func (x *PutPartitionMap) Reset() {
 	*x = PutPartitionMap{}
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1897,7 +1951,7 @@ func (x *PutPartitionMap) String() string {
 func (*PutPartitionMap) ProtoMessage() {}
 
 func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1910,7 +1964,7 @@ func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPartitionMap.ProtoReflect.Descriptor instead.
 func (*PutPartitionMap) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{25}
+	return file_directory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PutPartitionMap) GetExpectedVersion() uint64 {
@@ -1941,7 +1995,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +2007,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +2020,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{26}
+	return file_directory_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Result) GetCode() Code {
@@ -2156,7 +2210,10 @@ const file_directory_proto_rawDesc = "" +
 	"\x13_certificate_serial\"\x1c\n" +
 	"\n" +
 	"RemoveNode\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"~\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"=\n" +
+	"\vNoteSharing\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\x04R\x05owner\x12\x18\n" +
+	"\agrantee\x18\x02 \x01(\x04R\agrantee\"~\n" +
 	"\bPutToken\x125\n" +
 	"\x04join\x18\x01 \x01(\v2\x1f.rookery.directory.v1.JoinTokenH\x00R\x04join\x122\n" +
 	"\x03api\x18\x02 \x01(\v2\x1e.rookery.directory.v1.APITokenH\x00R\x03apiB\a\n" +
@@ -2208,7 +2265,7 @@ func file_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_directory_proto_goTypes = []any{
 	(NodeState)(0),            // 0: rookery.directory.v1.NodeState
 	(Code)(0),                 // 1: rookery.directory.v1.Code
@@ -2234,11 +2291,12 @@ var file_directory_proto_goTypes = []any{
 	(*RegisterNode)(nil),      // 21: rookery.directory.v1.RegisterNode
 	(*UpdateNode)(nil),        // 22: rookery.directory.v1.UpdateNode
 	(*RemoveNode)(nil),        // 23: rookery.directory.v1.RemoveNode
-	(*PutToken)(nil),          // 24: rookery.directory.v1.PutToken
-	(*RedeemToken)(nil),       // 25: rookery.directory.v1.RedeemToken
-	(*DeleteToken)(nil),       // 26: rookery.directory.v1.DeleteToken
-	(*PutPartitionMap)(nil),   // 27: rookery.directory.v1.PutPartitionMap
-	(*Result)(nil),            // 28: rookery.directory.v1.Result
+	(*NoteSharing)(nil),       // 24: rookery.directory.v1.NoteSharing
+	(*PutToken)(nil),          // 25: rookery.directory.v1.PutToken
+	(*RedeemToken)(nil),       // 26: rookery.directory.v1.RedeemToken
+	(*DeleteToken)(nil),       // 27: rookery.directory.v1.DeleteToken
+	(*PutPartitionMap)(nil),   // 28: rookery.directory.v1.PutPartitionMap
+	(*Result)(nil),            // 29: rookery.directory.v1.Result
 }
 var file_directory_proto_depIdxs = []int32{
 	5,  // 0: rookery.directory.v1.Account.credential:type_name -> rookery.directory.v1.Credential
@@ -2270,7 +2328,7 @@ func file_directory_proto_init() {
 	file_directory_proto_msgTypes[14].OneofWrappers = []any{}
 	file_directory_proto_msgTypes[18].OneofWrappers = []any{}
 	file_directory_proto_msgTypes[20].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[22].OneofWrappers = []any{
+	file_directory_proto_msgTypes[23].OneofWrappers = []any{
 		(*PutToken_Join)(nil),
 		(*PutToken_Api)(nil),
 	}
@@ -2280,7 +2338,7 @@ func file_directory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_directory_proto_rawDesc), len(file_directory_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
