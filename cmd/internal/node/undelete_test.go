@@ -1,8 +1,6 @@
 package node
 
 import (
-	"bufio"
-	"crypto/tls"
 	"fmt"
 	"strings"
 
@@ -12,30 +10,11 @@ import (
 // expunge removes the first messages of ada's INBOX by way of node i.
 func (s *site) expunge(i, messages int) {
 	s.t.Helper()
-	conn, err := tls.Dial("tcp", s.config(i).IMAP.TLSListen[0], &tls.Config{InsecureSkipVerify: true}) // its certificate is made up
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer conn.Close()
-	r := bufio.NewReader(conn)
-	for n, line := range []string{"LOGIN ada@example.org secret", "SELECT INBOX", fmt.Sprintf(`STORE 1:%d +FLAGS.SILENT (\Deleted)`, messages), "EXPUNGE", "LOGOUT"} {
-		tag := fmt.Sprint("a", n)
-		if _, err := fmt.Fprintf(conn, "%s %s\r\n", tag, line); err != nil {
-			s.t.Fatal(err)
-		}
-		for {
-			answer, err := r.ReadString('\n')
-			if err != nil {
-				s.t.Fatal(line, err)
-			}
-			if rest, found := strings.CutPrefix(answer, tag+" "); found {
-				if !strings.HasPrefix(rest, "OK") {
-					s.t.Fatalf("%s: %s", line, rest)
-				}
-				break
-			}
-		}
-	}
+	k := s.talk(i)
+	k.ok("SELECT INBOX")
+	k.ok(`STORE 1:%d +FLAGS.SILENT (\Deleted)`, messages)
+	k.ok("EXPUNGE")
+	k.ok("LOGOUT")
 }
 
 // undelete expunges three messages by way of the first node, and brings them back by way of node i.
