@@ -40,10 +40,8 @@ func (s *Session) namespace(context.Context, *wire.Command) (reply, error) {
 func (s *Session) idle(ctx context.Context, _ *wire.Command) (reply, error) {
 	s.w.Continue("idling")
 	for {
-		if s.box != nil {
-			if err := s.sync(ctx, true, false); err != nil {
-				return reply{}, err
-			}
+		if err := s.tellNews(ctx, true, false); err != nil {
+			return reply{}, err
 		}
 		if err := s.w.Flush(); err != nil {
 			return reply{}, broken(err)
@@ -60,7 +58,7 @@ func (s *Session) idle(ctx context.Context, _ *wire.Command) (reply, error) {
 		if input {
 			break
 		}
-		s.dirty = true
+		s.noteChange()
 	}
 	s.peer.Conn.Within(true)
 	line, err := s.r.ReadLine()

@@ -217,5 +217,6 @@ func commands() map[string]command {
 		"COPY":           {in: selected, run: (*Session).copy, expunges: true},
 		"MOVE":           {in: selected, run: (*Session).move, expunges: true},
 		"REPLACE":        {in: selected, run: (*Session).replace, expunges: true},
+		"NOTIFY":         {in: loggedIn, run: (*Session).notifyCommand, expunges: true},
 	}
 }

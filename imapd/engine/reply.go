@@ -43,6 +43,8 @@ var (
 	errEmptyAppend    = errors.New("a message of no octets is none")
 	errTooManyAppends = errors.New("too many messages in one APPEND")
 	errNoSuchUID      = errors.New("no message of that UID")
+	errBadEvent       = errors.New("an event is not known")
+	errOverflow       = errors.New("too many mailboxes to tell of")
 	errExpunged       = errors.New("some of the messages were expunged")
 )
 
@@ -104,6 +106,10 @@ func replyTo(err error) (reply, bool) {
 		return refuse("", errEmptyAppend.Error())
 	case errors.Is(err, errTooManyAppends):
 		return refuse("LIMIT", errTooManyAppends.Error())
+	case errors.Is(err, errBadEvent): // with those that are (RFC 5465, section 3.1)
+		return refuse("BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)", errBadEvent.Error())
+	case errors.Is(err, errOverflow):
+		return refuse("NOTIFICATIONOVERFLOW", errOverflow.Error())
 	case errors.Is(err, errUnknownCTE):
 		return refuse("UNKNOWN-CTE", errUnknownCTE.Error())
 	case isLogin(err):

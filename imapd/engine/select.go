@@ -32,6 +32,9 @@ func (s *Session) selectMailbox(ctx context.Context, cmd *wire.Command) (reply, 
 	s.box, s.name, s.readOnly, s.state = box, a.Mailbox, a.ReadOnly, selected
 	s.view = view.New(v.UIDs, v.Mailbox.UIDNext, v.Mailbox.HighestModSeq)
 	s.keywords = len(v.Mailbox.Keywords)
+	if s.notify != nil {
+		s.notify.fetched = s.view.Top()
+	}
 	s.describe(v)
 	if a.QResync != nil {
 		if err := s.resync(ctx, v, a.QResync); err != nil {

@@ -37,8 +37,10 @@ type Session struct {
 	readOnly bool
 	keywords int  // how many the client was told of
 	dirty    bool // the store may have changes that view has not
+	quiet    bool // sync leaves out flags
 
-	seenAfter time.Time // do not try to set \Seen before this, since no majority answered
+	notify    *notification // nil before the first NOTIFY
+	seenAfter time.Time     // do not try to set \Seen before this, since no majority answered
 }
 
 // enabled is what ENABLE, or a command that implies it, has turned on.
@@ -104,12 +106,7 @@ func (s *Session) begin(ctx context.Context) error {
 // next reads one command and carries it out.
 func (s *Session) next(ctx context.Context) error {
 	if s.r.Buffered() == 0 {
-		if err := s.w.Flush(); err != nil {
-			return err
-		}
-		s.w.Release()
-		s.peer.Conn.Within(false)
-		if err := s.r.Await(); err != nil {
+		if err := s.await(ctx); err != nil {
 			return err
 		}
 	}
@@ -167,17 +164,28 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 			s.c.Events.Unexpected(cmd.Name, err)
 		}
 	}
-	if s.box != nil && rep.kind != wire.BAD {
-		if err := s.sync(ctx, c.expunges || cmd.UID, cmd.UID); err != nil {
-			if _, ok := replyTo(err); !ok {
-				return err
-			}
-			s.c.Events.Unexpected("sync after "+cmd.Name, err)
+	if rep.kind != wire.BAD {
+		if err := s.survives(s.settle(ctx, cmd, c), "sync after "+cmd.Name); err != nil {
+			return err
 		}
 	}
 	s.answer(cmd, rep)
 	return s.w.Err()
 }
+
+// settle tells what changed, before the tagged response.
+func (s *Session) settle(ctx context.Context, cmd *wire.Command, c command) error {
+	if s.ended {
+		return nil
+	}
+	if s.box != nil && s.notify.silent() && s.dirty && expunging(cmd.Name) {
+		return s.sync(ctx, true, cmd.UID) // it has to be told what it did
+	}
+	return s.tellNews(ctx, c.expunges || cmd.UID, cmd.UID)
+}
+
+// expunging reports whether EXPUNGE responses are the outcome of a command.
+func expunging(name string) bool { return name == "EXPUNGE" || name == "MOVE" || name == "REPLACE" }
 
 // outOfOrder refuses a command that the state does not allow. An APPEND's literal has to be dealt with.
 func (s *Session) outOfOrder(cmd *wire.Command, c command) (reply, error) {

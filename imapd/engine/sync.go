@@ -26,11 +26,7 @@ func (s *Session) sync(ctx context.Context, expunges, uid bool, known ...told) e
 // syncKnown is sync, and returns the messages whose flags were told.
 func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []told) (*uidset.Set, error) {
 	out := uidset.New()
-	select {
-	case <-s.changed:
-		s.dirty = true
-	default:
-	}
+	s.lookForChange()
 	if !s.dirty && !(expunges && s.view.Gone(s.view.UIDs())) {
 		return out, nil
 	}
@@ -64,10 +60,22 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 		if slices.ContainsFunc(known, func(t told) bool { return c.State.ModSeq == t.modSeq && t.uids.Contains(c.UID) }) {
 			continue
 		}
+		if s.quiet {
+			continue
+		}
 		out.Add(c.UID)
 		s.tellFlags(c, uid)
 	}
 	return out, s.w.Err()
+}
+
+// lookForChange takes in that something of the account changed.
+func (s *Session) lookForChange() {
+	select {
+	case <-s.changed:
+		s.noteChange()
+	default:
+	}
 }
 
 // tellFlags writes the FETCH response that tells a message's flags.

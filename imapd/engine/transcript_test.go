@@ -303,6 +303,7 @@ func (a *actor) Wait(_ context.Context, changed <-chan struct{}) (bool, error) {
 		case <-a.pokes:
 			select {
 			case <-changed:
+				a.idle = false
 				return false, nil
 			default:
 			}

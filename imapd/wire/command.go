@@ -119,6 +119,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.sort()
 	case "THREAD":
 		cmd.Args = r.thread()
+	case "NOTIFY":
+		cmd.Args = r.notify()
 	default:
 		r.fail("unknown command")
 	}
