@@ -28,7 +28,7 @@ type Config struct {
 	Logger *slog.Logger // nil means no log
 	// ReserveBytes is the free space below which Full refuses proposals; below half of it entries
 	// are refused too. The room left is what both databases need to flush what they hold in memory
-	// (64 MiB each) and to recover: a failed write of theirs would stop the process. Default 256 MiB.
+	// (up to 64 MiB at a time) and to recover: a failed write of theirs would stop the process. Default 256 MiB.
 	ReserveBytes uint64
 	// SpaceEvery is how long a look at the free space is good for. Default 100 ms.
 	SpaceEvery time.Duration
