@@ -88,10 +88,17 @@ func wholeRunes(b []byte) int {
 	return len(b)
 }
 
-// Fields calls fn with each field of the top header, decoded and folded, until fn returns false. The text is
-// valid until fn returns. Errors are those of body.
+// Fields calls fn with every text that Header looks in, folded, until fn returns false: each field of the top
+// header, decoded, and its value alone where that may decode to something else. The text is valid until fn
+// returns. Errors are those of body.
 func (r *Reader) Fields(m *access.Message, body access.Body, fn func(text []byte) bool) error {
-	return r.fields(m, body, func(field []byte) bool { return fn(r.foldField(field)) })
+	return r.fields(m, body, func(field []byte) bool {
+		if !fn(r.foldField(field)) {
+			return false
+		}
+		i := bytes.IndexByte(field, ':')
+		return i < 0 || !needsDecoding(field) || fn(r.foldField(field[i+1:]))
+	})
 }
 
 // fields calls fn with the fields of the top header as they are, cut at maxField.
@@ -123,13 +130,16 @@ func (r *Reader) fields(m *access.Message, body access.Body, fn func([]byte) boo
 // foldField decodes and folds a field or its value.
 func (r *Reader) foldField(raw []byte) []byte {
 	raw = bytes.TrimSpace(raw)
-	if !utf8.Valid(raw) || bytes.Contains(raw, []byte("=?")) {
+	if needsDecoding(raw) {
 		r.low = appendFolded(r.low[:0], []byte(message.DecodeHeader(raw)))
 		return r.low
 	}
 	r.low = appendFolded(r.low[:0], raw)
 	return unfold(r.low)
 }
+
+// needsDecoding reports whether a field is more than its octets say.
+func needsDecoding(raw []byte) bool { return !utf8.Valid(raw) || bytes.Contains(raw, []byte("=?")) }
 
 // unfold removes line ends, in place.
 func unfold(b []byte) []byte {

@@ -62,8 +62,10 @@ func Kinds() map[string]Kind {
 		"index/message":                 Core,
 		"index/mailbox":                 Core,
 		"index/search":                  Core,
+		"index/search/trigram":          Core,
 		"index/staging":                 Core,
 		"index/partition":               Shell,
+		"index/concordance":             Shell,
 		"index/mailstore":               Shell,
 		"index/mailstore/mailstoretest": Joint,
 
