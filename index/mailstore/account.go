@@ -67,6 +67,29 @@ func (a *Account) Open(ctx context.Context, name string) (*Mailbox, error) {
 	return &Mailbox{account: a, group: g, info: m}, nil
 }
 
+// OpenID opens the mailbox of an id, or returns index.ErrGone. It makes nothing.
+func (a *Account) OpenID(ctx context.Context, id index.MailboxID) (*Mailbox, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m := &Mailbox{account: a}
+	err := a.moment(func(r kv.Reader) error {
+		now, ok, err := mailbox.Load(r, a.id, id)
+		if err == nil && !ok {
+			err = index.ErrGone
+		}
+		m.info = now
+		return err
+	})
+	if err == nil {
+		m.group, err = a.group()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open mailbox %d of account %d: %w", id, a.id, err)
+	}
+	return m, nil
+}
+
 // Usage returns what the account uses of its quota. It works on every node.
 func (a *Account) Usage(ctx context.Context) (index.Usage, error) {
 	u, err := a.store.LocalUsage(a.id)

@@ -20,6 +20,8 @@ import (
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/search/trigram"
+	"github.com/rookery-mail/rookery/index/uidset"
 )
 
 // Proposer commits a command in a group, wherever its leader is, and returns the result and its
@@ -40,6 +42,12 @@ type Feed interface {
 	// Watch returns a channel of capacity one that gets a token when something of the account
 	// changed, and the function that ends it.
 	Watch(a index.AccountID) (changed <-chan struct{}, stop func())
+}
+
+// Texts says which messages of a mailbox may hold texts; index/concordance is one. It gives a part of uids, all
+// that match q among it, or uids itself where it does not know.
+type Texts interface {
+	Narrow(a index.AccountID, box index.Mailbox, uids *uidset.Set, q *trigram.Query) *uidset.Set
 }
 
 // Config is what a Store is made of. Fields without a default are required.
@@ -63,6 +71,8 @@ type Config struct {
 	// NewID gives random identities of commands and uploads. Nil: crypto/rand.
 	NewID  func() cluster.CommandID
 	Logger *slog.Logger // nil: none
+	// Texts is the search index of this node. Nil: there is none.
+	Texts Texts
 
 	InlineLimit int   // compressed octets that travel inside a Deliver or Append; default 256 KiB
 	ChunkSize   int   // octets of a body's chunk before compression; default 256 KiB

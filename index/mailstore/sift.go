@@ -16,6 +16,7 @@ import (
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
 	"github.com/rookery-mail/rookery/index/mailbox"
+	"github.com/rookery-mail/rookery/index/search/trigram"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
@@ -43,6 +44,15 @@ func (m *Mailbox) Sift(ctx context.Context, uids *uidset.Set, passed func() erro
 		}
 	}
 	return nil
+}
+
+// Narrow gives those of uids that may match q: all that do are among them. A nil q narrows nothing.
+func (m *Mailbox) Narrow(uids *uidset.Set, q *trigram.Query) *uidset.Set {
+	texts := m.account.store.c.Texts
+	if texts == nil || q == nil {
+		return uids
+	}
+	return texts.Narrow(m.account.id, m.info, uids, q)
 }
 
 // sifting is a Sift being carried out.

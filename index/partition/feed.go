@@ -9,13 +9,15 @@ import (
 // feed wakes the watchers of accounts.
 type feed struct {
 	touched map[index.AccountID]struct{} // since the last wake; of the applying goroutine alone
+	hears   func(index.AccountID)        // of all accounts; may be nil
 
 	mu       sync.Mutex // guards watchers
 	watchers map[index.AccountID]map[chan struct{}]struct{}
 }
 
-func newFeed() feed {
+func newFeed(hears func(index.AccountID)) feed {
 	return feed{
+		hears:    hears,
 		touched:  make(map[index.AccountID]struct{}),
 		watchers: make(map[index.AccountID]map[chan struct{}]struct{}),
 	}
@@ -52,6 +54,9 @@ func (f *feed) wake() {
 	defer f.mu.Unlock()
 	for a := range f.touched {
 		signal(f.watchers[a])
+		if f.hears != nil {
+			f.hears(a)
+		}
 	}
 	clear(f.touched)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/mailbox"
 	"github.com/rookery-mail/rookery/index/staging"
@@ -26,11 +27,17 @@ type Partition struct {
 	cache cache // of the goroutine that applies the log
 }
 
-// Config is what a Partition is made of: nothing so far, as all it needs comes with commands.
-type Config struct{}
+// Config is what a Partition is made of.
+type Config struct {
+	// Touched hears of each account that committed commands changed, from the goroutine that applies the log, so it
+	// returns at once. After the state was replaced nothing is told. Nil: nobody hears.
+	Touched func(index.AccountID)
+}
 
 // New returns the machine of a partition. All its state is in the keys it is given.
-func New(Config) *Partition { return &Partition{feed: newFeed(), cache: cache{entries: cacheEntries}} }
+func New(c Config) *Partition {
+	return &Partition{feed: newFeed(c.Touched), cache: cache{entries: cacheEntries}}
+}
 
 // Execute applies c to b and returns the encoded indexpb.Result. A payload that does not decode is
 // answered with CODE_INVALID and changes nothing. An error means that the state cannot be trusted, or
