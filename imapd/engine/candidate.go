@@ -148,8 +148,7 @@ func spansAddress(text []byte) bool {
 // anyAddress looks for text in a list of addresses as people write them.
 func anyAddress(list []*indexpb.Address, text []byte) bool {
 	for _, a := range list {
-		written := message.DecodeHeader(a.Name) + " <" + string(a.Mailbox) + "@" + string(a.Host) + ">"
-		if search.Holds(written, text) {
+		if search.Holds(search.Written(a), text) {
 			return true
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
+	"github.com/rookery-mail/rookery/index/search/trigram"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
@@ -113,6 +114,8 @@ type Reading interface {
 	Messages(ctx context.Context, uids *uidset.Set, fn func(access.Message) error) error
 	Bodies(ctx context.Context, uids *uidset.Set, fn func(access.Message, access.Body) error) error
 	OpenBody(ctx context.Context, uid index.UID) (access.Body, error)
+	// Narrow gives those of uids that may match a query, all that do among them.
+	Narrow(uids *uidset.Set, q *trigram.Query) *uidset.Set
 	Sift(ctx context.Context, uids *uidset.Set, passed func() error, sieve func() func(*access.Message, access.Body) error) error
 }
 

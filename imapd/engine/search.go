@@ -86,6 +86,7 @@ func (s *Session) find(ctx context.Context, k *criterion) (*uidset.Set, error) {
 			return nil, err
 		}
 	}
+	rest = f.box.Narrow(rest, k.query())
 	if !k.bodyDecides() {
 		if rest, err = f.bySummary(ctx, rest); err != nil {
 			return nil, err
