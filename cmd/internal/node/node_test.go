@@ -19,7 +19,8 @@ import (
 type site struct {
 	t    *testing.T
 	dir  string
-	seat int // third number of the nodes' addresses
+	seat int  // third number of the nodes' addresses
+	imap bool // the nodes serve IMAP
 	runs map[int]*run
 }
 
@@ -59,6 +60,9 @@ submissions = []
 listen = []
 tls_listen = ["127.61.%[3]d.%[1]d:2993"]
 `, i, filepath.Join(s.dir, fmt.Sprint("n", i)), s.seat)
+	if s.imap {
+		text = strings.Replace(text, "tls_listen = []", fmt.Sprintf(`tls_listen = ["127.61.%d.%d:9930"]`, s.seat, i), 1)
+	}
 	c, err := config.Parse([]byte(text))
 	if err != nil {
 		s.t.Fatal(err)
