@@ -70,6 +70,9 @@ type Config struct {
 	// ServeProxied. Nil: accounts without a local replica are refused for now.
 	Proxy func(ctx context.Context, who login.Identity) (net.Conn, error)
 
+	// Site is the cluster as sessions know it. Nil: nobody administers it, and it has no annotations.
+	Site engine.Site
+
 	Version    string
 	MaxMessage int64            // octets that APPEND takes; mailstore.DefaultMaxMessage
 	Clock      func() time.Time // nil: time.Now

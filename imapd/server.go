@@ -45,7 +45,7 @@ func New(c Config) *Server {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.engine = engine.New(engine.Config{
-		Version: c.Version, MaxMessage: c.MaxMessage, Limits: wire.DefaultLimits(), Now: c.Clock, Events: events{s},
+		Version: c.Version, MaxMessage: c.MaxMessage, Limits: wire.DefaultLimits(), Now: c.Clock, Events: events{s}, Site: c.Site,
 	})
 	return s
 }

@@ -84,6 +84,13 @@ type FlagState struct {
 	Keywords []string // as first written; compared without case
 }
 
+// Annotation is a metadata entry of a mailbox, of an account or of the server (RFC 5464, section 3.2).
+type Annotation struct {
+	Entry  string // in lower case, under /private/ or /shared/
+	Value  []byte // nil is no such entry
+	ModSeq ModSeq // when it was set; of the account, 0 for the server's
+}
+
 // Usage is an account's use of its quota and the limits; a limit of 0 is none.
 type Usage struct {
 	Bytes, Messages           uint64
@@ -106,4 +113,6 @@ var (
 	ErrInvalidName     = errors.New("not a mailbox name")
 	ErrNoMessage       = errors.New("no such message")
 	ErrNoAccount       = errors.New("no such account")
+	// ErrTooManyAnnotations says that a mailbox has as many metadata entries as it may have.
+	ErrTooManyAnnotations = errors.New("too many annotations")
 )

@@ -24,6 +24,7 @@ const (
 	PutPartitionMap   Kind = 0x010e
 	InitialiseCluster Kind = 0x010f
 	NoteSharing       Kind = 0x0110
+	PutAnnotations    Kind = 0x0112
 
 	Deliver        Kind = 0x0201
 	Append         Kind = 0x0202
@@ -43,6 +44,7 @@ const (
 	DrainKept      Kind = 0x0210
 	Undelete       Kind = 0x0211
 	SetACL         Kind = 0x0216
+	SetMetadata    Kind = 0x0212
 
 	StageChunk  Kind = 0x0301
 	DropUploads Kind = 0x0302
@@ -102,6 +104,8 @@ func (k Kind) name() string {
 		return "InitialiseCluster"
 	case NoteSharing:
 		return "NoteSharing"
+	case PutAnnotations:
+		return "PutAnnotations"
 	case Deliver:
 		return "Deliver"
 	case Append:
@@ -138,6 +142,8 @@ func (k Kind) name() string {
 		return "Undelete"
 	case SetACL:
 		return "SetACL"
+	case SetMetadata:
+		return "SetMetadata"
 	case StageChunk:
 		return "StageChunk"
 	case DropUploads:

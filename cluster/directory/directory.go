@@ -122,6 +122,8 @@ func dispatch(s step, c command.Command) (*directorypb.Result, error) {
 		return run(s, c, &directorypb.DeleteToken{}, deleteToken)
 	case command.NoteSharing:
 		return run(s, c, &directorypb.NoteSharing{}, noteSharing)
+	case command.PutAnnotations:
+		return run(s, c, &directorypb.PutAnnotations{}, putAnnotations)
 	case command.PutPartitionMap:
 		return run(s, c, &directorypb.PutPartitionMap{}, putPartitionMap)
 	}

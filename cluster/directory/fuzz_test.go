@@ -40,6 +40,8 @@ func readAll(v directory.View) error {
 	note(err)
 	_, err = v.PartitionMap()
 	note(err)
+	_, err = v.Annotations()
+	note(err)
 	_, err = v.Resolve("all@xn--bcher-kva.example")
 	note(err)
 	_, err = v.Resolve("postmaster@xn--bcher-kva.example")
@@ -67,7 +69,9 @@ func FuzzExecute(f *testing.F) {
 		f.Add(uint16(c.Kind), c.Payload)
 	}
 	f.Fuzz(func(t *testing.T, kind uint16, payload []byte) {
-		kind = uint16(command.PutDomain) + kind%uint16(command.NoteSharing-command.PutDomain+1)
+		if _, known := command.Kind(kind).Since(); !known || kind>>8 != 1 {
+			kind = uint16(command.PutDomain) + kind%uint16(command.InitialiseCluster-command.PutDomain+1)
+		}
 		for _, start := range []*directorytest.Store{{}, base} {
 			store := start.Snapshot()
 			before := dump(store)

@@ -27,6 +27,7 @@ const (
 	keyJoinToken    byte = 0x31
 	keyAPIToken     byte = 0x32
 	keyPartitionMap byte = 0x33
+	keyAnnotation   byte = 0x40
 )
 
 // Second bytes of counters.
@@ -58,6 +59,8 @@ func adminKey(id cluster.AccountID) []byte {
 func nodeKey(id cluster.NodeID) []byte { return append([]byte{keyNode}, id...) }
 
 func joinTokenKey(id []byte) []byte { return append([]byte{keyJoinToken}, id...) }
+
+func annotationKey(entry string) []byte { return append([]byte{keyAnnotation}, entry...) }
 
 func apiTokenKey(id []byte) []byte { return append([]byte{keyAPIToken}, id...) }
 

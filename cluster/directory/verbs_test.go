@@ -99,7 +99,18 @@ func writes() map[string]func(args) (command.Command, error) {
 		"share": func(a args) (command.Command, error) {
 			return directory.NoteSharing(cluster.AccountID(a.number(0)), cluster.AccountID(a.number(1)))
 		},
-		"put-alias":    func(a args) (command.Command, error) { return directory.PutAlias(a.at(0), a.plain[1:]...) },
+		"put-alias": func(a args) (command.Command, error) { return directory.PutAlias(a.at(0), a.plain[1:]...) },
+		"annotate": func(a args) (command.Command, error) {
+			var changes []directory.Annotation
+			for entry, value := range a.named {
+				c := directory.Annotation{Entry: "/" + entry}
+				if value != "NIL" {
+					c.Value = []byte(value)
+				}
+				changes = append(changes, c)
+			}
+			return directory.PutAnnotations(changes...)
+		},
 		"delete-alias": func(a args) (command.Command, error) { return directory.DeleteAlias(a.at(0)) },
 		"set": func(a args) (command.Command, error) {
 			return directory.SetSetting(setting(a), strings.Join(a.plain[1:], " "))
@@ -185,6 +196,14 @@ func reads() map[string]func(directory.View, args) (string, error) {
 		"shared-by": func(v directory.View, a args) (string, error) {
 			owners, err := v.SharedBy(cluster.AccountID(a.number(0)))
 			return fmt.Sprint(owners), err
+		},
+		"annotations": func(v directory.View, _ args) (string, error) {
+			all, err := v.Annotations()
+			var out strings.Builder
+			for _, a := range all {
+				fmt.Fprintf(&out, "%s %q\n", a.Entry, a.Value)
+			}
+			return out.String(), err
 		},
 		"cluster":  func(v directory.View, _ args) (string, error) { return line(v.Cluster()) },
 		"settings": func(v directory.View, _ args) (string, error) { return line(v.Settings()) },

@@ -43,6 +43,9 @@ func (s *Session) idle(ctx context.Context, _ *wire.Command) (reply, error) {
 		if err := s.tellNews(ctx, true, false); err != nil {
 			return reply{}, err
 		}
+		if err := s.syncMetadata(ctx); err != nil {
+			return reply{}, err
+		}
 		if err := s.w.Flush(); err != nil {
 			return reply{}, broken(err)
 		}

@@ -20,6 +20,7 @@ func extensions() []string {
 		"LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "ESEARCH", "SEARCHRES", "MULTIAPPEND", "REPLACE", "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES",
 		"THREAD=REFS", "OBJECTID", "PREVIEW", "PARTIAL", "INPROGRESS", "NOTIFY",
 		"BINARY", "CONDSTORE", "QRESYNC",
+		"METADATA", "LIST-METADATA",
 		"SAVEDATE", "WITHIN", "UTF8=ACCEPT", "QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
 	}
 }
@@ -67,6 +68,11 @@ func (s *Session) enable(ctx context.Context, cmd *wire.Command) (reply, error) 
 			on = append(on, c)
 		case "CONDSTORE":
 			s.useCondStore()
+			on = append(on, c)
+		case "METADATA":
+			if err := s.useMetadata(ctx); err != nil {
+				return reply{}, err
+			}
 			on = append(on, c)
 		case "QRESYNC": // it brings CONDSTORE along (RFC 7162, section 3.2.3)
 			s.useCondStore()

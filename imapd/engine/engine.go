@@ -84,6 +84,15 @@ type Folders interface {
 	Subscribe(ctx context.Context, name string, on bool) error
 }
 
+// Metadata are the annotations of an account's mailboxes and, with an empty name, of the account (RFC 5464).
+// index/mailstore says what the methods promise.
+type Metadata interface {
+	Metadata(ctx context.Context, user index.AccountID, name string) ([]index.Annotation, error)
+	SetMetadata(ctx context.Context, c access.MetadataChange) (index.ModSeq, error)
+	MetadataModSeq(ctx context.Context) (index.ModSeq, error)
+	AllMetadata(ctx context.Context, user index.AccountID) ([]access.MailboxAnnotation, index.ModSeq, error)
+}
+
 // Account is the mail of one account.
 type Account interface {
 	Folders
@@ -92,6 +101,7 @@ type Account interface {
 	// AppendAll files messages of NewIncoming, all or none.
 	AppendAll(ctx context.Context, mailbox string, messages []Incoming, o []access.AppendOptions) (access.CopyResult, error)
 	Usage(ctx context.Context) (index.Usage, error)
+	Metadata
 	Watch() (changed <-chan struct{}, stop func())
 }
 
@@ -147,6 +157,7 @@ type Config struct {
 	Limits     wire.Limits
 	Now        func() time.Time
 	Events     Events
+	Site       Site // nil: no administrators, no annotations of the server
 }
 
 // Engine makes sessions. It is safe for concurrent use.
@@ -155,8 +166,11 @@ type Engine struct {
 	commands map[string]command
 }
 
-// New returns an Engine. All fields of c are required but Version.
+// New returns an Engine. All fields of c are required but Version and Site.
 func New(c Config) *Engine {
+	if c.Site == nil {
+		c.Site = noSite{}
+	}
 	return &Engine{c: c, commands: commands()}
 }
 
@@ -208,6 +222,8 @@ func commands() map[string]command {
 		"IDLE":           {in: loggedIn, run: (*Session).idle, expunges: true},
 		"GETQUOTA":       {in: loggedIn, run: (*Session).getQuota, expunges: true},
 		"GETQUOTAROOT":   {in: loggedIn, run: (*Session).getQuotaRoot, expunges: true},
+		"GETMETADATA":    {in: loggedIn, run: (*Session).getMetadata, expunges: true},
+		"SETMETADATA":    {in: loggedIn, run: (*Session).setMetadata, expunges: true},
 		"CHECK":          {in: selected, run: (*Session).noop, expunges: true},
 		"CLOSE":          {in: selected, run: (*Session).close},
 		"UNSELECT":       {in: selected, run: (*Session).unselect},

@@ -63,7 +63,7 @@ func listKey(name string) string {
 	return strings.ReplaceAll(name, string(index.Delimiter), "\x00")
 }
 
-// list is LIST (RFC 9051, section 6.3.9; RFC 5258; RFC 5819; RFC 6154).
+// list is LIST (RFC 9051, section 6.3.9; RFC 5258; RFC 5819; RFC 6154; RFC 9590).
 func (s *Session) list(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.List)
 	if !a.Extended && a.Patterns[0] == "" {
@@ -87,6 +87,11 @@ func (s *Session) list(ctx context.Context, cmd *wire.Command) (reply, error) {
 		s.w.List(line)
 		if a.Status != nil && f.exists() {
 			s.tellStatus(f.Mailbox, a.Status)
+		}
+		if a.Metadata != nil && f.exists() {
+			if err := s.listMetadata(ctx, f.Name, a.Metadata); err != nil {
+				return reply{}, err
+			}
 		}
 	}
 	return reply{}, nil

@@ -146,6 +146,7 @@ func (s *Session) enter(ctx context.Context, who Identity) error {
 	}
 	s.who, s.account, s.state = who, account, authenticated
 	s.changed, s.stop = account.Watch()
+	s.heard = nil
 	return nil
 }
 

@@ -46,6 +46,8 @@ var (
 	errBadEvent       = errors.New("an event is not known")
 	errOverflow       = errors.New("too many mailboxes to tell of")
 	errExpunged       = errors.New("some of the messages were expunged")
+	errNoPermission   = errors.New("only administrators may do this")
+	errMixedMetadata  = errors.New("set the server's shared entries and your private ones one after the other")
 )
 
 // reply is a tagged response; the zero reply is "OK … completed".
@@ -110,6 +112,12 @@ func replyTo(err error) (reply, bool) {
 		return refuse("BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)", errBadEvent.Error())
 	case errors.Is(err, errOverflow):
 		return refuse("NOTIFICATIONOVERFLOW", errOverflow.Error())
+	case errors.Is(err, errNoPermission):
+		return refuse("NOPERM", errNoPermission.Error())
+	case errors.Is(err, errMixedMetadata):
+		return refuse("CANNOT", errMixedMetadata.Error())
+	case errors.Is(err, index.ErrTooManyAnnotations):
+		return refuse("METADATA TOOMANY", "as many entries as there may be")
 	case errors.Is(err, errUnknownCTE):
 		return refuse("UNKNOWN-CTE", errUnknownCTE.Error())
 	case isLogin(err):

@@ -29,6 +29,7 @@ type Session struct {
 	changed <-chan struct{} // a token means that something of the account changed
 	stop    func()          // ends changed
 	enabled enabled
+	heard   *heard // nil unless METADATA is enabled
 
 	// Of the selected mailbox; box is nil where none is.
 	box      Mailbox
@@ -130,6 +131,9 @@ func (s *Session) misread(wrong *wire.SyntaxError) error {
 	}
 	if wrong.TooBig {
 		kind, code = wire.NO, "TOOBIG"
+		if wrong.Name == "SETMETADATA" {
+			code = codeMetadataSize()
+		}
 	}
 	s.w.StatusLine(tag, kind, code, wrong.Text)
 	s.c.Events.Command("", kind)
@@ -167,6 +171,14 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 	if rep.kind != wire.BAD {
 		if err := s.survives(s.settle(ctx, cmd, c), "sync after "+cmd.Name); err != nil {
 			return err
+		}
+	}
+	if s.heard != nil && rep.kind != wire.BAD {
+		if err := s.syncMetadata(ctx); err != nil {
+			if _, ok := replyTo(err); !ok {
+				return err
+			}
+			s.c.Events.Unexpected("METADATA after "+cmd.Name, err)
 		}
 	}
 	s.answer(cmd, rep)

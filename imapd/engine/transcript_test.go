@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,8 @@ type stage struct {
 	order   []string
 	secure  bool
 	out     strings.Builder
+
+	annotations []index.Annotation // of the server
 }
 
 func newStage(t testing.TB) *stage {
@@ -88,13 +91,31 @@ func newStage(t testing.TB) *stage {
 			return 0, 0
 		}
 	})
-	st.engine = engine.New(engine.Config{Version: "test", MaxMessage: 1 << 20, Limits: wire.DefaultLimits(), Now: clock, Events: st})
+	st.engine = engine.New(engine.Config{Version: "test", MaxMessage: 1 << 20, Limits: wire.DefaultLimits(), Now: clock, Events: st, Site: st})
 	return st
 }
 
 func (st *stage) Command(string, wire.StatusKind)         {}
 func (st *stage) LoggedIn(engine.Identity, string, error) {}
-func (st *stage) Unexpected(name string, err error)       { st.t.Errorf("%s: %v", name, err) }
+
+// Administrator implements engine.Site: account 9 administers.
+func (st *stage) Administrator(a index.AccountID) (bool, error) { return a == 9, nil }
+
+func (st *stage) ServerMetadata(context.Context) ([]index.Annotation, error) {
+	return slices.Clone(st.annotations), nil
+}
+
+func (st *stage) SetServerMetadata(_ context.Context, changes []index.Annotation) error {
+	for _, c := range changes {
+		st.annotations = slices.DeleteFunc(st.annotations, func(a index.Annotation) bool { return a.Entry == c.Entry })
+		if c.Value != nil {
+			st.annotations = append(st.annotations, c)
+		}
+	}
+	return nil
+}
+
+func (st *stage) Unexpected(name string, err error) { st.t.Errorf("%s: %v", name, err) }
 
 func (st *stage) play(script string) string {
 	for line := range strings.Lines(script) {

@@ -17,6 +17,7 @@ func (s *Session) unauthenticate(context.Context, *wire.Command) (reply, error) 
 	s.stop()
 	s.peer.Leave()
 	s.who, s.account, s.changed, s.stop = Identity{}, nil, nil, nil
+	s.heard = nil
 	s.enabled, s.seenAfter, s.dirty, s.notify = enabled{}, time.Time{}, false, nil
 	s.r.SetUTF8(false)
 	s.w.SetUTF8(false)

@@ -133,7 +133,8 @@ type List struct {
 	SelectSubscribed, SelectRemote, SelectRecursive, SelectSpecialUse bool
 	ReturnSubscribed, ReturnChildren, ReturnSpecialUse                bool
 
-	Status []StatusItem // nil where not asked for (RFC 5819)
+	Status   []StatusItem // nil where not asked for (RFC 5819)
+	Metadata []string     // entries to be told, nil where not asked for (RFC 9590)
 }
 
 func (r *Reader) listArgs() *List {
@@ -192,6 +193,9 @@ func (r *Reader) listReturn(l *List) {
 	case "STATUS":
 		r.sp()
 		l.Status = r.statusItems()
+	case "METADATA":
+		r.sp()
+		l.Metadata = r.entries()
 	default:
 		r.fail("unknown return option %.30s", o)
 	}

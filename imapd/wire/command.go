@@ -95,6 +95,10 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.oneMailbox()
 	case "GETQUOTA":
 		cmd.Args = r.quota()
+	case "GETMETADATA":
+		cmd.Args = r.getMetadata()
+	case "SETMETADATA":
+		cmd.Args = r.setMetadata()
 	case "RENAME":
 		cmd.Args = r.rename()
 	case "LIST":

@@ -38,6 +38,18 @@ func TestString(t *testing.T) {
 	}
 }
 
+// TestValue: what holds NUL is a literal8 and keeps it.
+func TestValue(t *testing.T) {
+	for in, want := range map[string]string{"": `""`, "a": `"a"`, "a\x00b": "~{3}\r\na\x00b", "a\nb": "{3}\r\na\nb"} {
+		if got := written(func(w *Writer) { w.Value([]byte(in)) }); got != want {
+			t.Errorf("%q was written as %q, not %q", in, got, want)
+		}
+	}
+	if got := written(func(w *Writer) { w.Value(nil) }); got != "NIL" {
+		t.Errorf("no value was written as %q", got)
+	}
+}
+
 func TestMailboxName(t *testing.T) {
 	for in, want := range map[string]string{
 		"INBOX": "INBOX", "a b": `"a b"`, "Entwürfe": "Entw&APw-rfe", "nil": `"nil"`, "": `""`, "x]": `"x]"`,

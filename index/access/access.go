@@ -98,6 +98,22 @@ type CopyResult struct {
 	From, To    []index.UIDRange
 }
 
+// MetadataChange changes annotations (RFC 5464, section 4.3).
+type MetadataChange struct {
+	Mailbox    string // empty is the account
+	User       index.AccountID
+	Entries    []index.Annotation // without a value: to be removed
+	SpecialUse *index.SpecialUse  // what the mailbox is for from now on
+}
+
+// MailboxAnnotation tells that there is an annotation, and since when.
+type MailboxAnnotation struct {
+	ID      index.MailboxID // 0 is the account
+	Mailbox string
+	Entry   string
+	ModSeq  index.ModSeq
+}
+
 // Body reads a message's octets. It keeps the state of the moment it was opened, so that an expunge
 // does not cut it short; it holds one chunk in memory. ReadAt is for one goroutine at a time.
 type Body interface {

@@ -79,19 +79,20 @@ func (FlagOp) EnumDescriptor() ([]byte, []int) {
 type Code int32
 
 const (
-	Code_CODE_OK                Code = 0
-	Code_CODE_NO_MAILBOX        Code = 1
-	Code_CODE_MAILBOX_EXISTS    Code = 2
-	Code_CODE_OVER_QUOTA        Code = 3
-	Code_CODE_UID_VALIDITY      Code = 4 // the mailbox was deleted or made anew
-	Code_CODE_DUPLICATE         Code = 5 // a delivery that was already in the mailbox
-	Code_CODE_NO_UPLOAD         Code = 6 // a staged body that is not there or not whole
-	Code_CODE_TOO_MANY_KEYWORDS Code = 7
-	Code_CODE_INVALID           Code = 8 // text says what
-	Code_CODE_HAS_CHILDREN      Code = 9
-	Code_CODE_TRY_CREATE        Code = 10 // the destination does not exist
-	Code_CODE_NO_MESSAGE        Code = 11 // Replace: the message is not there any more
-	Code_CODE_TOO_MANY_GRANTS   Code = 16 // SetACL
+	Code_CODE_OK                   Code = 0
+	Code_CODE_NO_MAILBOX           Code = 1
+	Code_CODE_MAILBOX_EXISTS       Code = 2
+	Code_CODE_OVER_QUOTA           Code = 3
+	Code_CODE_UID_VALIDITY         Code = 4 // the mailbox was deleted or made anew
+	Code_CODE_DUPLICATE            Code = 5 // a delivery that was already in the mailbox
+	Code_CODE_NO_UPLOAD            Code = 6 // a staged body that is not there or not whole
+	Code_CODE_TOO_MANY_KEYWORDS    Code = 7
+	Code_CODE_INVALID              Code = 8 // text says what
+	Code_CODE_HAS_CHILDREN         Code = 9
+	Code_CODE_TRY_CREATE           Code = 10 // the destination does not exist
+	Code_CODE_NO_MESSAGE           Code = 11 // Replace: the message is not there any more
+	Code_CODE_TOO_MANY_GRANTS      Code = 16 // SetACL
+	Code_CODE_TOO_MANY_ANNOTATIONS Code = 14 // SetMetadata
 )
 
 // Enum value maps for Code.
@@ -110,21 +111,23 @@ var (
 		10: "CODE_TRY_CREATE",
 		11: "CODE_NO_MESSAGE",
 		16: "CODE_TOO_MANY_GRANTS",
+		14: "CODE_TOO_MANY_ANNOTATIONS",
 	}
 	Code_value = map[string]int32{
-		"CODE_OK":                0,
-		"CODE_NO_MAILBOX":        1,
-		"CODE_MAILBOX_EXISTS":    2,
-		"CODE_OVER_QUOTA":        3,
-		"CODE_UID_VALIDITY":      4,
-		"CODE_DUPLICATE":         5,
-		"CODE_NO_UPLOAD":         6,
-		"CODE_TOO_MANY_KEYWORDS": 7,
-		"CODE_INVALID":           8,
-		"CODE_HAS_CHILDREN":      9,
-		"CODE_TRY_CREATE":        10,
-		"CODE_NO_MESSAGE":        11,
-		"CODE_TOO_MANY_GRANTS":   16,
+		"CODE_OK":                   0,
+		"CODE_NO_MAILBOX":           1,
+		"CODE_MAILBOX_EXISTS":       2,
+		"CODE_OVER_QUOTA":           3,
+		"CODE_UID_VALIDITY":         4,
+		"CODE_DUPLICATE":            5,
+		"CODE_NO_UPLOAD":            6,
+		"CODE_TOO_MANY_KEYWORDS":    7,
+		"CODE_INVALID":              8,
+		"CODE_HAS_CHILDREN":         9,
+		"CODE_TRY_CREATE":           10,
+		"CODE_NO_MESSAGE":           11,
+		"CODE_TOO_MANY_GRANTS":      16,
+		"CODE_TOO_MANY_ANNOTATIONS": 14,
 	}
 )
 
@@ -683,15 +686,16 @@ func (x *Summary) GetContentHash() []byte {
 }
 
 type AccountRecord struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	ModSeq          uint64                 `protobuf:"varint,1,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"` // the highest given out
-	NextMailbox     uint32                 `protobuf:"varint,2,opt,name=next_mailbox,json=nextMailbox,proto3" json:"next_mailbox,omitempty"`
-	LastUidValidity uint32                 `protobuf:"varint,3,opt,name=last_uid_validity,json=lastUidValidity,proto3" json:"last_uid_validity,omitempty"`
-	UsedBytes       uint64                 `protobuf:"varint,4,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
-	UsedMessages    uint64                 `protobuf:"varint,5,opt,name=used_messages,json=usedMessages,proto3" json:"used_messages,omitempty"`
-	Mailboxes       uint32                 `protobuf:"varint,6,opt,name=mailboxes,proto3" json:"mailboxes,omitempty"` // how many there are
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	ModSeq           uint64                 `protobuf:"varint,1,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"` // the highest given out
+	NextMailbox      uint32                 `protobuf:"varint,2,opt,name=next_mailbox,json=nextMailbox,proto3" json:"next_mailbox,omitempty"`
+	LastUidValidity  uint32                 `protobuf:"varint,3,opt,name=last_uid_validity,json=lastUidValidity,proto3" json:"last_uid_validity,omitempty"`
+	UsedBytes        uint64                 `protobuf:"varint,4,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	UsedMessages     uint64                 `protobuf:"varint,5,opt,name=used_messages,json=usedMessages,proto3" json:"used_messages,omitempty"`
+	Mailboxes        uint32                 `protobuf:"varint,6,opt,name=mailboxes,proto3" json:"mailboxes,omitempty"`                                          // how many there are
+	AnnotationModSeq uint64                 `protobuf:"varint,12,opt,name=annotation_mod_seq,json=annotationModSeq,proto3" json:"annotation_mod_seq,omitempty"` // of the last change of an annotation
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *AccountRecord) Reset() {
@@ -762,6 +766,13 @@ func (x *AccountRecord) GetUsedMessages() uint64 {
 func (x *AccountRecord) GetMailboxes() uint32 {
 	if x != nil {
 		return x.Mailboxes
+	}
+	return 0
+}
+
+func (x *AccountRecord) GetAnnotationModSeq() uint64 {
+	if x != nil {
+		return x.AnnotationModSeq
 	}
 	return 0
 }
@@ -1126,6 +1137,59 @@ func (x *UploadRecord) GetLast() uint32 {
 	return 0
 }
 
+// AnnotationRecord is one metadata entry (RFC 5464).
+type AnnotationRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Value         []byte                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	ModSeq        uint64                 `protobuf:"varint,2,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"` // of the account, when it was set
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnotationRecord) Reset() {
+	*x = AnnotationRecord{}
+	mi := &file_index_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnotationRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnotationRecord) ProtoMessage() {}
+
+func (x *AnnotationRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnotationRecord.ProtoReflect.Descriptor instead.
+func (*AnnotationRecord) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AnnotationRecord) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *AnnotationRecord) GetModSeq() uint64 {
+	if x != nil {
+		return x.ModSeq
+	}
+	return 0
+}
+
 type TombstoneRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	When          int64                  `protobuf:"varint,1,opt,name=when,proto3" json:"when,omitempty"` // Unix milliseconds
@@ -1135,7 +1199,7 @@ type TombstoneRecord struct {
 
 func (x *TombstoneRecord) Reset() {
 	*x = TombstoneRecord{}
-	mi := &file_index_proto_msgTypes[10]
+	mi := &file_index_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1211,7 @@ func (x *TombstoneRecord) String() string {
 func (*TombstoneRecord) ProtoMessage() {}
 
 func (x *TombstoneRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[10]
+	mi := &file_index_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1224,7 @@ func (x *TombstoneRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TombstoneRecord.ProtoReflect.Descriptor instead.
 func (*TombstoneRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{10}
+	return file_index_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TombstoneRecord) GetWhen() int64 {
@@ -1181,7 +1245,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_index_proto_msgTypes[11]
+	mi := &file_index_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1257,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[11]
+	mi := &file_index_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1270,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{11}
+	return file_index_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Grant) GetGrantee() uint64 {
@@ -1233,7 +1297,7 @@ type ACLRecord struct {
 
 func (x *ACLRecord) Reset() {
 	*x = ACLRecord{}
-	mi := &file_index_proto_msgTypes[12]
+	mi := &file_index_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1309,7 @@ func (x *ACLRecord) String() string {
 func (*ACLRecord) ProtoMessage() {}
 
 func (x *ACLRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[12]
+	mi := &file_index_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1322,7 @@ func (x *ACLRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ACLRecord.ProtoReflect.Descriptor instead.
 func (*ACLRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{12}
+	return file_index_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ACLRecord) GetGrants() []*Grant {
@@ -1282,7 +1346,7 @@ type BodyInput struct {
 
 func (x *BodyInput) Reset() {
 	*x = BodyInput{}
-	mi := &file_index_proto_msgTypes[13]
+	mi := &file_index_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1358,7 @@ func (x *BodyInput) String() string {
 func (*BodyInput) ProtoMessage() {}
 
 func (x *BodyInput) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[13]
+	mi := &file_index_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1371,7 @@ func (x *BodyInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyInput.ProtoReflect.Descriptor instead.
 func (*BodyInput) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{13}
+	return file_index_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BodyInput) GetSize() uint64 {
@@ -1348,7 +1412,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1424,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1437,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{14}
+	return file_index_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Limits) GetBytes() uint64 {
@@ -1404,7 +1468,7 @@ type DeliverTarget struct {
 
 func (x *DeliverTarget) Reset() {
 	*x = DeliverTarget{}
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1480,7 @@ func (x *DeliverTarget) String() string {
 func (*DeliverTarget) ProtoMessage() {}
 
 func (x *DeliverTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1493,7 @@ func (x *DeliverTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverTarget.ProtoReflect.Descriptor instead.
 func (*DeliverTarget) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{15}
+	return file_index_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeliverTarget) GetAccount() uint64 {
@@ -1485,7 +1549,7 @@ type DeliverCommand struct {
 
 func (x *DeliverCommand) Reset() {
 	*x = DeliverCommand{}
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1561,7 @@ func (x *DeliverCommand) String() string {
 func (*DeliverCommand) ProtoMessage() {}
 
 func (x *DeliverCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1574,7 @@ func (x *DeliverCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverCommand.ProtoReflect.Descriptor instead.
 func (*DeliverCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{16}
+	return file_index_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeliverCommand) GetSummary() *Summary {
@@ -1546,7 +1610,7 @@ type AppendCommand struct {
 
 func (x *AppendCommand) Reset() {
 	*x = AppendCommand{}
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1622,7 @@ func (x *AppendCommand) String() string {
 func (*AppendCommand) ProtoMessage() {}
 
 func (x *AppendCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1635,7 @@ func (x *AppendCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendCommand.ProtoReflect.Descriptor instead.
 func (*AppendCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{17}
+	return file_index_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AppendCommand) GetAccount() uint64 {
@@ -1614,7 +1678,7 @@ type AppendMessage struct {
 
 func (x *AppendMessage) Reset() {
 	*x = AppendMessage{}
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1690,7 @@ func (x *AppendMessage) String() string {
 func (*AppendMessage) ProtoMessage() {}
 
 func (x *AppendMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1703,7 @@ func (x *AppendMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendMessage.ProtoReflect.Descriptor instead.
 func (*AppendMessage) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{18}
+	return file_index_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AppendMessage) GetSummary() *Summary {
@@ -1683,7 +1747,7 @@ type ReplaceCommand struct {
 
 func (x *ReplaceCommand) Reset() {
 	*x = ReplaceCommand{}
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1759,7 @@ func (x *ReplaceCommand) String() string {
 func (*ReplaceCommand) ProtoMessage() {}
 
 func (x *ReplaceCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1772,7 @@ func (x *ReplaceCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceCommand.ProtoReflect.Descriptor instead.
 func (*ReplaceCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{19}
+	return file_index_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReplaceCommand) GetAppend() *AppendCommand {
@@ -1750,7 +1814,7 @@ type CreateMailboxCommand struct {
 
 func (x *CreateMailboxCommand) Reset() {
 	*x = CreateMailboxCommand{}
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +1826,7 @@ func (x *CreateMailboxCommand) String() string {
 func (*CreateMailboxCommand) ProtoMessage() {}
 
 func (x *CreateMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +1839,7 @@ func (x *CreateMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateMailboxCommand.ProtoReflect.Descriptor instead.
 func (*CreateMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{20}
+	return file_index_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateMailboxCommand) GetAccount() uint64 {
@@ -1809,7 +1873,7 @@ type DeleteMailboxCommand struct {
 
 func (x *DeleteMailboxCommand) Reset() {
 	*x = DeleteMailboxCommand{}
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +1885,7 @@ func (x *DeleteMailboxCommand) String() string {
 func (*DeleteMailboxCommand) ProtoMessage() {}
 
 func (x *DeleteMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +1898,7 @@ func (x *DeleteMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMailboxCommand.ProtoReflect.Descriptor instead.
 func (*DeleteMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{21}
+	return file_index_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteMailboxCommand) GetAccount() uint64 {
@@ -1862,7 +1926,7 @@ type RenameMailboxCommand struct {
 
 func (x *RenameMailboxCommand) Reset() {
 	*x = RenameMailboxCommand{}
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +1938,7 @@ func (x *RenameMailboxCommand) String() string {
 func (*RenameMailboxCommand) ProtoMessage() {}
 
 func (x *RenameMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +1951,7 @@ func (x *RenameMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameMailboxCommand.ProtoReflect.Descriptor instead.
 func (*RenameMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{22}
+	return file_index_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RenameMailboxCommand) GetAccount() uint64 {
@@ -1922,7 +1986,7 @@ type SubscribeCommand struct {
 
 func (x *SubscribeCommand) Reset() {
 	*x = SubscribeCommand{}
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +1998,7 @@ func (x *SubscribeCommand) String() string {
 func (*SubscribeCommand) ProtoMessage() {}
 
 func (x *SubscribeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2011,7 @@ func (x *SubscribeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeCommand.ProtoReflect.Descriptor instead.
 func (*SubscribeCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{23}
+	return file_index_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubscribeCommand) GetAccount() uint64 {
@@ -1982,7 +2046,7 @@ type UIDRange struct {
 
 func (x *UIDRange) Reset() {
 	*x = UIDRange{}
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2058,7 @@ func (x *UIDRange) String() string {
 func (*UIDRange) ProtoMessage() {}
 
 func (x *UIDRange) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2071,7 @@ func (x *UIDRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UIDRange.ProtoReflect.Descriptor instead.
 func (*UIDRange) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{24}
+	return file_index_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UIDRange) GetLo() uint32 {
@@ -2040,7 +2104,7 @@ type StoreFlagsCommand struct {
 
 func (x *StoreFlagsCommand) Reset() {
 	*x = StoreFlagsCommand{}
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2116,7 @@ func (x *StoreFlagsCommand) String() string {
 func (*StoreFlagsCommand) ProtoMessage() {}
 
 func (x *StoreFlagsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +2129,7 @@ func (x *StoreFlagsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreFlagsCommand.ProtoReflect.Descriptor instead.
 func (*StoreFlagsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{25}
+	return file_index_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StoreFlagsCommand) GetAccount() uint64 {
@@ -2140,7 +2204,7 @@ type CopyCommand struct {
 
 func (x *CopyCommand) Reset() {
 	*x = CopyCommand{}
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2216,7 @@ func (x *CopyCommand) String() string {
 func (*CopyCommand) ProtoMessage() {}
 
 func (x *CopyCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2229,7 @@ func (x *CopyCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyCommand.ProtoReflect.Descriptor instead.
 func (*CopyCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{26}
+	return file_index_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CopyCommand) GetAccount() uint64 {
@@ -2224,7 +2288,7 @@ type ExpungeCommand struct {
 
 func (x *ExpungeCommand) Reset() {
 	*x = ExpungeCommand{}
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2300,7 @@ func (x *ExpungeCommand) String() string {
 func (*ExpungeCommand) ProtoMessage() {}
 
 func (x *ExpungeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2313,7 @@ func (x *ExpungeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpungeCommand.ProtoReflect.Descriptor instead.
 func (*ExpungeCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{27}
+	return file_index_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ExpungeCommand) GetAccount() uint64 {
@@ -2305,7 +2369,7 @@ type KeepExpungedCommand struct {
 
 func (x *KeepExpungedCommand) Reset() {
 	*x = KeepExpungedCommand{}
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2317,7 +2381,7 @@ func (x *KeepExpungedCommand) String() string {
 func (*KeepExpungedCommand) ProtoMessage() {}
 
 func (x *KeepExpungedCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2330,7 +2394,7 @@ func (x *KeepExpungedCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepExpungedCommand.ProtoReflect.Descriptor instead.
 func (*KeepExpungedCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{28}
+	return file_index_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *KeepExpungedCommand) GetExpunge() *ExpungeCommand {
@@ -2358,7 +2422,7 @@ type KeepDeletedCommand struct {
 
 func (x *KeepDeletedCommand) Reset() {
 	*x = KeepDeletedCommand{}
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2434,7 @@ func (x *KeepDeletedCommand) String() string {
 func (*KeepDeletedCommand) ProtoMessage() {}
 
 func (x *KeepDeletedCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2447,7 @@ func (x *KeepDeletedCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDeletedCommand.ProtoReflect.Descriptor instead.
 func (*KeepDeletedCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{29}
+	return file_index_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *KeepDeletedCommand) GetDelete() *DeleteMailboxCommand {
@@ -2400,6 +2464,135 @@ func (x *KeepDeletedCommand) GetLimits() *Limits {
 	return nil
 }
 
+// SetMetadataCommand sets and removes annotations, all or none (RFC 5464, section 4.3).
+type SetMetadataCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Mailbox       string                 `protobuf:"bytes,2,opt,name=mailbox,proto3" json:"mailbox,omitempty"` // empty is the account itself: the server, as this user sees it
+	User          uint64                 `protobuf:"varint,3,opt,name=user,proto3" json:"user,omitempty"`      // whose entries under /private/ are
+	Changes       []*AnnotationChange    `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	SpecialUse    *uint32                `protobuf:"varint,5,opt,name=special_use,json=specialUse,proto3,oneof" json:"special_use,omitempty"` // bits of index.SpecialUse that the mailbox gets
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetMetadataCommand) Reset() {
+	*x = SetMetadataCommand{}
+	mi := &file_index_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetMetadataCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetMetadataCommand) ProtoMessage() {}
+
+func (x *SetMetadataCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetMetadataCommand.ProtoReflect.Descriptor instead.
+func (*SetMetadataCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SetMetadataCommand) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *SetMetadataCommand) GetMailbox() string {
+	if x != nil {
+		return x.Mailbox
+	}
+	return ""
+}
+
+func (x *SetMetadataCommand) GetUser() uint64 {
+	if x != nil {
+		return x.User
+	}
+	return 0
+}
+
+func (x *SetMetadataCommand) GetChanges() []*AnnotationChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *SetMetadataCommand) GetSpecialUse() uint32 {
+	if x != nil && x.SpecialUse != nil {
+		return *x.SpecialUse
+	}
+	return 0
+}
+
+type AnnotationChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entry         string                 `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`       // lower case, /private/… or /shared/…
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3,oneof" json:"value,omitempty"` // absent removes the entry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnotationChange) Reset() {
+	*x = AnnotationChange{}
+	mi := &file_index_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnotationChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnotationChange) ProtoMessage() {}
+
+func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnotationChange.ProtoReflect.Descriptor instead.
+func (*AnnotationChange) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *AnnotationChange) GetEntry() string {
+	if x != nil {
+		return x.Entry
+	}
+	return ""
+}
+
+func (x *AnnotationChange) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 type DropAccountCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -2409,7 +2602,7 @@ type DropAccountCommand struct {
 
 func (x *DropAccountCommand) Reset() {
 	*x = DropAccountCommand{}
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2421,7 +2614,7 @@ func (x *DropAccountCommand) String() string {
 func (*DropAccountCommand) ProtoMessage() {}
 
 func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2434,7 +2627,7 @@ func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropAccountCommand.ProtoReflect.Descriptor instead.
 func (*DropAccountCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{30}
+	return file_index_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DropAccountCommand) GetAccount() uint64 {
@@ -2455,7 +2648,7 @@ type StageChunkCommand struct {
 
 func (x *StageChunkCommand) Reset() {
 	*x = StageChunkCommand{}
-	mi := &file_index_proto_msgTypes[31]
+	mi := &file_index_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2467,7 +2660,7 @@ func (x *StageChunkCommand) String() string {
 func (*StageChunkCommand) ProtoMessage() {}
 
 func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[31]
+	mi := &file_index_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2480,7 +2673,7 @@ func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChunkCommand.ProtoReflect.Descriptor instead.
 func (*StageChunkCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{31}
+	return file_index_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StageChunkCommand) GetUploadId() []byte {
@@ -2513,7 +2706,7 @@ type DropUploadsCommand struct {
 
 func (x *DropUploadsCommand) Reset() {
 	*x = DropUploadsCommand{}
-	mi := &file_index_proto_msgTypes[32]
+	mi := &file_index_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2525,7 +2718,7 @@ func (x *DropUploadsCommand) String() string {
 func (*DropUploadsCommand) ProtoMessage() {}
 
 func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[32]
+	mi := &file_index_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2538,7 +2731,7 @@ func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUploadsCommand.ProtoReflect.Descriptor instead.
 func (*DropUploadsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{32}
+	return file_index_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DropUploadsCommand) GetUntouchedSince() int64 {
@@ -2559,7 +2752,7 @@ type DrainGraveyardCommand struct {
 
 func (x *DrainGraveyardCommand) Reset() {
 	*x = DrainGraveyardCommand{}
-	mi := &file_index_proto_msgTypes[33]
+	mi := &file_index_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +2764,7 @@ func (x *DrainGraveyardCommand) String() string {
 func (*DrainGraveyardCommand) ProtoMessage() {}
 
 func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[33]
+	mi := &file_index_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +2777,7 @@ func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainGraveyardCommand.ProtoReflect.Descriptor instead.
 func (*DrainGraveyardCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{33}
+	return file_index_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DrainGraveyardCommand) GetLimit() uint32 {
@@ -2606,7 +2799,7 @@ type KeptRecord struct {
 
 func (x *KeptRecord) Reset() {
 	*x = KeptRecord{}
-	mi := &file_index_proto_msgTypes[34]
+	mi := &file_index_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2618,7 +2811,7 @@ func (x *KeptRecord) String() string {
 func (*KeptRecord) ProtoMessage() {}
 
 func (x *KeptRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[34]
+	mi := &file_index_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2631,7 +2824,7 @@ func (x *KeptRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptRecord.ProtoReflect.Descriptor instead.
 func (*KeptRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{34}
+	return file_index_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *KeptRecord) GetName() string {
@@ -2672,7 +2865,7 @@ type SetACLCommand struct {
 
 func (x *SetACLCommand) Reset() {
 	*x = SetACLCommand{}
-	mi := &file_index_proto_msgTypes[35]
+	mi := &file_index_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2684,7 +2877,7 @@ func (x *SetACLCommand) String() string {
 func (*SetACLCommand) ProtoMessage() {}
 
 func (x *SetACLCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[35]
+	mi := &file_index_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2697,7 +2890,7 @@ func (x *SetACLCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetACLCommand.ProtoReflect.Descriptor instead.
 func (*SetACLCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{35}
+	return file_index_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SetACLCommand) GetAccount() uint64 {
@@ -2762,7 +2955,7 @@ type TargetResult struct {
 
 func (x *TargetResult) Reset() {
 	*x = TargetResult{}
-	mi := &file_index_proto_msgTypes[36]
+	mi := &file_index_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +2967,7 @@ func (x *TargetResult) String() string {
 func (*TargetResult) ProtoMessage() {}
 
 func (x *TargetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[36]
+	mi := &file_index_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +2980,7 @@ func (x *TargetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetResult.ProtoReflect.Descriptor instead.
 func (*TargetResult) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{36}
+	return file_index_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *TargetResult) GetCode() Code {
@@ -2844,7 +3037,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[37]
+	mi := &file_index_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2856,7 +3049,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[37]
+	mi := &file_index_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2869,7 +3062,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{37}
+	return file_index_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Result) GetCode() Code {
@@ -3022,7 +3215,7 @@ const file_index_proto_rawDesc = "" +
 	"\benvelope\x18\b \x01(\fR\benvelope\x12\x1c\n" +
 	"\tstructure\x18\t \x01(\fR\tstructure\x12!\n" +
 	"\fcontent_hash\x18\n" +
-	" \x01(\fR\vcontentHash\"\xd9\x01\n" +
+	" \x01(\fR\vcontentHash\"\x87\x02\n" +
 	"\rAccountRecord\x12\x17\n" +
 	"\amod_seq\x18\x01 \x01(\x04R\x06modSeq\x12!\n" +
 	"\fnext_mailbox\x18\x02 \x01(\rR\vnextMailbox\x12*\n" +
@@ -3030,7 +3223,8 @@ const file_index_proto_rawDesc = "" +
 	"\n" +
 	"used_bytes\x18\x04 \x01(\x04R\tusedBytes\x12#\n" +
 	"\rused_messages\x18\x05 \x01(\x04R\fusedMessages\x12\x1c\n" +
-	"\tmailboxes\x18\x06 \x01(\rR\tmailboxes\"\xa3\x03\n" +
+	"\tmailboxes\x18\x06 \x01(\rR\tmailboxes\x12,\n" +
+	"\x12annotation_mod_seq\x18\f \x01(\x04R\x10annotationModSeq\"\xa3\x03\n" +
 	"\rMailboxRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fuid_validity\x18\x02 \x01(\rR\vuidValidity\x12\x19\n" +
@@ -3069,7 +3263,10 @@ const file_index_proto_rawDesc = "" +
 	"\x06chunks\x18\x02 \x01(\rR\x06chunks\x12\x18\n" +
 	"\atouched\x18\x03 \x01(\x03R\atouched\x12\x16\n" +
 	"\x06stored\x18\x04 \x01(\x04R\x06stored\x12\x12\n" +
-	"\x04last\x18\x05 \x01(\rR\x04last\"%\n" +
+	"\x04last\x18\x05 \x01(\rR\x04last\"A\n" +
+	"\x10AnnotationRecord\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\fR\x05value\x12\x17\n" +
+	"\amod_seq\x18\x02 \x01(\x04R\x06modSeq\"%\n" +
 	"\x0fTombstoneRecord\x12\x12\n" +
 	"\x04when\x18\x01 \x01(\x03R\x04when\"9\n" +
 	"\x05Grant\x12\x18\n" +
@@ -3164,7 +3361,19 @@ const file_index_proto_rawDesc = "" +
 	"\x06limits\x18\x02 \x01(\v2\x18.rookery.index.v1.LimitsR\x06limits\"\x86\x01\n" +
 	"\x12KeepDeletedCommand\x12>\n" +
 	"\x06delete\x18\x01 \x01(\v2&.rookery.index.v1.DeleteMailboxCommandR\x06delete\x120\n" +
-	"\x06limits\x18\x02 \x01(\v2\x18.rookery.index.v1.LimitsR\x06limits\".\n" +
+	"\x06limits\x18\x02 \x01(\v2\x18.rookery.index.v1.LimitsR\x06limits\"\xd0\x01\n" +
+	"\x12SetMetadataCommand\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x18\n" +
+	"\amailbox\x18\x02 \x01(\tR\amailbox\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\x04R\x04user\x12<\n" +
+	"\achanges\x18\x04 \x03(\v2\".rookery.index.v1.AnnotationChangeR\achanges\x12$\n" +
+	"\vspecial_use\x18\x05 \x01(\rH\x00R\n" +
+	"specialUse\x88\x01\x01B\x0e\n" +
+	"\f_special_use\"M\n" +
+	"\x10AnnotationChange\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x88\x01\x01B\b\n" +
+	"\x06_value\".\n" +
 	"\x12DropAccountCommand\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\"X\n" +
 	"\x11StageChunkCommand\x12\x1b\n" +
@@ -3214,7 +3423,7 @@ const file_index_proto_rawDesc = "" +
 	"\x13FLAG_OP_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFLAG_OP_SET\x10\x01\x12\x0f\n" +
 	"\vFLAG_OP_ADD\x10\x02\x12\x12\n" +
-	"\x0eFLAG_OP_REMOVE\x10\x03*\x9e\x02\n" +
+	"\x0eFLAG_OP_REMOVE\x10\x03*\xbd\x02\n" +
 	"\x04Code\x12\v\n" +
 	"\aCODE_OK\x10\x00\x12\x13\n" +
 	"\x0fCODE_NO_MAILBOX\x10\x01\x12\x17\n" +
@@ -3229,7 +3438,8 @@ const file_index_proto_rawDesc = "" +
 	"\x0fCODE_TRY_CREATE\x10\n" +
 	"\x12\x13\n" +
 	"\x0fCODE_NO_MESSAGE\x10\v\x12\x18\n" +
-	"\x14CODE_TOO_MANY_GRANTS\x10\x10B/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
+	"\x14CODE_TOO_MANY_GRANTS\x10\x10\x12\x1d\n" +
+	"\x19CODE_TOO_MANY_ANNOTATIONS\x10\x0eB/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
 
 var (
 	file_index_proto_rawDescOnce sync.Once
@@ -3244,7 +3454,7 @@ func file_index_proto_rawDescGZIP() []byte {
 }
 
 var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_index_proto_goTypes = []any{
 	(FlagOp)(0),                   // 0: rookery.index.v1.FlagOp
 	(Code)(0),                     // 1: rookery.index.v1.Code
@@ -3258,34 +3468,37 @@ var file_index_proto_goTypes = []any{
 	(*FlagRecord)(nil),            // 9: rookery.index.v1.FlagRecord
 	(*BodyRecord)(nil),            // 10: rookery.index.v1.BodyRecord
 	(*UploadRecord)(nil),          // 11: rookery.index.v1.UploadRecord
-	(*TombstoneRecord)(nil),       // 12: rookery.index.v1.TombstoneRecord
-	(*Grant)(nil),                 // 13: rookery.index.v1.Grant
-	(*ACLRecord)(nil),             // 14: rookery.index.v1.ACLRecord
-	(*BodyInput)(nil),             // 15: rookery.index.v1.BodyInput
-	(*Limits)(nil),                // 16: rookery.index.v1.Limits
-	(*DeliverTarget)(nil),         // 17: rookery.index.v1.DeliverTarget
-	(*DeliverCommand)(nil),        // 18: rookery.index.v1.DeliverCommand
-	(*AppendCommand)(nil),         // 19: rookery.index.v1.AppendCommand
-	(*AppendMessage)(nil),         // 20: rookery.index.v1.AppendMessage
-	(*ReplaceCommand)(nil),        // 21: rookery.index.v1.ReplaceCommand
-	(*CreateMailboxCommand)(nil),  // 22: rookery.index.v1.CreateMailboxCommand
-	(*DeleteMailboxCommand)(nil),  // 23: rookery.index.v1.DeleteMailboxCommand
-	(*RenameMailboxCommand)(nil),  // 24: rookery.index.v1.RenameMailboxCommand
-	(*SubscribeCommand)(nil),      // 25: rookery.index.v1.SubscribeCommand
-	(*UIDRange)(nil),              // 26: rookery.index.v1.UIDRange
-	(*StoreFlagsCommand)(nil),     // 27: rookery.index.v1.StoreFlagsCommand
-	(*CopyCommand)(nil),           // 28: rookery.index.v1.CopyCommand
-	(*ExpungeCommand)(nil),        // 29: rookery.index.v1.ExpungeCommand
-	(*KeepExpungedCommand)(nil),   // 30: rookery.index.v1.KeepExpungedCommand
-	(*KeepDeletedCommand)(nil),    // 31: rookery.index.v1.KeepDeletedCommand
-	(*DropAccountCommand)(nil),    // 32: rookery.index.v1.DropAccountCommand
-	(*StageChunkCommand)(nil),     // 33: rookery.index.v1.StageChunkCommand
-	(*DropUploadsCommand)(nil),    // 34: rookery.index.v1.DropUploadsCommand
-	(*DrainGraveyardCommand)(nil), // 35: rookery.index.v1.DrainGraveyardCommand
-	(*KeptRecord)(nil),            // 36: rookery.index.v1.KeptRecord
-	(*SetACLCommand)(nil),         // 37: rookery.index.v1.SetACLCommand
-	(*TargetResult)(nil),          // 38: rookery.index.v1.TargetResult
-	(*Result)(nil),                // 39: rookery.index.v1.Result
+	(*AnnotationRecord)(nil),      // 12: rookery.index.v1.AnnotationRecord
+	(*TombstoneRecord)(nil),       // 13: rookery.index.v1.TombstoneRecord
+	(*Grant)(nil),                 // 14: rookery.index.v1.Grant
+	(*ACLRecord)(nil),             // 15: rookery.index.v1.ACLRecord
+	(*BodyInput)(nil),             // 16: rookery.index.v1.BodyInput
+	(*Limits)(nil),                // 17: rookery.index.v1.Limits
+	(*DeliverTarget)(nil),         // 18: rookery.index.v1.DeliverTarget
+	(*DeliverCommand)(nil),        // 19: rookery.index.v1.DeliverCommand
+	(*AppendCommand)(nil),         // 20: rookery.index.v1.AppendCommand
+	(*AppendMessage)(nil),         // 21: rookery.index.v1.AppendMessage
+	(*ReplaceCommand)(nil),        // 22: rookery.index.v1.ReplaceCommand
+	(*CreateMailboxCommand)(nil),  // 23: rookery.index.v1.CreateMailboxCommand
+	(*DeleteMailboxCommand)(nil),  // 24: rookery.index.v1.DeleteMailboxCommand
+	(*RenameMailboxCommand)(nil),  // 25: rookery.index.v1.RenameMailboxCommand
+	(*SubscribeCommand)(nil),      // 26: rookery.index.v1.SubscribeCommand
+	(*UIDRange)(nil),              // 27: rookery.index.v1.UIDRange
+	(*StoreFlagsCommand)(nil),     // 28: rookery.index.v1.StoreFlagsCommand
+	(*CopyCommand)(nil),           // 29: rookery.index.v1.CopyCommand
+	(*ExpungeCommand)(nil),        // 30: rookery.index.v1.ExpungeCommand
+	(*KeepExpungedCommand)(nil),   // 31: rookery.index.v1.KeepExpungedCommand
+	(*KeepDeletedCommand)(nil),    // 32: rookery.index.v1.KeepDeletedCommand
+	(*SetMetadataCommand)(nil),    // 33: rookery.index.v1.SetMetadataCommand
+	(*AnnotationChange)(nil),      // 34: rookery.index.v1.AnnotationChange
+	(*DropAccountCommand)(nil),    // 35: rookery.index.v1.DropAccountCommand
+	(*StageChunkCommand)(nil),     // 36: rookery.index.v1.StageChunkCommand
+	(*DropUploadsCommand)(nil),    // 37: rookery.index.v1.DropUploadsCommand
+	(*DrainGraveyardCommand)(nil), // 38: rookery.index.v1.DrainGraveyardCommand
+	(*KeptRecord)(nil),            // 39: rookery.index.v1.KeptRecord
+	(*SetACLCommand)(nil),         // 40: rookery.index.v1.SetACLCommand
+	(*TargetResult)(nil),          // 41: rookery.index.v1.TargetResult
+	(*Result)(nil),                // 42: rookery.index.v1.Result
 }
 var file_index_proto_depIdxs = []int32{
 	2,  // 0: rookery.index.v1.Envelope.from:type_name -> rookery.index.v1.Address
@@ -3298,39 +3511,40 @@ var file_index_proto_depIdxs = []int32{
 	4,  // 7: rookery.index.v1.Part.disposition_params:type_name -> rookery.index.v1.Param
 	5,  // 8: rookery.index.v1.Part.children:type_name -> rookery.index.v1.Part
 	3,  // 9: rookery.index.v1.Part.envelope:type_name -> rookery.index.v1.Envelope
-	13, // 10: rookery.index.v1.ACLRecord.grants:type_name -> rookery.index.v1.Grant
-	16, // 11: rookery.index.v1.DeliverTarget.limits:type_name -> rookery.index.v1.Limits
+	14, // 10: rookery.index.v1.ACLRecord.grants:type_name -> rookery.index.v1.Grant
+	17, // 11: rookery.index.v1.DeliverTarget.limits:type_name -> rookery.index.v1.Limits
 	6,  // 12: rookery.index.v1.DeliverCommand.summary:type_name -> rookery.index.v1.Summary
-	15, // 13: rookery.index.v1.DeliverCommand.body:type_name -> rookery.index.v1.BodyInput
-	17, // 14: rookery.index.v1.DeliverCommand.targets:type_name -> rookery.index.v1.DeliverTarget
-	20, // 15: rookery.index.v1.AppendCommand.messages:type_name -> rookery.index.v1.AppendMessage
-	16, // 16: rookery.index.v1.AppendCommand.limits:type_name -> rookery.index.v1.Limits
+	16, // 13: rookery.index.v1.DeliverCommand.body:type_name -> rookery.index.v1.BodyInput
+	18, // 14: rookery.index.v1.DeliverCommand.targets:type_name -> rookery.index.v1.DeliverTarget
+	21, // 15: rookery.index.v1.AppendCommand.messages:type_name -> rookery.index.v1.AppendMessage
+	17, // 16: rookery.index.v1.AppendCommand.limits:type_name -> rookery.index.v1.Limits
 	6,  // 17: rookery.index.v1.AppendMessage.summary:type_name -> rookery.index.v1.Summary
-	15, // 18: rookery.index.v1.AppendMessage.body:type_name -> rookery.index.v1.BodyInput
-	19, // 19: rookery.index.v1.ReplaceCommand.append:type_name -> rookery.index.v1.AppendCommand
-	26, // 20: rookery.index.v1.StoreFlagsCommand.uids:type_name -> rookery.index.v1.UIDRange
+	16, // 18: rookery.index.v1.AppendMessage.body:type_name -> rookery.index.v1.BodyInput
+	20, // 19: rookery.index.v1.ReplaceCommand.append:type_name -> rookery.index.v1.AppendCommand
+	27, // 20: rookery.index.v1.StoreFlagsCommand.uids:type_name -> rookery.index.v1.UIDRange
 	0,  // 21: rookery.index.v1.StoreFlagsCommand.op:type_name -> rookery.index.v1.FlagOp
-	26, // 22: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
-	16, // 23: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
-	26, // 24: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
-	29, // 25: rookery.index.v1.KeepExpungedCommand.expunge:type_name -> rookery.index.v1.ExpungeCommand
-	16, // 26: rookery.index.v1.KeepExpungedCommand.limits:type_name -> rookery.index.v1.Limits
-	23, // 27: rookery.index.v1.KeepDeletedCommand.delete:type_name -> rookery.index.v1.DeleteMailboxCommand
-	16, // 28: rookery.index.v1.KeepDeletedCommand.limits:type_name -> rookery.index.v1.Limits
-	16, // 29: rookery.index.v1.KeptRecord.limits:type_name -> rookery.index.v1.Limits
-	0,  // 30: rookery.index.v1.SetACLCommand.op:type_name -> rookery.index.v1.FlagOp
-	1,  // 31: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
-	1,  // 32: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
-	38, // 33: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
-	26, // 34: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
-	26, // 35: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
-	26, // 36: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
-	26, // 37: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	27, // 22: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
+	17, // 23: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
+	27, // 24: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
+	30, // 25: rookery.index.v1.KeepExpungedCommand.expunge:type_name -> rookery.index.v1.ExpungeCommand
+	17, // 26: rookery.index.v1.KeepExpungedCommand.limits:type_name -> rookery.index.v1.Limits
+	24, // 27: rookery.index.v1.KeepDeletedCommand.delete:type_name -> rookery.index.v1.DeleteMailboxCommand
+	17, // 28: rookery.index.v1.KeepDeletedCommand.limits:type_name -> rookery.index.v1.Limits
+	34, // 29: rookery.index.v1.SetMetadataCommand.changes:type_name -> rookery.index.v1.AnnotationChange
+	17, // 30: rookery.index.v1.KeptRecord.limits:type_name -> rookery.index.v1.Limits
+	0,  // 31: rookery.index.v1.SetACLCommand.op:type_name -> rookery.index.v1.FlagOp
+	1,  // 32: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
+	1,  // 33: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
+	41, // 34: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
+	27, // 35: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
+	27, // 36: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
+	27, // 37: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
+	27, // 38: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_index_proto_init() }
@@ -3341,14 +3555,16 @@ func file_index_proto_init() {
 	file_index_proto_msgTypes[0].OneofWrappers = []any{}
 	file_index_proto_msgTypes[1].OneofWrappers = []any{}
 	file_index_proto_msgTypes[3].OneofWrappers = []any{}
-	file_index_proto_msgTypes[25].OneofWrappers = []any{}
+	file_index_proto_msgTypes[26].OneofWrappers = []any{}
+	file_index_proto_msgTypes[31].OneofWrappers = []any{}
+	file_index_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   38,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -17,6 +17,7 @@ func FuzzReadKeys(f *testing.F) {
 	f.Add(Sequenced(nil, TableChange, 7, 8, 9, 10))
 	f.Add(Body(nil, 5))
 	f.Add(DedupExpiry(nil, time.UnixMilli(5), 7, []byte("0123456789abcdef")))
+	f.Add(Annotation(nil, 7, 8, 9, "/private/comment"))
 	f.Add(EncodeUint64(nil, 5))
 	f.Add(EncodeID(nil, 5))
 	f.Fuzz(func(t *testing.T, key []byte) {
@@ -44,6 +45,9 @@ func FuzzReadKeys(f *testing.F) {
 		same("id", err, func() []byte { return EncodeID(nil, m) })
 		if s, u, err := ReadSequenced(key); err == nil && !bytes.HasSuffix(Sequenced(nil, table, 0, 0, s, u), key[13:]) {
 			t.Fatalf("sequenced %x: %d, %d", key, s, u)
+		}
+		if _, user, entry, err := ReadAnnotation(key); err == nil && !bytes.Equal(append(key[:MailboxPrefix:MailboxPrefix], AnnotationsOf(nil, 0, 0, user)[MailboxPrefix:]...), key[:MailboxPrefix+8]) {
+			t.Fatalf("annotation %x: %d, %q", key, user, entry)
 		}
 		if name, err := ReadName(key); err == nil && name != string(key[9:]) {
 			t.Fatalf("name %x: %q", key, name)

@@ -42,6 +42,7 @@ const (
 	TableDeleted      Table = 0x21
 	TableKept         Table = 0x22
 	TableACL          Table = 0x24
+	TableAnnotation   Table = 0x28
 )
 
 // ErrFormat says that bytes are no key of the table they were read as.
@@ -84,6 +85,17 @@ func Message(dst []byte, t Table, a index.AccountID, m index.MailboxID, u index.
 func Sequenced(dst []byte, t Table, a index.AccountID, m index.MailboxID, s index.ModSeq, u index.UID) []byte {
 	dst = binary.BigEndian.AppendUint64(InMailbox(dst, t, a, m), uint64(s))
 	return binary.BigEndian.AppendUint32(dst, uint32(u))
+}
+
+// Annotation is the key of an AnnotationRecord. Mailbox 0 is the account itself; user is whose private
+// entry it is, 0 for one that is shared.
+func Annotation(dst []byte, a index.AccountID, m index.MailboxID, user index.AccountID, entry string) []byte {
+	return append(AnnotationsOf(dst, a, m, user), entry...)
+}
+
+// AnnotationsOf is the prefix of the keys of all annotations of a mailbox that are a user's, or shared.
+func AnnotationsOf(dst []byte, a index.AccountID, m index.MailboxID, user index.AccountID) []byte {
+	return binary.BigEndian.AppendUint64(InMailbox(dst, TableAnnotation, a, m), uint64(user))
 }
 
 // Graveyard is the key of a deleted mailbox whose summaries, and references to bodies, are still
@@ -146,6 +158,15 @@ func ReadName(key []byte) (string, error) {
 		return "", fmt.Errorf("name key of %d bytes: %w", len(key), ErrFormat)
 	}
 	return string(key[9:]), nil
+}
+
+// ReadAnnotation reads what a key that Annotation made is of.
+func ReadAnnotation(key []byte) (m index.MailboxID, user index.AccountID, entry string, err error) {
+	if len(key) <= MailboxPrefix+8 || Table(key[0]) != TableAnnotation {
+		return 0, 0, "", fmt.Errorf("annotation key of %d bytes: %w", len(key), ErrFormat)
+	}
+	m = index.MailboxID(binary.BigEndian.Uint32(key[9:]))
+	return m, index.AccountID(binary.BigEndian.Uint64(key[MailboxPrefix:])), string(key[MailboxPrefix+8:]), nil
 }
 
 // MailboxPrefix is the length of what InMailbox appends, in bytes.

@@ -71,7 +71,8 @@ func (x *Execution) unlink(m *mailboxState) error {
 	if err := x.delete(keys.ACL(x.key[:0], a, m.id)); err != nil {
 		return err
 	}
-	for _, t := range []keys.Table{keys.TableUIDs, keys.TableUnseen, keys.TableDeleted, keys.TableChange, keys.TableTombstone} {
+	for _, t := range []keys.Table{keys.TableUIDs, keys.TableUnseen, keys.TableDeleted, keys.TableChange, keys.TableTombstone,
+		keys.TableAnnotation} {
 		prefix := keys.InMailbox(nil, t, a, m.id)
 		if err := x.b.DeleteRange(prefix, keys.After(nil, prefix)); err != nil {
 			return err
@@ -113,7 +114,7 @@ func (x *Execution) drop(id index.AccountID) error {
 			return fmt.Errorf("drop account %d: %w", a.id, err)
 		}
 	}
-	for _, t := range []keys.Table{keys.TableName, keys.TableSubscription} {
+	for _, t := range []keys.Table{keys.TableName, keys.TableSubscription, keys.TableAnnotation} {
 		prefix := keys.InAccount(nil, t, a.id)
 		if err := x.b.DeleteRange(prefix, keys.After(nil, prefix)); err != nil {
 			return err

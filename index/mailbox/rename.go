@@ -45,8 +45,13 @@ func (x *Execution) Rename(cmd *indexpb.RenameMailboxCommand) (*indexpb.Result, 
 		}
 	}
 	if cmd.From == index.Inbox {
-		if _, err := x.makeMailbox(a, index.Inbox, 0, true); err != nil {
+		inbox, err := x.makeMailbox(a, index.Inbox, 0, true)
+		if err != nil {
 			return nil, err
+		}
+		// INBOX keeps its annotations, and the mailbox of the new name has them too (RFC 5464, section 4).
+		if err := x.copyAnnotations(a, moved[0].id, inbox.id); err != nil {
+			return nil, fmt.Errorf("copy annotations of INBOX of account %d: %w", a.id, err)
 		}
 	}
 	return &indexpb.Result{ModSeq: a.modSeq(), MailboxId: uint32(moved[0].id), UidValidity: moved[0].rec.UidValidity}, nil

@@ -82,6 +82,11 @@ func (w *world) story() (all []command.Command) {
 	add(command.SetACL, &indexpb.SetACLCommand{Account: 8, MailboxId: 8, UidValidity: v + 7, Grantee: 7, Op: indexpb.FlagOp_FLAG_OP_SET, Rights: uint32(index.RightLookup | index.RightRead)})
 	add(command.SetACL, &indexpb.SetACLCommand{Account: 8, MailboxId: 8, UidValidity: v + 7, Op: indexpb.FlagOp_FLAG_OP_ADD, Rights: uint32(index.RightPost), Gone: []uint64{9}})
 	add(command.CreateMailbox, &indexpb.CreateMailboxCommand{Account: 8, Name: "Lists/Go/Nuts"})
+	use := uint32(index.UseJunk)
+	add(command.SetMetadata, &indexpb.SetMetadataCommand{Account: 8, Mailbox: "Lists", User: 8, SpecialUse: &use, Changes: []*indexpb.AnnotationChange{
+		{Entry: "/shared/comment", Value: []byte("go")}, {Entry: "/private/comment", Value: []byte{}}, {Entry: "/private/none"}}})
+	add(command.SetMetadata, &indexpb.SetMetadataCommand{Account: 8, User: 8, Changes: []*indexpb.AnnotationChange{
+		{Entry: "/private/vendor/x", Value: []byte("account")}}})
 	return all
 }
 

@@ -15,7 +15,7 @@ import (
 // have a reason. What breaks an invariant is ErrCorrupt.
 func Verify(r kv.Reader) error {
 	v := &verifier{r: r, refs: make(map[index.BodyID]uint64), boxes: make(map[place]bool), waiting: make(map[place]bool)}
-	steps := []func() error{v.accounts, v.graves, v.kept, v.orphans, v.bodies, v.deliveries}
+	steps := []func() error{v.accounts, v.graves, v.kept, v.orphans, v.annotations, v.bodies, v.deliveries}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

@@ -82,6 +82,8 @@ func codeError(code indexpb.Code, text string) error {
 		return index.ErrNoMessage
 	case indexpb.Code_CODE_TOO_MANY_GRANTS:
 		return index.ErrTooManyGrants
+	case indexpb.Code_CODE_TOO_MANY_ANNOTATIONS:
+		return index.ErrTooManyAnnotations
 	case indexpb.Code_CODE_HAS_CHILDREN:
 		return index.ErrHasChildren
 	}

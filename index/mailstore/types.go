@@ -18,6 +18,9 @@ type (
 	CopyResult    = access.CopyResult
 	Body          = access.Body
 	Message       = access.Message
+
+	MetadataChange    = access.MetadataChange
+	MailboxAnnotation = access.MailboxAnnotation
 )
 
 // The ways of STORE.

@@ -627,6 +627,59 @@ func (x *Alias) GetCreated() int64 {
 	return 0
 }
 
+// Annotation is a metadata entry of the server (RFC 5464).
+type Annotation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entry         string                 `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"` // lower case, /shared/…
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Annotation) Reset() {
+	*x = Annotation{}
+	mi := &file_directory_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Annotation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Annotation) ProtoMessage() {}
+
+func (x *Annotation) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Annotation.ProtoReflect.Descriptor instead.
+func (*Annotation) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Annotation) GetEntry() string {
+	if x != nil {
+		return x.Entry
+	}
+	return ""
+}
+
+func (x *Annotation) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 type Node struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	Id                string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -644,7 +697,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_directory_proto_msgTypes[6]
+	mi := &file_directory_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +709,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[6]
+	mi := &file_directory_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +722,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{6}
+	return file_directory_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Node) GetId() string {
@@ -751,7 +804,7 @@ type JoinToken struct {
 
 func (x *JoinToken) Reset() {
 	*x = JoinToken{}
-	mi := &file_directory_proto_msgTypes[7]
+	mi := &file_directory_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +816,7 @@ func (x *JoinToken) String() string {
 func (*JoinToken) ProtoMessage() {}
 
 func (x *JoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[7]
+	mi := &file_directory_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +829,7 @@ func (x *JoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinToken.ProtoReflect.Descriptor instead.
 func (*JoinToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{7}
+	return file_directory_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *JoinToken) GetId() []byte {
@@ -843,7 +896,7 @@ type APIToken struct {
 
 func (x *APIToken) Reset() {
 	*x = APIToken{}
-	mi := &file_directory_proto_msgTypes[8]
+	mi := &file_directory_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +908,7 @@ func (x *APIToken) String() string {
 func (*APIToken) ProtoMessage() {}
 
 func (x *APIToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[8]
+	mi := &file_directory_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +921,7 @@ func (x *APIToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use APIToken.ProtoReflect.Descriptor instead.
 func (*APIToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{8}
+	return file_directory_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *APIToken) GetId() []byte {
@@ -924,7 +977,7 @@ type Replicas struct {
 
 func (x *Replicas) Reset() {
 	*x = Replicas{}
-	mi := &file_directory_proto_msgTypes[9]
+	mi := &file_directory_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +989,7 @@ func (x *Replicas) String() string {
 func (*Replicas) ProtoMessage() {}
 
 func (x *Replicas) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[9]
+	mi := &file_directory_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1002,7 @@ func (x *Replicas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replicas.ProtoReflect.Descriptor instead.
 func (*Replicas) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{9}
+	return file_directory_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Replicas) GetGroup() uint32 {
@@ -976,7 +1029,7 @@ type PartitionMap struct {
 
 func (x *PartitionMap) Reset() {
 	*x = PartitionMap{}
-	mi := &file_directory_proto_msgTypes[10]
+	mi := &file_directory_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1041,7 @@ func (x *PartitionMap) String() string {
 func (*PartitionMap) ProtoMessage() {}
 
 func (x *PartitionMap) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[10]
+	mi := &file_directory_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1054,7 @@ func (x *PartitionMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionMap.ProtoReflect.Descriptor instead.
 func (*PartitionMap) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{10}
+	return file_directory_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PartitionMap) GetVersion() uint64 {
@@ -1029,7 +1082,7 @@ type InitialiseCluster struct {
 
 func (x *InitialiseCluster) Reset() {
 	*x = InitialiseCluster{}
-	mi := &file_directory_proto_msgTypes[11]
+	mi := &file_directory_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1041,7 +1094,7 @@ func (x *InitialiseCluster) String() string {
 func (*InitialiseCluster) ProtoMessage() {}
 
 func (x *InitialiseCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[11]
+	mi := &file_directory_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1054,7 +1107,7 @@ func (x *InitialiseCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitialiseCluster.ProtoReflect.Descriptor instead.
 func (*InitialiseCluster) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{11}
+	return file_directory_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *InitialiseCluster) GetCluster() *Cluster {
@@ -1084,7 +1137,7 @@ type PutDomain struct {
 
 func (x *PutDomain) Reset() {
 	*x = PutDomain{}
-	mi := &file_directory_proto_msgTypes[12]
+	mi := &file_directory_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1149,7 @@ func (x *PutDomain) String() string {
 func (*PutDomain) ProtoMessage() {}
 
 func (x *PutDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[12]
+	mi := &file_directory_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1162,7 @@ func (x *PutDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutDomain.ProtoReflect.Descriptor instead.
 func (*PutDomain) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{12}
+	return file_directory_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PutDomain) GetName() string {
@@ -1149,7 +1202,7 @@ type DeleteDomain struct {
 
 func (x *DeleteDomain) Reset() {
 	*x = DeleteDomain{}
-	mi := &file_directory_proto_msgTypes[13]
+	mi := &file_directory_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1214,7 @@ func (x *DeleteDomain) String() string {
 func (*DeleteDomain) ProtoMessage() {}
 
 func (x *DeleteDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[13]
+	mi := &file_directory_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1227,7 @@ func (x *DeleteDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDomain.ProtoReflect.Descriptor instead.
 func (*DeleteDomain) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{13}
+	return file_directory_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteDomain) GetName() string {
@@ -1201,7 +1254,7 @@ type PutAccount struct {
 
 func (x *PutAccount) Reset() {
 	*x = PutAccount{}
-	mi := &file_directory_proto_msgTypes[14]
+	mi := &file_directory_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1266,7 @@ func (x *PutAccount) String() string {
 func (*PutAccount) ProtoMessage() {}
 
 func (x *PutAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[14]
+	mi := &file_directory_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1279,7 @@ func (x *PutAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAccount.ProtoReflect.Descriptor instead.
 func (*PutAccount) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{14}
+	return file_directory_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PutAccount) GetId() uint64 {
@@ -1294,7 +1347,7 @@ type DeleteAccount struct {
 
 func (x *DeleteAccount) Reset() {
 	*x = DeleteAccount{}
-	mi := &file_directory_proto_msgTypes[15]
+	mi := &file_directory_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1359,7 @@ func (x *DeleteAccount) String() string {
 func (*DeleteAccount) ProtoMessage() {}
 
 func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[15]
+	mi := &file_directory_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1372,7 @@ func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccount.ProtoReflect.Descriptor instead.
 func (*DeleteAccount) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{15}
+	return file_directory_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteAccount) GetId() uint64 {
@@ -1340,7 +1393,7 @@ type PutAlias struct {
 
 func (x *PutAlias) Reset() {
 	*x = PutAlias{}
-	mi := &file_directory_proto_msgTypes[16]
+	mi := &file_directory_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1405,7 @@ func (x *PutAlias) String() string {
 func (*PutAlias) ProtoMessage() {}
 
 func (x *PutAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[16]
+	mi := &file_directory_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1418,7 @@ func (x *PutAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAlias.ProtoReflect.Descriptor instead.
 func (*PutAlias) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{16}
+	return file_directory_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PutAlias) GetAddress() string {
@@ -1391,7 +1444,7 @@ type DeleteAlias struct {
 
 func (x *DeleteAlias) Reset() {
 	*x = DeleteAlias{}
-	mi := &file_directory_proto_msgTypes[17]
+	mi := &file_directory_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1456,7 @@ func (x *DeleteAlias) String() string {
 func (*DeleteAlias) ProtoMessage() {}
 
 func (x *DeleteAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[17]
+	mi := &file_directory_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1469,7 @@ func (x *DeleteAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAlias.ProtoReflect.Descriptor instead.
 func (*DeleteAlias) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{17}
+	return file_directory_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteAlias) GetAddress() string {
@@ -1437,7 +1490,7 @@ type PutSetting struct {
 
 func (x *PutSetting) Reset() {
 	*x = PutSetting{}
-	mi := &file_directory_proto_msgTypes[18]
+	mi := &file_directory_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1502,7 @@ func (x *PutSetting) String() string {
 func (*PutSetting) ProtoMessage() {}
 
 func (x *PutSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[18]
+	mi := &file_directory_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1515,7 @@ func (x *PutSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSetting.ProtoReflect.Descriptor instead.
 func (*PutSetting) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{18}
+	return file_directory_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PutSetting) GetName() string {
@@ -1489,7 +1542,7 @@ type RegisterNode struct {
 
 func (x *RegisterNode) Reset() {
 	*x = RegisterNode{}
-	mi := &file_directory_proto_msgTypes[19]
+	mi := &file_directory_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1554,7 @@ func (x *RegisterNode) String() string {
 func (*RegisterNode) ProtoMessage() {}
 
 func (x *RegisterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[19]
+	mi := &file_directory_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1567,7 @@ func (x *RegisterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNode.ProtoReflect.Descriptor instead.
 func (*RegisterNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{19}
+	return file_directory_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RegisterNode) GetNode() *Node {
@@ -1541,7 +1594,7 @@ type UpdateNode struct {
 
 func (x *UpdateNode) Reset() {
 	*x = UpdateNode{}
-	mi := &file_directory_proto_msgTypes[20]
+	mi := &file_directory_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1606,7 @@ func (x *UpdateNode) String() string {
 func (*UpdateNode) ProtoMessage() {}
 
 func (x *UpdateNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[20]
+	mi := &file_directory_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1619,7 @@ func (x *UpdateNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateNode.ProtoReflect.Descriptor instead.
 func (*UpdateNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{20}
+	return file_directory_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdateNode) GetId() string {
@@ -1634,7 +1687,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_directory_proto_msgTypes[21]
+	mi := &file_directory_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1699,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[21]
+	mi := &file_directory_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1712,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{21}
+	return file_directory_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RemoveNode) GetId() string {
@@ -1681,7 +1734,7 @@ type NoteSharing struct {
 
 func (x *NoteSharing) Reset() {
 	*x = NoteSharing{}
-	mi := &file_directory_proto_msgTypes[22]
+	mi := &file_directory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1746,7 @@ func (x *NoteSharing) String() string {
 func (*NoteSharing) ProtoMessage() {}
 
 func (x *NoteSharing) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[22]
+	mi := &file_directory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1759,7 @@ func (x *NoteSharing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteSharing.ProtoReflect.Descriptor instead.
 func (*NoteSharing) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{22}
+	return file_directory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *NoteSharing) GetOwner() uint64 {
@@ -1737,7 +1790,7 @@ type PutToken struct {
 
 func (x *PutToken) Reset() {
 	*x = PutToken{}
-	mi := &file_directory_proto_msgTypes[23]
+	mi := &file_directory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1802,7 @@ func (x *PutToken) String() string {
 func (*PutToken) ProtoMessage() {}
 
 func (x *PutToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[23]
+	mi := &file_directory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1815,7 @@ func (x *PutToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutToken.ProtoReflect.Descriptor instead.
 func (*PutToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{23}
+	return file_directory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PutToken) GetToken() isPutToken_Token {
@@ -1820,7 +1873,7 @@ type RedeemToken struct {
 
 func (x *RedeemToken) Reset() {
 	*x = RedeemToken{}
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1885,7 @@ func (x *RedeemToken) String() string {
 func (*RedeemToken) ProtoMessage() {}
 
 func (x *RedeemToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +1898,7 @@ func (x *RedeemToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemToken.ProtoReflect.Descriptor instead.
 func (*RedeemToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{24}
+	return file_directory_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RedeemToken) GetId() []byte {
@@ -1886,7 +1939,7 @@ type DeleteToken struct {
 
 func (x *DeleteToken) Reset() {
 	*x = DeleteToken{}
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +1951,7 @@ func (x *DeleteToken) String() string {
 func (*DeleteToken) ProtoMessage() {}
 
 func (x *DeleteToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +1964,7 @@ func (x *DeleteToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteToken.ProtoReflect.Descriptor instead.
 func (*DeleteToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{25}
+	return file_directory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteToken) GetId() []byte {
@@ -1939,7 +1992,7 @@ type PutPartitionMap struct {
 
 func (x *PutPartitionMap) Reset() {
 	*x = PutPartitionMap{}
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2004,7 @@ func (x *PutPartitionMap) String() string {
 func (*PutPartitionMap) ProtoMessage() {}
 
 func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2017,7 @@ func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPartitionMap.ProtoReflect.Descriptor instead.
 func (*PutPartitionMap) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{26}
+	return file_directory_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PutPartitionMap) GetExpectedVersion() uint64 {
@@ -1977,6 +2030,103 @@ func (x *PutPartitionMap) GetExpectedVersion() uint64 {
 func (x *PutPartitionMap) GetGroups() []*Replicas {
 	if x != nil {
 		return x.Groups
+	}
+	return nil
+}
+
+// PutAnnotations changes annotations of the server, all or none.
+type PutAnnotations struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changes       []*AnnotationChange    `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutAnnotations) Reset() {
+	*x = PutAnnotations{}
+	mi := &file_directory_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutAnnotations) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutAnnotations) ProtoMessage() {}
+
+func (x *PutAnnotations) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutAnnotations.ProtoReflect.Descriptor instead.
+func (*PutAnnotations) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *PutAnnotations) GetChanges() []*AnnotationChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+type AnnotationChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entry         string                 `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3,oneof" json:"value,omitempty"` // absent removes the entry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnotationChange) Reset() {
+	*x = AnnotationChange{}
+	mi := &file_directory_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnotationChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnotationChange) ProtoMessage() {}
+
+func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnotationChange.ProtoReflect.Descriptor instead.
+func (*AnnotationChange) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AnnotationChange) GetEntry() string {
+	if x != nil {
+		return x.Entry
+	}
+	return ""
+}
+
+func (x *AnnotationChange) GetValue() []byte {
+	if x != nil {
+		return x.Value
 	}
 	return nil
 }
@@ -1995,7 +2145,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_directory_proto_msgTypes[27]
+	mi := &file_directory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2007,7 +2157,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[27]
+	mi := &file_directory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2020,7 +2170,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{27}
+	return file_directory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Result) GetCode() Code {
@@ -2112,7 +2262,11 @@ const file_directory_proto_rawDesc = "" +
 	"\x05Alias\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x18\n" +
 	"\atargets\x18\x02 \x03(\tR\atargets\x12\x18\n" +
-	"\acreated\x18\x03 \x01(\x03R\acreated\"\xbb\x02\n" +
+	"\acreated\x18\x03 \x01(\x03R\acreated\"8\n" +
+	"\n" +
+	"Annotation\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xbb\x02\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12'\n" +
@@ -2228,7 +2382,13 @@ const file_directory_proto_rawDesc = "" +
 	"\x03api\x18\x02 \x01(\bR\x03api\"t\n" +
 	"\x0fPutPartitionMap\x12)\n" +
 	"\x10expected_version\x18\x01 \x01(\x04R\x0fexpectedVersion\x126\n" +
-	"\x06groups\x18\x02 \x03(\v2\x1e.rookery.directory.v1.ReplicasR\x06groups\"\x9e\x01\n" +
+	"\x06groups\x18\x02 \x03(\v2\x1e.rookery.directory.v1.ReplicasR\x06groups\"R\n" +
+	"\x0ePutAnnotations\x12@\n" +
+	"\achanges\x18\x01 \x03(\v2&.rookery.directory.v1.AnnotationChangeR\achanges\"M\n" +
+	"\x10AnnotationChange\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x88\x01\x01B\b\n" +
+	"\x06_value\"\x9e\x01\n" +
 	"\x06Result\x12.\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x1a.rookery.directory.v1.CodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x18\n" +
@@ -2265,7 +2425,7 @@ func file_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_directory_proto_goTypes = []any{
 	(NodeState)(0),            // 0: rookery.directory.v1.NodeState
 	(Code)(0),                 // 1: rookery.directory.v1.Code
@@ -2275,48 +2435,52 @@ var file_directory_proto_goTypes = []any{
 	(*Credential)(nil),        // 5: rookery.directory.v1.Credential
 	(*Account)(nil),           // 6: rookery.directory.v1.Account
 	(*Alias)(nil),             // 7: rookery.directory.v1.Alias
-	(*Node)(nil),              // 8: rookery.directory.v1.Node
-	(*JoinToken)(nil),         // 9: rookery.directory.v1.JoinToken
-	(*APIToken)(nil),          // 10: rookery.directory.v1.APIToken
-	(*Replicas)(nil),          // 11: rookery.directory.v1.Replicas
-	(*PartitionMap)(nil),      // 12: rookery.directory.v1.PartitionMap
-	(*InitialiseCluster)(nil), // 13: rookery.directory.v1.InitialiseCluster
-	(*PutDomain)(nil),         // 14: rookery.directory.v1.PutDomain
-	(*DeleteDomain)(nil),      // 15: rookery.directory.v1.DeleteDomain
-	(*PutAccount)(nil),        // 16: rookery.directory.v1.PutAccount
-	(*DeleteAccount)(nil),     // 17: rookery.directory.v1.DeleteAccount
-	(*PutAlias)(nil),          // 18: rookery.directory.v1.PutAlias
-	(*DeleteAlias)(nil),       // 19: rookery.directory.v1.DeleteAlias
-	(*PutSetting)(nil),        // 20: rookery.directory.v1.PutSetting
-	(*RegisterNode)(nil),      // 21: rookery.directory.v1.RegisterNode
-	(*UpdateNode)(nil),        // 22: rookery.directory.v1.UpdateNode
-	(*RemoveNode)(nil),        // 23: rookery.directory.v1.RemoveNode
-	(*NoteSharing)(nil),       // 24: rookery.directory.v1.NoteSharing
-	(*PutToken)(nil),          // 25: rookery.directory.v1.PutToken
-	(*RedeemToken)(nil),       // 26: rookery.directory.v1.RedeemToken
-	(*DeleteToken)(nil),       // 27: rookery.directory.v1.DeleteToken
-	(*PutPartitionMap)(nil),   // 28: rookery.directory.v1.PutPartitionMap
-	(*Result)(nil),            // 29: rookery.directory.v1.Result
+	(*Annotation)(nil),        // 8: rookery.directory.v1.Annotation
+	(*Node)(nil),              // 9: rookery.directory.v1.Node
+	(*JoinToken)(nil),         // 10: rookery.directory.v1.JoinToken
+	(*APIToken)(nil),          // 11: rookery.directory.v1.APIToken
+	(*Replicas)(nil),          // 12: rookery.directory.v1.Replicas
+	(*PartitionMap)(nil),      // 13: rookery.directory.v1.PartitionMap
+	(*InitialiseCluster)(nil), // 14: rookery.directory.v1.InitialiseCluster
+	(*PutDomain)(nil),         // 15: rookery.directory.v1.PutDomain
+	(*DeleteDomain)(nil),      // 16: rookery.directory.v1.DeleteDomain
+	(*PutAccount)(nil),        // 17: rookery.directory.v1.PutAccount
+	(*DeleteAccount)(nil),     // 18: rookery.directory.v1.DeleteAccount
+	(*PutAlias)(nil),          // 19: rookery.directory.v1.PutAlias
+	(*DeleteAlias)(nil),       // 20: rookery.directory.v1.DeleteAlias
+	(*PutSetting)(nil),        // 21: rookery.directory.v1.PutSetting
+	(*RegisterNode)(nil),      // 22: rookery.directory.v1.RegisterNode
+	(*UpdateNode)(nil),        // 23: rookery.directory.v1.UpdateNode
+	(*RemoveNode)(nil),        // 24: rookery.directory.v1.RemoveNode
+	(*NoteSharing)(nil),       // 25: rookery.directory.v1.NoteSharing
+	(*PutToken)(nil),          // 26: rookery.directory.v1.PutToken
+	(*RedeemToken)(nil),       // 27: rookery.directory.v1.RedeemToken
+	(*DeleteToken)(nil),       // 28: rookery.directory.v1.DeleteToken
+	(*PutPartitionMap)(nil),   // 29: rookery.directory.v1.PutPartitionMap
+	(*PutAnnotations)(nil),    // 30: rookery.directory.v1.PutAnnotations
+	(*AnnotationChange)(nil),  // 31: rookery.directory.v1.AnnotationChange
+	(*Result)(nil),            // 32: rookery.directory.v1.Result
 }
 var file_directory_proto_depIdxs = []int32{
 	5,  // 0: rookery.directory.v1.Account.credential:type_name -> rookery.directory.v1.Credential
 	0,  // 1: rookery.directory.v1.Node.state:type_name -> rookery.directory.v1.NodeState
-	11, // 2: rookery.directory.v1.PartitionMap.groups:type_name -> rookery.directory.v1.Replicas
+	12, // 2: rookery.directory.v1.PartitionMap.groups:type_name -> rookery.directory.v1.Replicas
 	2,  // 3: rookery.directory.v1.InitialiseCluster.cluster:type_name -> rookery.directory.v1.Cluster
 	3,  // 4: rookery.directory.v1.InitialiseCluster.settings:type_name -> rookery.directory.v1.Setting
 	5,  // 5: rookery.directory.v1.PutAccount.credential:type_name -> rookery.directory.v1.Credential
-	8,  // 6: rookery.directory.v1.RegisterNode.node:type_name -> rookery.directory.v1.Node
+	9,  // 6: rookery.directory.v1.RegisterNode.node:type_name -> rookery.directory.v1.Node
 	0,  // 7: rookery.directory.v1.UpdateNode.state:type_name -> rookery.directory.v1.NodeState
-	9,  // 8: rookery.directory.v1.PutToken.join:type_name -> rookery.directory.v1.JoinToken
-	10, // 9: rookery.directory.v1.PutToken.api:type_name -> rookery.directory.v1.APIToken
-	8,  // 10: rookery.directory.v1.RedeemToken.node:type_name -> rookery.directory.v1.Node
-	11, // 11: rookery.directory.v1.PutPartitionMap.groups:type_name -> rookery.directory.v1.Replicas
-	1,  // 12: rookery.directory.v1.Result.code:type_name -> rookery.directory.v1.Code
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	10, // 8: rookery.directory.v1.PutToken.join:type_name -> rookery.directory.v1.JoinToken
+	11, // 9: rookery.directory.v1.PutToken.api:type_name -> rookery.directory.v1.APIToken
+	9,  // 10: rookery.directory.v1.RedeemToken.node:type_name -> rookery.directory.v1.Node
+	12, // 11: rookery.directory.v1.PutPartitionMap.groups:type_name -> rookery.directory.v1.Replicas
+	31, // 12: rookery.directory.v1.PutAnnotations.changes:type_name -> rookery.directory.v1.AnnotationChange
+	1,  // 13: rookery.directory.v1.Result.code:type_name -> rookery.directory.v1.Code
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_directory_proto_init() }
@@ -2324,21 +2488,22 @@ func file_directory_proto_init() {
 	if File_directory_proto != nil {
 		return
 	}
-	file_directory_proto_msgTypes[12].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[14].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[18].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[20].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[23].OneofWrappers = []any{
+	file_directory_proto_msgTypes[13].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[15].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[19].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[21].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[24].OneofWrappers = []any{
 		(*PutToken_Join)(nil),
 		(*PutToken_Api)(nil),
 	}
+	file_directory_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_directory_proto_rawDesc), len(file_directory_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,66 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/imapd/engine"
+	"github.com/rookery-mail/rookery/index"
+)
+
+// imapSite is what IMAP sessions ask of the cluster.
+type imapSite struct{ n *Node }
+
+var _ engine.Site = imapSite{}
+
+// Administrator implements engine.Site. An account that is gone administers nothing.
+func (s imapSite) Administrator(a index.AccountID) (admin bool, err error) {
+	err = s.view(func(v directory.View) error {
+		account, err := v.Account(a)
+		admin = account.Admin && !account.Disabled
+		if errors.Is(err, directory.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	return admin, err
+}
+
+// ServerMetadata implements engine.Site.
+func (s imapSite) ServerMetadata(context.Context) (all []index.Annotation, err error) {
+	err = s.view(func(v directory.View) error {
+		annotations, err := v.Annotations()
+		for _, a := range annotations {
+			all = append(all, index.Annotation{Entry: a.Entry, Value: a.Value})
+		}
+		return err
+	})
+	return all, err
+}
+
+// SetServerMetadata implements engine.Site.
+func (s imapSite) SetServerMetadata(ctx context.Context, changes []index.Annotation) error {
+	put := make([]directory.Annotation, len(changes))
+	for i, c := range changes {
+		put[i] = directory.Annotation{Entry: c.Entry, Value: c.Value}
+	}
+	c, err := directory.PutAnnotations(put...)
+	if err := s.n.change(ctx, c, err); err != nil {
+		if errors.Is(err, directory.ErrInvalid) { // the session has checked all but how many there are
+			err = fmt.Errorf("%w: %w", index.ErrTooManyAnnotations, err)
+		}
+		return fmt.Errorf("annotate the server: %w", err)
+	}
+	return nil
+}
+
+// view reads the directory; what keeps it from being read is temporary.
+func (s imapSite) view(fn func(directory.View) error) error {
+	if err := s.n.view(fn); err != nil {
+		return fmt.Errorf("%w: %w", cluster.ErrUnavailable, err)
+	}
+	return nil
+}

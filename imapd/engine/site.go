@@ -1,0 +1,30 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/rookery-mail/rookery/index"
+)
+
+// Site is what sessions ask of the cluster beyond the mail of one account. Its methods are called from many
+// sessions at once.
+type Site interface {
+	// Administrator reports whether an account administers the cluster.
+	Administrator(a index.AccountID) (bool, error)
+	// ServerMetadata returns the annotations of the server under /shared/, by entry.
+	ServerMetadata(ctx context.Context) ([]index.Annotation, error)
+	// SetServerMetadata changes them, all or none; one without a value goes. Errors are
+	// index.ErrTooManyAnnotations, cluster.ErrUnavailable and the context's.
+	SetServerMetadata(ctx context.Context, changes []index.Annotation) error
+}
+
+// noSite is a cluster without administrators and annotations.
+type noSite struct{}
+
+var _ Site = noSite{}
+
+func (noSite) Administrator(index.AccountID) (bool, error) { return false, nil }
+
+func (noSite) ServerMetadata(context.Context) ([]index.Annotation, error) { return nil, nil }
+
+func (noSite) SetServerMetadata(context.Context, []index.Annotation) error { return errNoPermission }
