@@ -49,7 +49,7 @@ func TestCommitIsCovered(t *testing.T) {
 		prev, entries, commit, want uint64
 	}{
 		{prev: 8, commit: 13, want: 8}, // what an idle append sent late looks like
-		{prev: 8, commit: 8, want: 8},
+		{prev: 9, commit: 9, want: 9},
 		{prev: 8, entries: 2, commit: 13, want: 10},
 		{prev: 8, entries: 5, commit: 9, want: 9},
 	} {

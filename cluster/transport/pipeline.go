@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -11,8 +12,8 @@ import (
 )
 
 // RaftTransport is raft.NetworkTransport with heartbeats that share a link with those of other groups, with
-// pipelines that cannot lock up, and with a commit index in each append that the append itself covers (see
-// covered).
+// pipelines that cannot lock up and do not say twice what is confirmed (see repeats), and with a commit index
+// in each append that the append itself covers (see covered).
 //
 // In raft v1.8.0 the reader of a pipeline's responses leaves when a follower refuses an append or
 // knows a newer term; with few requests in flight the sender may then wait for a place in the
@@ -100,6 +101,7 @@ func covered(args *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
 
 type pipeline struct {
 	raft.AppendPipeline
+	repeats   repeats
 	responses chan raft.AppendFuture
 	once      sync.Once
 	done      chan struct{}
@@ -111,6 +113,9 @@ func (p *pipeline) pump() {
 	for {
 		select {
 		case f := <-p.AppendPipeline.Consumer():
+			if f.Error() == nil && f.Response().Success {
+				p.repeats.confirmed(f.Request(), time.Now())
+			}
 			select {
 			case p.responses <- f:
 			case <-p.done:
@@ -124,7 +129,11 @@ func (p *pipeline) pump() {
 
 // AppendEntries implements raft.AppendPipeline.
 func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
-	return p.AppendPipeline.AppendEntries(covered(args), resp)
+	args = covered(args)
+	if now := time.Now(); p.repeats.known(args, now) {
+		return unsent{args, resp, now}, nil
+	}
+	return p.AppendPipeline.AppendEntries(args, resp)
 }
 
 // Consumer implements raft.AppendPipeline.
