@@ -20,6 +20,8 @@ const (
 	KindJoin   Kind = 4 // the only kind that a peer without a certificate may open
 	// KindHeartbeat carries the heartbeats of all groups (cluster/transport/heartbeat).
 	KindHeartbeat Kind = 5
+	// KindEntries carries the appends of all groups (cluster/transport/entries).
+	KindEntries Kind = 6
 )
 
 // String gives the kind's name for log lines.
@@ -35,6 +37,8 @@ func (k Kind) String() string {
 		return "join"
 	case KindHeartbeat:
 		return "heartbeat"
+	case KindEntries:
+		return "entries"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }

@@ -52,8 +52,8 @@ func TestHeartbeatsReachTheirRaft(t *testing.T) {
 	}
 }
 
-// TestOtherAppendsGoTheOldWay sends an append that is no heartbeat: it comes through raft's queue.
-func TestOtherAppendsGoTheOldWay(t *testing.T) {
+// TestOtherAppendsGoThroughTheQueue sends an append that is no heartbeat: it comes through raft's queue.
+func TestOtherAppendsGoThroughTheQueue(t *testing.T) {
 	var n network
 	ca := newCA(t, "c1")
 	a, b := n.start(t, ca, "a", nil), n.start(t, ca, "b", nil)

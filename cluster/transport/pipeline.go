@@ -8,10 +8,11 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/transport/entries"
 	"github.com/rookery-mail/rookery/cluster/transport/heartbeat"
 )
 
-// RaftTransport is raft.NetworkTransport with heartbeats that share a link with those of other groups, with
+// RaftTransport is raft.NetworkTransport with heartbeats and entries that share links with those of other groups, with
 // pipelines that cannot lock up and do not say twice what is confirmed (see repeats), and with a commit index
 // in each append that the append itself covers (see covered).
 //
@@ -22,8 +23,10 @@ import (
 // latency; instead, responses that nobody reads are set aside here.
 type RaftTransport struct {
 	*raft.NetworkTransport
-	beats   *heartbeat.Port
-	resolve func(cluster.NodeID) (string, bool)
+	beats    *heartbeat.Port
+	exchange *entries.Exchange
+	entries  *entries.Port
+	resolve  func(cluster.NodeID) (string, bool)
 }
 
 var (
@@ -38,14 +41,35 @@ const setAside = 64
 
 // AppendEntriesPipeline implements raft.Transport.
 func (t RaftTransport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
+	peer := cluster.NodeID(id)
+	if _, known := t.resolve(peer); known {
+		p := &linked{}
+		inner, err := t.entries.Pipeline(peer, entries.Hooks{
+			Bulk: func(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+				return t.NetworkTransport.AppendEntries(id, target, args, resp)
+			},
+			Confirmed: func(args *raft.AppendEntriesRequest) { p.repeats.confirmed(args, time.Now()) },
+		})
+		if err == nil {
+			p.Pipeline = inner
+			return p, nil
+		}
+		if !errors.Is(err, entries.ErrOldPeer) {
+			return nil, err
+		}
+	}
 	inner, err := t.NetworkTransport.AppendEntriesPipeline(id, target)
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{AppendPipeline: inner, responses: make(chan raft.AppendFuture, setAside), done: make(chan struct{})}
+	p := &pipeline{AppendPipeline: inner, upgraded: func() bool { return t.exchange.Linked(peer) },
+		responses: make(chan raft.AppendFuture, setAside), done: make(chan struct{})}
 	p.pumping.Go(p.pump)
 	return p, nil
 }
+
+// Consumer implements raft.Transport.
+func (t RaftTransport) Consumer() <-chan raft.RPC { return t.entries.Consumer() }
 
 // SetHeartbeatHandler implements raft.Transport.
 func (t RaftTransport) SetHeartbeatHandler(handler func(raft.RPC)) {
@@ -60,18 +84,28 @@ func (t RaftTransport) Expedite() (done func()) { return t.beats.Expedite() }
 // Close implements raft.WithClose.
 func (t RaftTransport) Close() error {
 	t.beats.Close()
-	return t.NetworkTransport.Close()
+	err := t.NetworkTransport.Close()
+	t.entries.Close()
+	return err
 }
 
 // AppendEntries implements raft.Transport.
 func (t RaftTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	// A peer that Resolve does not know is called at its address in Raft's configuration, which a link,
 	// being of all groups, has not got.
-	if _, known := t.resolve(cluster.NodeID(id)); known && heartbeat.Is(args) {
+	_, known := t.resolve(cluster.NodeID(id))
+	switch {
+	case known && heartbeat.Is(args):
 		err := t.beats.Send(cluster.NodeID(id), args, resp)
 		// For builds from before November 2026, which do not know KindHeartbeat. ErrOldPeer may go, and with it
 		// NetworkTransport's own path for heartbeats, when nobody upgrades from one any more.
 		if !errors.Is(err, heartbeat.ErrOldPeer) {
+			return err
+		}
+	case known && entries.Size(args) <= entries.Bulk:
+		err := t.entries.Send(cluster.NodeID(id), covered(args), resp)
+		// As above, for builds that do not know KindEntries, of the same month.
+		if !errors.Is(err, entries.ErrOldPeer) {
 			return err
 		}
 	}
@@ -99,9 +133,29 @@ func covered(args *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
 	return &lowered
 }
 
+// errUpgraded ends a pipeline to a peer that takes shared entries now: Raft opens another one.
+var errUpgraded = errors.New("the peer takes shared entries now")
+
+// linked is a pipeline over the link that all groups share.
+type linked struct {
+	*entries.Pipeline
+	repeats repeats
+}
+
+// AppendEntries implements raft.AppendPipeline.
+func (p *linked) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	args = covered(args)
+	if now := time.Now(); p.repeats.known(args, now) {
+		return unsent{args, resp, now}, nil
+	}
+	return p.Pipeline.AppendEntries(args, resp)
+}
+
+// pipeline is one over a connection of its own, to a peer whose build knows no shared entries.
 type pipeline struct {
 	raft.AppendPipeline
 	repeats   repeats
+	upgraded  func() bool // the peer takes shared entries
 	responses chan raft.AppendFuture
 	once      sync.Once
 	done      chan struct{}
@@ -132,6 +186,9 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 	args = covered(args)
 	if now := time.Now(); p.repeats.known(args, now) {
 		return unsent{args, resp, now}, nil
+	}
+	if p.upgraded() {
+		return nil, errUpgraded
 	}
 	return p.AppendPipeline.AppendEntries(args, resp)
 }

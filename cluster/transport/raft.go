@@ -18,7 +18,7 @@ import (
 const raftTimeout = 5 * time.Second
 
 // Raft opens the network side of a group's replica: hashicorp/raft's own transport over StreamLayer, and
-// the heartbeats that all groups share.
+// the links for heartbeats and for entries that all groups share.
 // Closing it (the group does) closes the layer.
 func (t *Transport) Raft(group cluster.GroupID) (RaftTransport, error) {
 	layer, err := t.StreamLayer(group)
@@ -33,7 +33,13 @@ func (t *Transport) Raft(group cluster.GroupID) (RaftTransport, error) {
 		Timeout:                 raftTimeout,
 		MsgpackUseNewTimeFormat: true,
 	})
-	return RaftTransport{NetworkTransport: network, beats: t.beats.Open(group), resolve: t.cfg.Resolve}, nil
+	return RaftTransport{
+		NetworkTransport: network,
+		beats:            t.beats.Open(group),
+		exchange:         t.entries,
+		entries:          t.entries.Open(group, network.Consumer()),
+		resolve:          t.cfg.Resolve,
+	}, nil
 }
 
 // raftLogger is the hclog logger that hashicorp/raft wants, in front of slog.

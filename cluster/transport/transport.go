@@ -1,6 +1,6 @@
 // Package transport is the one port through which nodes of a cluster talk: TLS with certificates of
 // the cluster's authority on both ends, and on each connection a header that tells what it is for
-// (Raft of a group, the heartbeats of all groups, calls, a raw stream, a join). It gives each Raft group a
+// (Raft of a group, the heartbeats or the entries of all groups, calls, a raw stream, a join). It gives each Raft group a
 // raft.Transport and hands everything else to the handler of its kind. It knows nothing of what the
 // streams say, and does not pool: hashicorp/raft and cluster/rpc each pool their own.
 //
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/transport/entries"
 	"github.com/rookery-mail/rookery/cluster/transport/heartbeat"
 )
 
@@ -70,6 +71,7 @@ type Transport struct {
 	closed   bool
 
 	beats   *heartbeat.Exchange
+	entries *entries.Exchange
 	running sync.WaitGroup // of accepted connections being served
 }
 
@@ -94,7 +96,12 @@ func New(ctx context.Context, cfg Config) *Transport {
 		Dial: func(ctx context.Context, node cluster.NodeID) (net.Conn, error) {
 			return t.Dial(ctx, node, KindHeartbeat)
 		}})
+	t.entries = entries.New(ctx, entries.Config{Timeout: raftTimeout, Logger: cfg.Logger,
+		Dial: func(ctx context.Context, node cluster.NodeID) (net.Conn, error) {
+			return t.Dial(ctx, node, KindEntries)
+		}})
 	t.handlers[KindHeartbeat] = t.beats.Serve
+	t.handlers[KindEntries] = t.entries.Serve
 	context.AfterFunc(ctx, t.shut)
 	return t
 }
@@ -111,8 +118,8 @@ func BoundDialer(listener net.Addr) func(ctx context.Context, address string) (n
 	}
 }
 
-// Handle sets the handler of a kind; KindRaft has its own (StreamLayer), KindHeartbeat is served from the
-// beginning. It is called before Serve.
+// Handle sets the handler of a kind; KindRaft has its own (StreamLayer), KindHeartbeat and KindEntries are
+// served from the beginning. It is called before Serve.
 func (t *Transport) Handle(kind Kind, handler Handler) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,6 +186,7 @@ func (t *Transport) begin() bool {
 func (t *Transport) Close() error {
 	t.shut()
 	t.beats.Close()
+	t.entries.Close()
 	t.running.Wait()
 	return nil
 }

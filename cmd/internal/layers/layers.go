@@ -43,6 +43,7 @@ func Kinds() map[string]Kind {
 		"cluster/placement":               Core,
 		"cluster/transport":               Shell,
 		"cluster/transport/heartbeat":     Shell,
+		"cluster/transport/entries":       Shell,
 		"cluster/raftlog":                 Shell,
 		"cluster/pebblelog":               Shell,
 		"cluster/state":                   Shell,
