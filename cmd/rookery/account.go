@@ -48,6 +48,7 @@ func accountAdd(o *options) *cobra.Command {
 	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input without asking")
 	cmd.Flags().Uint64Var(&a.QuotaBytes, "quota-bytes", 0, "limit of the mailboxes together; 0 is the cluster's default")
 	cmd.Flags().Uint64Var(&a.QuotaMessages, "quota-messages", 0, "limit of messages; 0 is the cluster's default")
+	cmd.Flags().BoolVar(&a.Admin, "admin", false, "may set quotas and the server's annotations over IMAP")
 	return cmd
 }
 
@@ -73,10 +74,14 @@ func accountList(o *options) *cobra.Command {
 }
 
 func accountState(a adminapi.Account) string {
+	state := "active"
 	if a.Disabled {
-		return "disabled"
+		state = "disabled"
 	}
-	return "active"
+	if a.Admin {
+		state += ", administrator"
+	}
+	return state
 }
 
 func accountShow(o *options) *cobra.Command {
@@ -102,11 +107,12 @@ func accountShow(o *options) *cobra.Command {
 
 func accountSet(o *options) *cobra.Command {
 	var bytes, messages uint64
-	var disable, enable bool
+	var disable, enable, admin, noAdmin bool
 	cmd := &cobra.Command{
-		Use: "set ADDRESS", Short: "Change an account's quota or whether it may log in",
-		Example: "  rookery account set ada@example.org --quota-bytes 10000000000\n  rookery account set ada@example.org --disable",
-		Args:    cobra.ExactArgs(1),
+		Use: "set ADDRESS", Short: "Change an account's quota, whether it may log in, whether it administers",
+		Example: "  rookery account set ada@example.org --quota-bytes 10000000000\n  rookery account set ada@example.org --disable\n" +
+			"  rookery account set ada@example.org --admin",
+		Args: cobra.ExactArgs(1),
 		RunE: o.run(func(cmd *cobra.Command, args []string, call caller) error {
 			var c adminapi.AccountChange
 			if cmd.Flags().Changed("quota-bytes") {
@@ -118,6 +124,9 @@ func accountSet(o *options) *cobra.Command {
 			if disable || enable {
 				c.Disabled = &disable
 			}
+			if admin || noAdmin {
+				c.Admin = &admin
+			}
 			if err := call("PATCH", accountPath(args[0]), c, nil); err != nil {
 				return err
 			}
@@ -128,8 +137,11 @@ func accountSet(o *options) *cobra.Command {
 	cmd.Flags().Uint64Var(&messages, "quota-messages", 0, "limit of messages; 0 is the cluster's default")
 	cmd.Flags().BoolVar(&disable, "disable", false, "refuse logins; mail is still delivered")
 	cmd.Flags().BoolVar(&enable, "enable", false, "accept logins again")
+	cmd.Flags().BoolVar(&admin, "admin", false, "may set quotas and the server's annotations over IMAP")
+	cmd.Flags().BoolVar(&noAdmin, "no-admin", false, "may do so no more")
 	cmd.MarkFlagsMutuallyExclusive("disable", "enable")
-	cmd.MarkFlagsOneRequired("quota-bytes", "quota-messages", "disable", "enable")
+	cmd.MarkFlagsMutuallyExclusive("admin", "no-admin")
+	cmd.MarkFlagsOneRequired("quota-bytes", "quota-messages", "disable", "enable", "admin", "no-admin")
 	return cmd
 }
 

@@ -221,6 +221,7 @@ func commands() map[string]command {
 		"APPEND":         {in: loggedIn, run: (*Session).append, expunges: true},
 		"IDLE":           {in: loggedIn, run: (*Session).idle, expunges: true},
 		"GETQUOTA":       {in: loggedIn, run: (*Session).getQuota, expunges: true},
+		"SETQUOTA":       {in: loggedIn, run: (*Session).setQuota, expunges: true},
 		"GETQUOTAROOT":   {in: loggedIn, run: (*Session).getQuotaRoot, expunges: true},
 		"GETMETADATA":    {in: loggedIn, run: (*Session).getMetadata, expunges: true},
 		"SETMETADATA":    {in: loggedIn, run: (*Session).setMetadata, expunges: true},

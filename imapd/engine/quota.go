@@ -2,19 +2,50 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"math"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
 )
 
-// getQuota is GETQUOTA (RFC 9208, section 4.1.2). There is one quota root, "", for the account.
+// storageUnit is the octets that STORAGE counts in (RFC 9208, section 5.1).
+const storageUnit = 1024
+
+// getQuota is GETQUOTA (RFC 9208, section 4.1.1). The quota root of a user is "", and to administrators the
+// address of each account is one.
 func (s *Session) getQuota(ctx context.Context, cmd *wire.Command) (reply, error) {
-	if cmd.Args.(*wire.Quota).Root != "" {
-		return reply{kind: wire.NO, code: "NONEXISTENT", text: "no such quota root"}, nil
+	root := cmd.Args.(*wire.Quota).Root
+	a, _, err := s.quotaRoot(ctx, root)
+	if err != nil {
+		return noRoot(err)
 	}
-	return reply{}, s.tellQuota(ctx)
+	return reply{}, s.tellQuota(ctx, root, a)
 }
 
-// getQuotaRoot is GETQUOTAROOT (RFC 9208, section 4.1.3).
+// quotaRoot gives the account of a quota root, and whether the user may set its limits.
+func (s *Session) quotaRoot(ctx context.Context, root string) (a index.AccountID, admin bool, err error) {
+	if admin, err = s.c.Site.Administrator(s.who.Account); err != nil {
+		return 0, false, err
+	}
+	switch {
+	case root == "", equalFold(root, s.who.Address):
+		return s.who.Account, admin, nil
+	case !admin:
+		return 0, false, index.ErrNoAccount // whether there is one is nothing to users
+	}
+	a, err = s.c.Site.Account(ctx, root)
+	return a, true, err
+}
+
+func noRoot(err error) (reply, error) {
+	if errors.Is(err, index.ErrNoAccount) {
+		return reply{kind: wire.NO, code: "NONEXISTENT", text: "no such quota root"}, nil
+	}
+	return reply{}, err
+}
+
+// getQuotaRoot is GETQUOTAROOT (RFC 9208, section 4.1.2).
 func (s *Session) getQuotaRoot(ctx context.Context, cmd *wire.Command) (reply, error) {
 	m, err := s.account.Mailbox(ctx, cmd.Args.(*wire.Mailbox).Name)
 	if err != nil {
@@ -23,19 +54,54 @@ func (s *Session) getQuotaRoot(ctx context.Context, cmd *wire.Command) (reply, e
 	s.w.Raw("* QUOTAROOT ")
 	s.w.MailboxName(m.Name)
 	s.w.Raw(" \"\"\r\n")
-	return reply{}, s.tellQuota(ctx)
+	return reply{}, s.tellQuota(ctx, "", s.who.Account)
 }
 
-// tellQuota writes a QUOTA response with the resources that have a limit; STORAGE counts units of
-// 1,024 octets.
-func (s *Session) tellQuota(ctx context.Context) error {
-	u, err := s.account.Usage(ctx)
+// setQuota is SETQUOTA (RFC 9208, section 4.1.3), for administrators. A resource that is not named gets the
+// cluster's default.
+func (s *Session) setQuota(ctx context.Context, cmd *wire.Command) (reply, error) {
+	a := cmd.Args.(*wire.SetQuota)
+	account, admin, err := s.quotaRoot(ctx, a.Root)
+	if !admin && (err == nil || errors.Is(err, index.ErrNoAccount)) {
+		return reply{}, errNoPermission
+	}
+	if err != nil {
+		return noRoot(err)
+	}
+	var bytes, messages uint64
+	for _, l := range a.Limits {
+		switch {
+		case l.Limit == 0 || l.Limit > math.MaxInt64/storageUnit:
+			return reply{}, errResource
+		case l.Resource == "STORAGE":
+			bytes = l.Limit * storageUnit
+		case l.Resource == "MESSAGE":
+			messages = l.Limit
+		default:
+			return reply{}, errResource
+		}
+	}
+	if err := s.c.Site.SetQuota(ctx, account, bytes, messages); err != nil {
+		return noRoot(err)
+	}
+	return reply{}, s.tellQuota(ctx, a.Root, account)
+}
+
+// tellQuota writes a QUOTA response with the resources that have a limit.
+func (s *Session) tellQuota(ctx context.Context, root string, a index.AccountID) error {
+	usage := s.account.Usage
+	if a != s.who.Account {
+		usage = func(ctx context.Context) (index.Usage, error) { return s.c.Site.Usage(ctx, a) }
+	}
+	u, err := usage(ctx)
 	if err != nil {
 		return err
 	}
-	s.w.Raw(`* QUOTA "" (`)
+	s.w.Raw("* QUOTA ")
+	s.w.String([]byte(root))
+	s.w.Raw(" (")
 	if u.BytesLimit > 0 {
-		s.resource("STORAGE", (u.Bytes+1023)/1024, (u.BytesLimit+1023)/1024)
+		s.resource("STORAGE", units(u.Bytes), units(u.BytesLimit))
 	}
 	if u.MessagesLimit > 0 {
 		if u.BytesLimit > 0 {
@@ -45,6 +111,15 @@ func (s *Session) tellQuota(ctx context.Context) error {
 	}
 	s.w.Raw(")\r\n")
 	return nil
+}
+
+// units rounds octets up to what STORAGE counts in.
+func units(octets uint64) uint64 {
+	n := octets / storageUnit
+	if octets%storageUnit > 0 {
+		n++
+	}
+	return n
 }
 
 func (s *Session) resource(name string, used, limit uint64) {

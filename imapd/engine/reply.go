@@ -47,6 +47,7 @@ var (
 	errOverflow       = errors.New("too many mailboxes to tell of")
 	errExpunged       = errors.New("some of the messages were expunged")
 	errNoPermission   = errors.New("only administrators may do this")
+	errResource       = errors.New("limits are of STORAGE and MESSAGE, and not 0")
 	errMixedMetadata  = errors.New("set the server's shared entries and your private ones one after the other")
 )
 
@@ -114,6 +115,8 @@ func replyTo(err error) (reply, bool) {
 		return refuse("NOTIFICATIONOVERFLOW", errOverflow.Error())
 	case errors.Is(err, errNoPermission):
 		return refuse("NOPERM", errNoPermission.Error())
+	case errors.Is(err, errResource):
+		return refuse("CANNOT", errResource.Error())
 	case errors.Is(err, errMixedMetadata):
 		return refuse("CANNOT", errMixedMetadata.Error())
 	case errors.Is(err, index.ErrTooManyAnnotations):

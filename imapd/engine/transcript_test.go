@@ -72,12 +72,13 @@ type stage struct {
 	secure  bool
 	out     strings.Builder
 
-	annotations []index.Annotation // of the server
+	annotations []index.Annotation            // of the server
+	quotas      map[index.AccountID][2]uint64 // octets and messages
 }
 
 func newStage(t testing.TB) *stage {
 	st := &stage{t: t, cluster: mailstoretest.NewCluster(t), now: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC),
-		actors: map[string]*actor{}, secure: true}
+		actors: map[string]*actor{}, quotas: map[index.AccountID][2]uint64{3: {2048, 3}}, secure: true}
 	clock := func() time.Time {
 		st.now = st.now.Add(st.slow)
 		return st.now
@@ -85,10 +86,7 @@ func newStage(t testing.TB) *stage {
 	st.store = st.cluster.Store(func(c *mailstore.Config) {
 		c.Clock = clock
 		c.Limits = func(a index.AccountID) (uint64, uint64) {
-			if a == 3 {
-				return 2048, 3
-			}
-			return 0, 0
+			return st.quotas[a][0], st.quotas[a][1]
 		}
 	})
 	st.engine = engine.New(engine.Config{Version: "test", MaxMessage: 1 << 20, Limits: wire.DefaultLimits(), Now: clock, Events: st, Site: st})
@@ -100,6 +98,22 @@ func (st *stage) LoggedIn(engine.Identity, string, error) {}
 
 // Administrator implements engine.Site: account 9 administers.
 func (st *stage) Administrator(a index.AccountID) (bool, error) { return a == 9, nil }
+
+func (st *stage) Account(_ context.Context, address string) (index.AccountID, error) {
+	if name, _, _ := strings.Cut(address, "@"); len(name) == 2 && name[0] == 'u' {
+		return index.AccountID(name[1] - '0'), nil // u2@example.org is account 2
+	}
+	return 0, index.ErrNoAccount
+}
+
+func (st *stage) Usage(ctx context.Context, a index.AccountID) (index.Usage, error) {
+	return st.store.Account(a).Usage(ctx)
+}
+
+func (st *stage) SetQuota(_ context.Context, a index.AccountID, bytes, messages uint64) error {
+	st.quotas[a] = [2]uint64{bytes, messages}
+	return nil
+}
 
 func (st *stage) ServerMetadata(context.Context) ([]index.Annotation, error) {
 	return slices.Clone(st.annotations), nil

@@ -77,6 +77,39 @@ func (r *Reader) quota() *Quota {
 	return &Quota{Root: r.astring()}
 }
 
+// SetQuota are the arguments of SETQUOTA (RFC 9208, section 4.1.3).
+type SetQuota struct {
+	Root   string
+	Limits []QuotaLimit
+}
+
+// QuotaLimit is what SETQUOTA says of one resource.
+type QuotaLimit struct {
+	Resource string // upper case
+	Limit    uint64 // in the resource's unit
+}
+
+// maxLimits is how many resources one SETQUOTA names.
+const maxLimits = 16
+
+func (r *Reader) setQuota() *SetQuota {
+	q := &SetQuota{}
+	r.sp()
+	q.Root = r.astring()
+	r.sp()
+	r.list(func() {
+		l := QuotaLimit{Resource: r.word()}
+		r.sp()
+		l.Limit = r.number63()
+		if len(q.Limits) >= maxLimits {
+			r.fail("more than %d resources", maxLimits)
+			return
+		}
+		q.Limits = append(q.Limits, l)
+	})
+	return q
+}
+
 // flag reads a flag or keyword (RFC 9051, section 9, flag).
 func (r *Reader) flag() string {
 	if r.maybe('\\') {

@@ -95,6 +95,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.oneMailbox()
 	case "GETQUOTA":
 		cmd.Args = r.quota()
+	case "SETQUOTA":
+		cmd.Args = r.setQuota()
 	case "GETMETADATA":
 		cmd.Args = r.getMetadata()
 	case "SETMETADATA":

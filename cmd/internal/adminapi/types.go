@@ -64,6 +64,7 @@ type Account struct {
 	UsedBytes     uint64    `json:"used_bytes"`     // only from showing one account
 	UsedMessages  uint64    `json:"used_messages"`
 	Disabled      bool      `json:"disabled,omitempty"`
+	Admin         bool      `json:"admin,omitempty"` // administers the cluster over IMAP (quotas, annotations of the server)
 	Created       time.Time `json:"created,omitzero"`
 }
 
@@ -73,6 +74,7 @@ type AccountChange struct {
 	QuotaBytes    *uint64 `json:"quota_bytes,omitempty"`
 	QuotaMessages *uint64 `json:"quota_messages,omitempty"`
 	Disabled      *bool   `json:"disabled,omitempty"`
+	Admin         *bool   `json:"admin,omitempty"`
 }
 
 // Ban is a network that may not log in.

@@ -32,7 +32,7 @@ func (n *Node) Accounts(_ context.Context, domain string) ([]adminapi.Account, e
 
 func accountOf(a directory.Account) adminapi.Account {
 	return adminapi.Account{ID: uint64(a.ID), Address: a.Address, Partition: a.Partition.String(),
-		QuotaBytes: a.QuotaBytes, QuotaMessages: a.QuotaMessages, Disabled: a.Disabled, Created: a.Created}
+		QuotaBytes: a.QuotaBytes, QuotaMessages: a.QuotaMessages, Disabled: a.Disabled, Admin: a.Admin, Created: a.Created}
 }
 
 // Account shows one account with what it uses.
@@ -68,7 +68,7 @@ func (n *Node) AddAccount(ctx context.Context, a adminapi.Account) (adminapi.Acc
 		return adminapi.Account{}, err
 	}
 	c, err := directory.CreateAccount(directory.AccountSpec{Address: a.Address, Credential: cred,
-		QuotaBytes: a.QuotaBytes, QuotaMessages: a.QuotaMessages, Disabled: a.Disabled})
+		QuotaBytes: a.QuotaBytes, QuotaMessages: a.QuotaMessages, Disabled: a.Disabled, Admin: a.Admin})
 	if err != nil {
 		return adminapi.Account{}, err
 	}
@@ -112,7 +112,7 @@ func (n *Node) ChangeAccount(ctx context.Context, address string, c adminapi.Acc
 	if err != nil {
 		return err
 	}
-	change := directory.AccountChange{QuotaBytes: c.QuotaBytes, QuotaMessages: c.QuotaMessages, Disabled: c.Disabled}
+	change := directory.AccountChange{QuotaBytes: c.QuotaBytes, QuotaMessages: c.QuotaMessages, Disabled: c.Disabled, Admin: c.Admin}
 	if c.Password != nil {
 		cred, err := n.derive(*c.Password)
 		if err != nil {

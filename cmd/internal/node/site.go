@@ -57,6 +57,40 @@ func (s imapSite) SetServerMetadata(ctx context.Context, changes []index.Annotat
 	return nil
 }
 
+// Account implements engine.Site.
+func (s imapSite) Account(_ context.Context, address string) (id index.AccountID, err error) {
+	err = s.view(func(v directory.View) error {
+		account, err := v.AccountByAddress(address)
+		id = account.ID
+		if errors.Is(err, directory.ErrNotFound) {
+			id, err = 0, nil
+		}
+		return err
+	})
+	if err == nil && id == 0 {
+		err = index.ErrNoAccount
+	}
+	return id, err
+}
+
+// Usage implements engine.Site.
+func (s imapSite) Usage(ctx context.Context, a index.AccountID) (index.Usage, error) {
+	return s.n.store.Account(a).Usage(ctx)
+}
+
+// SetQuota implements engine.Site.
+func (s imapSite) SetQuota(ctx context.Context, a index.AccountID, bytes, messages uint64) error {
+	c, err := directory.UpdateAccount(a, directory.AccountChange{QuotaBytes: &bytes, QuotaMessages: &messages})
+	err = s.n.change(ctx, c, err)
+	if errors.Is(err, directory.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", index.ErrNoAccount, err)
+	}
+	if err != nil {
+		return fmt.Errorf("set the quota of account %d: %w", a, err)
+	}
+	return nil
+}
+
 // view reads the directory; what keeps it from being read is temporary.
 func (s imapSite) view(fn func(directory.View) error) error {
 	if err := s.n.view(fn); err != nil {
