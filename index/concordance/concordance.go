@@ -72,6 +72,9 @@ type Index struct {
 
 	wake chan struct{} // of capacity one: there is something in queue
 
+	life   sync.RWMutex // held for reading by who reads the database beside Run
+	closed bool         // guarded by life
+
 	mu       sync.Mutex // guards what follows
 	accounts map[index.AccountID]map[index.MailboxID]*entry
 	queue    []place
@@ -152,8 +155,14 @@ func (c *Config) defaults() {
 	}
 }
 
-// Close closes the index. Nothing else of it may run.
+// Close closes the index. Run and Update have ended before; Narrow narrows nothing any more.
 func (x *Index) Close() error {
+	x.life.Lock()
+	defer x.life.Unlock()
+	if x.closed {
+		return nil
+	}
+	x.closed = true
 	err := x.db.Flush()
 	if err := errors.Join(err, x.db.Close()); err != nil {
 		return fmt.Errorf("close search index: %w", err)
@@ -163,7 +172,12 @@ func (x *Index) Close() error {
 
 // Stats returns the figures.
 func (x *Index) Stats() Stats {
-	bytes := x.db.Metrics().DiskSpaceUsage()
+	x.life.RLock()
+	defer x.life.RUnlock()
+	bytes := uint64(0)
+	if !x.closed {
+		bytes = x.db.Metrics().DiskSpaceUsage()
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := x.counts

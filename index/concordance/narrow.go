@@ -19,8 +19,10 @@ func (x *Index) Narrow(a index.AccountID, box index.Mailbox, uids *uidset.Set, q
 	if q == nil || uids.Len() < x.c.Least {
 		return uids
 	}
+	x.life.RLock()
+	defer x.life.RUnlock()
 	p := place{a, box.ID}
-	if !x.trusts(p) {
+	if x.closed || !x.trusts(p) {
 		return uids
 	}
 	f := finding{place: p, validity: box.UIDValidity, query: q, covered: uidset.New(), hits: uidset.New()}
@@ -35,6 +37,9 @@ func (x *Index) Narrow(a index.AccountID, box index.Mailbox, uids *uidset.Set, q
 		x.ask(p)
 	}
 	out.Union(f.hits.Intersect(uids))
+	if out.Len() == uids.Len() {
+		return uids
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.counts.Searches++

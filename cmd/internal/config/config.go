@@ -27,6 +27,7 @@ type Config struct {
 	Cluster Cluster `toml:"cluster"`
 	SMTP    SMTP    `toml:"smtp"`
 	IMAP    IMAP    `toml:"imap"`
+	Search  Search  `toml:"search"`
 	TLS     TLS     `toml:"tls"`
 	Admin   Admin   `toml:"admin"`
 	Log     Log     `toml:"log"`
@@ -63,6 +64,11 @@ type IMAP struct {
 	MaxPerAddress  int      `toml:"max_connections_per_address"`
 }
 
+// Search says whether this node keeps an index for SEARCH of the mailboxes that are searched here.
+type Search struct {
+	Index bool `toml:"index"`
+}
+
 // TLS names the certificate of the mail doors.
 type TLS struct {
 	Certificate string `toml:"certificate"`
@@ -97,7 +103,8 @@ func Default() Config {
 			MaxConnections: 2000, MaxPerAddress: 100},
 		IMAP: IMAP{Listen: []string{":143"}, TLSListen: []string{":993"},
 			MaxConnections: 20000, MaxPerAddress: 500},
-		Log: Log{Level: "info", Format: "text"},
+		Search: Search{Index: true},
+		Log:    Log{Level: "info", Format: "text"},
 	}
 }
 

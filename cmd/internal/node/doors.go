@@ -92,6 +92,7 @@ func (n *Node) serveMail(life context.Context) error {
 		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress},
 	})
 	n.openIMAP(auth, certificate.config())
+	n.keepTexts(life)
 	for _, door := range []struct {
 		field     string
 		addresses []string

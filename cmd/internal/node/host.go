@@ -15,6 +15,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/group"
 	"github.com/rookery-mail/rookery/cluster/raftlog"
 	"github.com/rookery-mail/rookery/cluster/state"
+	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/partition"
 )
 
@@ -30,6 +31,8 @@ type hostConfig struct {
 	dial func(cluster.GroupID) (raft.Transport, error)
 	// directory is the machine of group 0.
 	directory exactlyonce.Machine
+	// touched hears of accounts that changed, as partition.Config.Touched. Nil: nobody does.
+	touched func(index.AccountID)
 	// opened runs beside each replica, with a context that ends when the replica closes. Nil: nothing.
 	opened func(ctx context.Context, r *replica)
 }
@@ -98,7 +101,7 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	r := &replica{fresh: make(chan struct{})}
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
-		r.partition = partition.New(partition.Config{})
+		r.partition = partition.New(partition.Config{Touched: h.touched})
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{

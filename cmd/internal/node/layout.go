@@ -21,6 +21,7 @@ import (
 //	log/           Raft logs, synced (cluster/raftlog)
 //	state/         the state of all groups (cluster/state)
 //	snapshots/     snapshots on their way in
+//	search/        the search index: made of the state, kept for speed (index/concordance)
 //	rebuild/       a file for each group that is to be fetched anew
 //	tls/           the generated certificate of the mail doors
 type layout struct{ dir string }
@@ -31,6 +32,7 @@ func (l layout) key() string                 { return filepath.Join(l.dir, "node
 func (l layout) lock() string                { return filepath.Join(l.dir, "lock") }
 func (l layout) logs() string                { return filepath.Join(l.dir, "log") }
 func (l layout) state() string               { return filepath.Join(l.dir, "state") }
+func (l layout) search() string              { return filepath.Join(l.dir, "search") }
 func (l layout) snapshots() string           { return filepath.Join(l.dir, "snapshots") }
 func (l layout) rebuilds() string            { return filepath.Join(l.dir, "rebuild") }
 func (l layout) rebuild(group string) string { return filepath.Join(l.rebuilds(), group) }

@@ -40,7 +40,7 @@ func (n *Node) openNetwork(ctx context.Context) error {
 		}})
 	n.directory = directory.New()
 	n.host = newHost(hostConfig{node: n.id, logs: n.logs, state: n.state, snapshots: n.layout.snapshots(),
-		timing: n.timing(), logger: n.log, directory: n.directory, opened: n.beside,
+		timing: n.timing(), logger: n.log, directory: n.directory, opened: n.beside, touched: n.touched,
 		dial: func(g cluster.GroupID) (raft.Transport, error) { return n.transport.Raft(g) }})
 	n.router = router.New(router.Config{Self: n.id, Local: n.localGroup, Members: n.book.members, Caller: n.calls,
 		Clock: time.Now, Random: rand.Reader, Level: n.level})

@@ -27,6 +27,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/transport"
 	"github.com/rookery-mail/rookery/cmd/internal/config"
 	"github.com/rookery-mail/rookery/imapd"
+	"github.com/rookery-mail/rookery/index/concordance"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
@@ -56,6 +57,8 @@ type Node struct {
 	router    *router.Router
 	host      *host
 	store     *mailstore.Store
+	texts     *concordance.Index                // nil where there is none
+	indexing  sync.WaitGroup                    // what keeps texts up to date; it ends with the doors
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
 	bans      *ban.List
 	counters  *counters
@@ -204,6 +207,7 @@ func (n *Node) openDatabases(context.Context) (err error) {
 		return err
 	}
 	n.onStop("the state", func(context.Context) error { return n.state.Close() })
+	n.openTexts()
 	return nil
 }
 

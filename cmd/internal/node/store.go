@@ -18,7 +18,7 @@ const methodUsage = "mail.usage"
 // openStore makes the mail store over this node's replicas and the router.
 func (n *Node) openStore(members *rpc.Mux) {
 	known := newFacts(func() (*replica, error) { return n.host.get(cluster.DirectoryGroup) })
-	n.store = mailstore.New(mailstore.Config{
+	c := mailstore.Config{
 		Proposer:    n.router,
 		Replica:     n.mailReplica,
 		Feed:        n.mailFeed,
@@ -27,7 +27,11 @@ func (n *Node) openStore(members *rpc.Mux) {
 		RemoteUsage: n.remoteUsage,
 		Keep:        n.keepExpunged,
 		Logger:      n.log,
-	})
+	}
+	if n.texts != nil {
+		c.Texts = n.texts
+	}
+	n.store = mailstore.New(c)
 	members.Register(methodUsage, n.serveUsage)
 	members.Register(methodUndelete, n.serveUndelete)
 }
