@@ -57,6 +57,12 @@ const (
 // Inbox is the name of the mailbox that every account has.
 const Inbox = "INBOX"
 
+// The limits of keywords. The machine holds to them; they change only with a new command kind.
+const (
+	MaxKeywords = 200 // of a mailbox, over its life
+	MaxKeyword  = 128 // octets
+)
+
 // Delimiter separates the levels of a mailbox name.
 const Delimiter = '/'
 

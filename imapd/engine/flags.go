@@ -28,9 +28,6 @@ func systemFlag(name string) index.Flags {
 	return 0
 }
 
-// maxKeyword is the longest keyword in octets.
-const maxKeyword = 200
-
 // parseFlags tells system flags and keywords apart. \Recent is passed over, since clients copy it from
 // other servers; other flags with a backslash cannot be stored.
 func parseFlags(names []string) (index.Flags, []string, error) {
@@ -41,9 +38,12 @@ func parseFlags(names []string) (index.Flags, []string, error) {
 		case bit != 0:
 			system |= bit
 		case equalFold(n, `\Recent`):
-		case strings.HasPrefix(n, `\`), len(n) > maxKeyword:
+		case strings.HasPrefix(n, `\`), len(n) > index.MaxKeyword:
 			return 0, nil, errFlag
 		case !hasKeyword(keywords, n):
+			if len(keywords) == index.MaxKeywords {
+				return 0, nil, index.ErrTooManyKeywords
+			}
 			keywords = append(keywords, n)
 		}
 	}

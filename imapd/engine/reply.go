@@ -106,7 +106,7 @@ func replyTo(err error) (reply, bool) {
 	case errors.Is(err, errFlag):
 		return refuse("CANNOT", errFlag.Error())
 	case errors.Is(err, errEmptyAppend):
-		return refuse("", errEmptyAppend.Error())
+		return refuse("CANNOT", errEmptyAppend.Error())
 	case errors.Is(err, errTooManyAppends):
 		return refuse("LIMIT", errTooManyAppends.Error())
 	case errors.Is(err, errBadEvent): // with those that are (RFC 5465, section 3.1)
@@ -176,7 +176,7 @@ func replyToLogin(err error) reply {
 	case errors.Is(err, ErrTooMany):
 		return refuse("LIMIT", ErrTooMany)
 	case errors.Is(err, ErrNoMechanism):
-		return refuse("", ErrNoMechanism)
+		return refuse("CANNOT", ErrNoMechanism)
 	case errors.Is(err, errCancelled):
 		return bad(errCancelled.Error())
 	case errors.Is(err, errNotBase64):

@@ -137,6 +137,9 @@ type List struct {
 	Metadata []string     // entries to be told, nil where not asked for (RFC 9590)
 }
 
+// maxPatterns bounds the work that one LIST can ask for by mailbox.
+const maxPatterns = 100
+
 func (r *Reader) listArgs() *List {
 	l := &List{}
 	r.sp()
@@ -152,7 +155,11 @@ func (r *Reader) listArgs() *List {
 	r.sp()
 	if r.peek() == '(' {
 		l.Extended = true
-		r.list(func() { l.Patterns = append(l.Patterns, r.pattern()) })
+		r.list(func() {
+			if l.Patterns = append(l.Patterns, r.pattern()); len(l.Patterns) > maxPatterns {
+				r.fail("more than %d patterns", maxPatterns)
+			}
+		})
 	} else {
 		l.Patterns = append(l.Patterns, r.pattern())
 	}

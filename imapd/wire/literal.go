@@ -21,10 +21,10 @@ func (r *Reader) literalHead() Literal {
 	l.NonSync = r.maybe('+')
 	r.expect('}')
 	r.crlf()
-	r.eol = false
 	if r.err != nil {
 		return l
 	}
+	r.eol = false
 	for _, c := range []byte(digits) {
 		if l.Size = l.Size*10 + int64(c-'0'); l.Size > 1<<40 {
 			r.eol = !l.NonSync

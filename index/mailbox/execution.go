@@ -24,8 +24,8 @@ const (
 	MaxMessages  = 1000   // messages that one command changes
 	MaxTargets   = 1000   // targets of a Deliver
 	MaxMailboxes = 10_000 // mailboxes of an account
-	MaxKeywords  = 200    // keywords of a mailbox, over its life
-	MaxKeyword   = 128    // octets of a keyword
+	MaxKeywords  = index.MaxKeywords
+	MaxKeyword   = index.MaxKeyword
 )
 
 // ErrCorrupt says that the keys break an invariant of KEYS.md. A group that finds it stops.

@@ -39,6 +39,21 @@ func CanonicalName(name string) (string, error) {
 	return name, nil
 }
 
+// NewName is CanonicalName for a mailbox that is to be made. It refuses "." and ".." as levels too, which
+// clients that keep mail in files take for directories. A mailbox that has such a name already keeps it.
+func NewName(name string) (string, error) {
+	name, err := CanonicalName(name)
+	if err != nil {
+		return "", err
+	}
+	for level := range strings.SplitSeq(name, delimiter) {
+		if level == "." || level == ".." {
+			return "", fmt.Errorf("%w: a level of a mailbox name cannot be %q", index.ErrInvalidName, level)
+		}
+	}
+	return name, nil
+}
+
 // checkName is the machine's own check of a name, the same in every version.
 func checkName(name string) error {
 	if name == "" || len(name) > MaxName {

@@ -141,7 +141,7 @@ func (a *Account) Watch() (changed <-chan struct{}, stop func()) {
 // Create makes a mailbox, and those above it that are missing: index.ErrMailboxExists,
 // index.ErrInvalidName.
 func (a *Account) Create(ctx context.Context, name string, use index.SpecialUse) (index.Mailbox, error) {
-	name, err := mailbox.CanonicalName(name)
+	name, err := mailbox.NewName(name)
 	if err != nil {
 		return index.Mailbox{}, err
 	}
@@ -183,7 +183,7 @@ func (a *Account) Rename(ctx context.Context, from, to string) error {
 	if err != nil {
 		return index.ErrNoMailbox
 	}
-	if to, err = mailbox.CanonicalName(to); err != nil {
+	if to, err = mailbox.NewName(to); err != nil {
 		return err
 	}
 	if _, err = a.change(ctx, command.RenameMailbox, &indexpb.RenameMailboxCommand{Account: uint64(a.id), From: from, To: to}); err != nil {

@@ -54,7 +54,7 @@ func (a *Account) Kept(ctx context.Context, q KeptQuery) (all []KeptMessage, err
 // those stay. Errors are index.ErrOverQuota, index.ErrInvalidName and those of proposing.
 func (a *Account) Undelete(ctx context.Context, q KeptQuery, to string) (n int, err error) {
 	if to != "" {
-		if to, err = mailbox.CanonicalName(to); err != nil {
+		if to, err = mailbox.NewName(to); err != nil {
 			return 0, err
 		}
 	}
