@@ -5,7 +5,6 @@ import (
 
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
-	"github.com/rookery-mail/rookery/index/uidset"
 )
 
 // notification is what NOTIFY asked for (RFC 5465). The zero notification is NOTIFY NONE.
@@ -89,19 +88,9 @@ func (s *Session) tellSelected(ctx context.Context, expunges, uid bool) error {
 	if err != nil || n.fetch == nil || n.fetched >= top {
 		return err
 	}
-	fresh := s.view.UIDs().Intersect(uidset.Of(index.UIDRange{Lo: n.fetched + 1, Hi: top}))
+	fresh := above(s.view.UIDs(), n.fetched)
 	n.fetched = top
-	f := fetching{Session: s, plan: *n.fetch}
-	size := fetchBatch
-	if f.plan.body {
-		size = bodyBatch
-	}
-	for batch := range fresh.Batches(size) {
-		if err := f.batch(ctx, batch); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.fetchFresh(ctx, n.fetch, fresh)
 }
 
 // await waits for a command. With NOTIFY it tells what changes meanwhile.

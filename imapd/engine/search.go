@@ -13,6 +13,9 @@ import (
 // search is SEARCH (RFC 9051, section 6.4.4; RFC 5182 for SAVE).
 func (s *Session) search(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Search)
+	if a.Update && s.context(cmd.Tag) != nil {
+		return bad("the tag is that of a result that is kept up to date"), nil
+	}
 	found, err := s.matching(ctx, a)
 	if err != nil {
 		return reply{}, err
@@ -26,6 +29,7 @@ func (s *Session) search(ctx context.Context, cmd *wire.Command) (reply, error) 
 	} else {
 		s.tellSearch("SEARCH", &res)
 	}
+	s.keepContext(cmd, a, found)
 	return reply{}, nil
 }
 
@@ -43,7 +47,7 @@ func (s *Session) matching(ctx context.Context, a *wire.Search) (*uidset.Set, er
 	if err != nil {
 		return nil, err
 	}
-	return s.find(ctx, &criterion)
+	return s.find(ctx, &criterion, s.view.UIDs())
 }
 
 // finish saves what was found where SAVE says so, and finds the modification sequence to be told.
@@ -73,9 +77,9 @@ func usesModSeq(k *wire.SearchKey) bool {
 	return false
 }
 
-// find gives the messages that match, reading as little as decides it.
-func (s *Session) find(ctx context.Context, k *criterion) (*uidset.Set, error) {
-	rest := k.narrow(s.view.UIDs())
+// find gives the messages among some that match, reading as little as decides it.
+func (s *Session) find(ctx context.Context, k *criterion, among *uidset.Set) (*uidset.Set, error) {
+	rest := k.narrow(among)
 	if k.cost == costSet {
 		return rest, nil
 	}

@@ -40,8 +40,10 @@ type Session struct {
 	dirty    bool // the store may have changes that view has not
 	quiet    bool // sync leaves out flags
 
-	notify    *notification // nil before the first NOTIFY
-	seenAfter time.Time     // do not try to set \Seen before this, since no majority answered
+	notify *notification // nil before the first NOTIFY
+
+	contexts  []*searchContext // results in the selected mailbox that are kept up to date
+	seenAfter time.Time        // do not try to set \Seen before this, since no majority answered
 }
 
 // enabled is what ENABLE, or a command that implies it, has turned on.
@@ -253,7 +255,7 @@ func (s *Session) farewell(ctx context.Context, err error) error {
 
 // deselect leaves the selected mailbox.
 func (s *Session) deselect() {
-	s.box, s.view, s.name, s.readOnly, s.keywords = nil, nil, "", false, 0
+	s.box, s.view, s.name, s.readOnly, s.keywords, s.contexts = nil, nil, "", false, 0, nil
 	if s.state == selected {
 		s.state = authenticated
 	}

@@ -15,6 +15,9 @@ import (
 // sort is SORT (RFC 5256, section 3; RFC 5957; RFC 5267 for RETURN).
 func (s *Session) sort(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Sort)
+	if a.Update { // there is no CONTEXT=SORT
+		s.refuseContext(cmd.Tag)
+	}
 	found, err := s.matching(ctx, &a.Search)
 	if err != nil {
 		return reply{}, err

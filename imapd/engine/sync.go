@@ -40,6 +40,9 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 		return nil, errInboxRenamed
 	}
 	s.tellKeywords(ch.Mailbox)
+	if expunges && len(s.contexts) > 0 {
+		s.leave(s.view.Leaving(ch))
+	}
 	up := s.view.Advance(ch, expunges)
 	switch {
 	case up.Expunges == nil:
@@ -65,6 +68,9 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 		}
 		out.Add(c.UID)
 		s.tellFlags(c, uid)
+	}
+	if err := s.updateContexts(ctx, ch.Changed); err != nil {
+		return nil, err
 	}
 	return out, s.w.Err()
 }

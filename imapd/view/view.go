@@ -58,6 +58,15 @@ func (v *View) Gone(uids *uidset.Set) bool {
 	return v.gone.Len() > 0 && v.gone.Intersect(uids).Len() > 0
 }
 
+// Leaving gives the messages that Advance would tell as expunged, given ch and that it may.
+func (v *View) Leaving(ch access.Changes) *uidset.Set {
+	out := v.gone.Clone()
+	if ch.Vanished != nil {
+		out.Union(ch.Vanished.Intersect(v.uids))
+	}
+	return out
+}
+
 // Save keeps the result of a SEARCH for "$" (RFC 5182).
 func (v *View) Save(uids *uidset.Set) { v.saved = uids }
 

@@ -163,6 +163,16 @@ func (r *Reader) fetch() *Fetch {
 	return f
 }
 
+// fetchItems reads data items in parentheses.
+func (r *Reader) fetchItems() []FetchItem {
+	var f Fetch
+	r.list(func() { r.fetchItem(&f, false) })
+	if len(f.Items) == 0 {
+		r.fail("nothing to fetch")
+	}
+	return f.Items
+}
+
 // modifier reads what follows the name of a modifier of FETCH.
 func (r *Reader) modifier(f *Fetch, name string) {
 	switch name {

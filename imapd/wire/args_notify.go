@@ -108,11 +108,7 @@ func (r *Reader) notifyEvents(n *Notify, g *NotifyGroup) {
 		g.Events |= r.notifyEvent(n, name)
 		more := r.maybe(' ')
 		if more && name == "MESSAGENEW" && r.peek() == '(' {
-			var f Fetch
-			r.list(func() { r.fetchItem(&f, false) })
-			if g.Fetch = f.Items; len(f.Items) == 0 {
-				r.fail("nothing to fetch")
-			}
+			g.Fetch = r.fetchItems()
 			more = r.maybe(' ')
 		}
 		if !more {

@@ -54,7 +54,9 @@ type Search struct {
 	Return                     bool // RETURN was given, perhaps empty
 	Min, Max, All, Count, Save bool
 	Partial                    *Partial
-	Charset                    string // upper case; "" where not given
+	Update                     bool        // the result is to be kept up to date (RFC 5267, section 4.3)
+	UpdateFetch                []FetchItem // what to tell of messages that are added (RFC 5465, section 7)
+	Charset                    string      // upper case; "" where not given
 	Key                        SearchKey
 }
 
@@ -114,30 +116,67 @@ func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 func (r *Reader) searchReturn(s *Search) {
 	s.Return = true
 	r.sp()
-	r.list(func() {
-		switch o := r.word(); o {
-		case "MIN":
-			s.Min = true
-		case "MAX":
-			s.Max = true
-		case "ALL":
-			s.All = true
-		case "COUNT":
-			s.Count = true
-		case "SAVE":
-			s.Save = true
-		case "PARTIAL":
-			s.Partial = r.partial()
-		default:
-			r.fail("unknown return option %.30s", o)
-		}
-	})
+	r.list(func() { r.returnOption(s) })
 	if s.Partial != nil && s.All {
 		r.fail("ALL and PARTIAL exclude each other")
 	}
 	if !s.Min && !s.Max && !s.All && !s.Count && !s.Save && s.Partial == nil {
 		s.All = true
 	}
+}
+
+func (r *Reader) returnOption(s *Search) {
+	switch o := r.word(); o {
+	case "MIN":
+		s.Min = true
+	case "MAX":
+		s.Max = true
+	case "ALL":
+		s.All = true
+	case "COUNT":
+		s.Count = true
+	case "SAVE":
+		s.Save = true
+	case "PARTIAL":
+		s.Partial = r.partial()
+	case "CONTEXT": // a hint that more is to come (RFC 5267, section 4.2)
+	case "UPDATE":
+		r.updateOption(s)
+	default:
+		r.fail("unknown return option %.30s", o)
+	}
+}
+
+// updateOption reads what may follow UPDATE: data items to fetch, or the next option.
+func (r *Reader) updateOption(s *Search) {
+	if s.Update {
+		r.fail("UPDATE is given twice")
+		return
+	}
+	s.Update = true
+	if !r.maybe(' ') {
+		return
+	}
+	switch r.peek() {
+	case ')':
+	case '(':
+		s.UpdateFetch = r.fetchItems()
+	default:
+		r.returnOption(s)
+	}
+}
+
+// CancelUpdate are the arguments of CANCELUPDATE (RFC 5267, section 4.3.5).
+type CancelUpdate struct{ Tags []string }
+
+func (r *Reader) cancelUpdate() *CancelUpdate {
+	c := &CancelUpdate{}
+	r.sp()
+	c.Tags = append(c.Tags, r.str())
+	for r.maybe(' ') && r.peek() == '"' {
+		c.Tags = append(c.Tags, r.str())
+	}
+	return c
 }
 
 func and(keys []SearchKey) SearchKey {

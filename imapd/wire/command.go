@@ -125,6 +125,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.sort()
 	case "THREAD":
 		cmd.Args = r.thread()
+	case "CANCELUPDATE":
+		cmd.Args = r.cancelUpdate()
 	case "NOTIFY":
 		cmd.Args = r.notify()
 	default:

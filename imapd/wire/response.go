@@ -132,6 +132,8 @@ type ESearch struct {
 	ModSeq   uint64                               // 0 is not told
 	Partial  *Partial                             // nil is not told
 	Part     func(yield func(lo, hi uint32) bool) // of Partial; nil is none
+	Removed  func(yield func(lo, hi uint32) bool) // since the client was told last (RFC 5267); nil is not told
+	Added    func(yield func(lo, hi uint32) bool) // after Removed; nil is not told
 }
 
 // ESearch writes an ESEARCH response.
@@ -174,6 +176,16 @@ func (w *Writer) ESearch(e ESearch) {
 	}
 	if e.ModSeq > 0 {
 		field("MODSEQ", e.ModSeq)
+	}
+	if e.Removed != nil {
+		w.Raw(" REMOVEFROM (0 ")
+		w.NumSet(e.Removed)
+		w.Byte(')')
+	}
+	if e.Added != nil {
+		w.Raw(" ADDTO (0 ")
+		w.NumSet(e.Added)
+		w.Byte(')')
 	}
 	w.CRLF()
 }

@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
+	"github.com/rookery-mail/rookery/index/uidset"
+)
+
+// maxContexts is how many results a session keeps up to date; each holds the set of its messages.
+const maxContexts = 8
+
+// searchContext is the result of a SEARCH that is kept up to date (RFC 5267, section 4.3).
+//
+// Invariant: set is what the client has been told.
+type searchContext struct {
+	tag   string
+	uid   bool // messages are told by UID
+	key   wire.SearchKey
+	set   *uidset.Set
+	fetch *fetchPlan // what to tell of messages that are added (RFC 5465, section 7); nil is nothing
+}
+
+// context finds the result of the SEARCH that had a tag.
+func (s *Session) context(tag string) *searchContext {
+	for _, c := range s.contexts {
+		if c.tag == tag {
+			return c
+		}
+	}
+	return nil
+}
+
+// keepContext keeps a result up to date from now on, or tells that it will not be.
+func (s *Session) keepContext(cmd *wire.Command, a *wire.Search, found *uidset.Set) {
+	if !a.Update {
+		return
+	}
+	if len(s.contexts) >= maxContexts || !steady(&a.Key) {
+		s.refuseContext(cmd.Tag)
+		return
+	}
+	c := &searchContext{tag: cmd.Tag, uid: cmd.UID, key: a.Key, set: found.Intersect(s.view.UIDs())}
+	if a.UpdateFetch != nil {
+		plan := newFetchPlan(&wire.Fetch{Items: a.UpdateFetch}, cmd.UID)
+		plan.seen = false // the client has not asked for the message itself
+		c.fetch = &plan
+	}
+	s.contexts = append(s.contexts, c)
+}
+
+// refuseContext tells that a result will not be kept up to date (RFC 5267, section 4.3.1).
+func (s *Session) refuseContext(tag string) {
+	s.w.StatusLine("*", wire.NO, fmt.Sprintf("NOUPDATE \"%s\"", tag), "the result will not be kept up to date")
+}
+
+// steady reports whether what a search program finds only changes with the messages. Message numbers and ages
+// mean other messages later, without any of these having changed.
+func steady(k *wire.SearchKey) bool {
+	switch k.Op {
+	case wire.SearchOlder, wire.SearchYounger:
+		return false
+	case wire.SearchUID:
+		return !k.Set.Saved
+	case wire.SearchSeq:
+		return wholeMailbox(k.Set)
+	}
+	for i := range k.Keys {
+		if !steady(&k.Keys[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// wholeMailbox reports whether a set is 1:*.
+func wholeMailbox(set wire.NumSet) bool {
+	return len(set.Ranges) == 1 && set.Ranges[0] == wire.NumRange{Lo: 1, Hi: wire.Star}
+}
+
+// leave takes messages out of the contexts that are about to be told as expunged, while they still have their
+// numbers.
+func (s *Session) leave(gone *uidset.Set) {
+	for _, c := range s.contexts {
+		if left := c.set.Intersect(gone); left.Len() > 0 {
+			c.set.Subtract(left)
+			s.tellContext(c, left, nil)
+		}
+	}
+}
+
+// updateContexts tells how messages that changed or came have changed results. The cost is that of searching
+// these messages.
+func (s *Session) updateContexts(ctx context.Context, changed []access.Change) error {
+	if len(s.contexts) == 0 || len(changed) == 0 {
+		return nil
+	}
+	touched := uidset.New()
+	for _, c := range changed {
+		touched.Add(c.UID)
+	}
+	touched = touched.Intersect(s.view.UIDs())
+	for _, c := range s.contexts {
+		if err := s.updateContext(ctx, c, touched); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Session) updateContext(ctx context.Context, c *searchContext, touched *uidset.Set) error {
+	criterion, err := s.compile(&c.key)
+	if err != nil {
+		return err
+	}
+	found, err := s.find(ctx, &criterion, touched)
+	if err != nil {
+		return err
+	}
+	found = found.Intersect(touched)
+	removed, added := touched.Intersect(c.set), found.Clone()
+	removed.Subtract(found)
+	added.Subtract(c.set)
+	if removed.Len() == 0 && added.Len() == 0 {
+		return nil
+	}
+	c.set.Subtract(removed)
+	c.set.Union(added)
+	if c.fetch != nil && added.Len() > 0 {
+		if err := s.fetchFresh(ctx, c.fetch, added); err != nil {
+			return err
+		}
+	}
+	s.tellContext(c, removed, added)
+	return s.w.Err()
+}
+
+// tellContext writes an ESEARCH response of changes (RFC 5267, sections 4.3.3 and 4.3.4). Messages of a SEARCH
+// have no position but their number.
+func (s *Session) tellContext(c *searchContext, removed, added *uidset.Set) {
+	e := wire.ESearch{Tag: c.tag, UID: c.uid}
+	numbers := func(set *uidset.Set) func(func(lo, hi uint32) bool) {
+		if set == nil || set.Len() == 0 {
+			return nil
+		}
+		return (&result{session: s, uid: c.uid, set: set}).ranges()
+	}
+	e.Removed, e.Added = numbers(removed), numbers(added)
+	s.w.ESearch(e)
+}
+
+// fetchFresh tells of messages what was asked for beforehand.
+func (s *Session) fetchFresh(ctx context.Context, plan *fetchPlan, uids *uidset.Set) error {
+	f := fetching{Session: s, plan: *plan}
+	size := fetchBatch
+	if plan.body {
+		size = bodyBatch
+	}
+	for batch := range uids.Batches(size) {
+		if err := f.batch(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// above gives the members of a set above a UID.
+func above(set *uidset.Set, u index.UID) *uidset.Set {
+	if set.Max() <= u {
+		return uidset.New()
+	}
+	return set.Intersect(uidset.Of(index.UIDRange{Lo: u + 1, Hi: set.Max()}))
+}
+
+// cancelUpdate is CANCELUPDATE (RFC 5267, section 4.3.5).
+func (s *Session) cancelUpdate(_ context.Context, cmd *wire.Command) (reply, error) {
+	tags := cmd.Args.(*wire.CancelUpdate).Tags
+	for _, tag := range tags {
+		if s.context(tag) == nil {
+			return bad("no result of that tag is kept up to date"), nil
+		}
+	}
+	for _, tag := range tags {
+		for i, c := range s.contexts {
+			if c.tag == tag {
+				s.contexts = append(s.contexts[:i], s.contexts[i+1:]...)
+				break
+			}
+		}
+	}
+	return reply{}, nil
+}
