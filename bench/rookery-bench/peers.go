@@ -71,6 +71,9 @@ func (f *peersFlags) systems(scenario string) []system {
 	if slices.Contains([]string{"imap-5k", "imap-200k"}, scenario) {
 		return append(out, peer("dovecot-maildir", site.PeersConfig{Format: "maildir", LMTPOnly: true}), peer("dovecot-mdbox", site.PeersConfig{Format: "mdbox", LMTPOnly: true}))
 	}
+	if scenario == "outbound" { // Rookery does not relay yet
+		return []system{peer("postfix+dovecot", site.PeersConfig{Format: "maildir"})}
+	}
 	if scenario == "submission" {
 		return append(out, peer("postfix+dovecot", site.PeersConfig{Format: "maildir"}))
 	}

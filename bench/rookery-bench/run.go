@@ -34,6 +34,7 @@ type runFlags struct {
 	targets  []string
 	accounts []string
 	pids     []int
+	sink     string
 }
 
 func runCommand() *cobra.Command {
@@ -52,6 +53,7 @@ func runCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&f.targets, "target", nil, "addresses of a running server: smtp://, submission://, imap:// (STARTTLS), imaps://, imap+plain://")
 	cmd.Flags().StringArrayVar(&f.accounts, "account", nil, "an account of the target, ADDRESS:PASSWORD; once for each")
 	cmd.Flags().IntSliceVar(&f.pids, "pid", nil, "the target's processes, if they are on this machine")
+	cmd.Flags().StringVar(&f.sink, "sink", "", "outbound: HOST:PORT of this machine, to which the target sends mail for sink.test")
 	return cmd
 }
 
@@ -91,6 +93,8 @@ func (f *runFlags) fits(s scenario.Scenario) error {
 	switch {
 	case s.Name == "rehearse":
 		return errors.New("a rehearsal has a command of its own: rookery-bench rehearse A B")
+	case s.Name == "outbound" && f.targets == nil:
+		return fmt.Errorf("outbound: %w: Rookery does not relay; other servers do, by --target with --sink, and `rookery-bench peers outbound`", scenario.ErrNotYet)
 	case f.targets != nil && !s.Peers:
 		return fmt.Errorf("%s starts and ends nodes: it cannot be run against --target", s.Name)
 	case f.targets == nil && f.nodes < s.Nodes:
@@ -112,7 +116,7 @@ func (f *runFlags) sample(ctx context.Context, s scenario.Scenario, i int) (scen
 	if err != nil {
 		return scenario.Result{}, err
 	}
-	t, err := site.NewTarget(ctx, site.TargetConfig{URLs: f.targets, Accounts: accounts, PIDs: f.pids})
+	t, err := site.NewTarget(ctx, site.TargetConfig{URLs: f.targets, Accounts: accounts, PIDs: f.pids, Sink: f.sink})
 	if err != nil {
 		return scenario.Result{}, err
 	}

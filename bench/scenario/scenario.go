@@ -148,7 +148,7 @@ func All() []Scenario {
 		{Name: "rehearse", Brief: "a rolling upgrade under load: gap, accepted versus readable", Nodes: 3, Run: runRehearse},
 		{Name: "growth", Brief: "the same delivery load at growing numbers of stored messages", Peers: true, Run: runGrowth},
 		{Name: "scale", Brief: "SELECT, snapshot and restart at growing sizes of one mailbox", Nodes: 1, Run: runScale},
-		notYet("outbound", "delivery to a sink with an error mix"),
+		{Name: "outbound", Brief: "users' mail to a foreign sink with an error mix, until it arrived or came back", Peers: true, Run: runOutbound},
 		notYet("object-store", "delivery with a slow or absent object store"),
 	})
 	return out

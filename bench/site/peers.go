@@ -32,7 +32,7 @@ type Peers struct {
 	processes []*process
 }
 
-var _ Site = (*Peers)(nil)
+var _ Outgoing = (*Peers)(nil)
 
 // peerPrograms are what must be installed, and in which Debian package.
 func peerPrograms() map[string]string {
@@ -150,6 +150,14 @@ func (p *Peers) Submission() []load.Door {
 
 // submission is an address of its own: Dovecot's LMTP has the port on the first.
 func (p *Peers) submission() string { return hostPort(p.network.host(2), portSubmission) }
+
+// Foreign is an address of its own, to which Postfix sends.
+func (p *Peers) Foreign() string {
+	if p.cfg.LMTPOnly {
+		return ""
+	}
+	return hostPort(p.network.host(3), portMX)
+}
 
 // IMAP is Dovecot with TLS from the first octet.
 func (p *Peers) IMAP() []load.Door {

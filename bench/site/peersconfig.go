@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/rookery-mail/rookery/bench/load"
 )
 
 // startDovecot writes Dovecot's configuration and starts it. Limits of connections are raised, for the
@@ -98,7 +100,7 @@ service lmtp {
 `
 
 // startPostfix writes Postfix's configuration and starts it. The queue's layout, its syncing and its limits
-// of processes are as Debian ships them.
+// of processes are as Debian ships them; deferred mail is tried again after seconds, so that a run has an end.
 func (p *Peers) startPostfix(ctx context.Context) error {
 	dir := filepath.Join(p.dir, "postfix")
 	for _, name := range []string{"", "queue", "data"} {
@@ -115,7 +117,8 @@ func (p *Peers) startPostfix(ctx context.Context) error {
 	if err := os.Chown(filepath.Join(dir, "data"), uid, gid); err != nil {
 		return fmt.Errorf("give Postfix's directory away: %w", err)
 	}
-	main := fmt.Sprintf(postfixMain, dir, Domain, filepath.Join(p.dir, "run", "lmtp"))
+	main := fmt.Sprintf(postfixMain, dir, Domain, filepath.Join(p.dir, "run", "lmtp"),
+		load.SinkDomain, p.network.host(3), portMX)
 	master := fmt.Sprintf(postfixMaster, hostPort(p.network.host(1), portMX), p.submission(), filepath.Join(p.dir, "cert.pem"), filepath.Join(p.dir, "run", "auth-client"))
 	for name, text := range map[string]string{"main.cf": main, "master.cf": master} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -139,6 +142,10 @@ virtual_transport = lmtp:unix:%[3]s
 smtpd_tls_security_level = none
 smtp_tls_security_level = none
 message_size_limit = 52428800
+transport_maps = inline:{ %[4]s=smtp:[%[5]s]:%[6]d }
+queue_run_delay = 3s
+minimal_backoff_time = 3s
+maximal_backoff_time = 10s
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 `

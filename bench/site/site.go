@@ -61,6 +61,13 @@ type Clustered interface {
 	WaitWhole(ctx context.Context) error
 }
 
+// Outgoing is a site that relays mail to a foreign server.
+type Outgoing interface {
+	Site
+	// Foreign is the address, HOST:PORT on this machine, to which it sends mail for load.SinkDomain; "" for none.
+	Foreign() string
+}
+
 // Domain is the domain of all accounts that a bench makes.
 const Domain = "bench.test"
 

@@ -14,15 +14,17 @@ type Target struct {
 	mx, submission, imap []load.Door
 	accounts             []load.Login
 	pids                 []int
+	sink                 string
 }
 
-var _ Site = (*Target)(nil)
+var _ Outgoing = (*Target)(nil)
 
 // TargetConfig says where it is.
 type TargetConfig struct {
 	URLs     []string     // smtp://host:port, submission://, submissions://, imap:// (STARTTLS), imaps://
 	Accounts []load.Login // that exist there
 	PIDs     []int        // roots of its process trees, when they run on this machine
+	Sink     string       // HOST:PORT of this machine, to which it sends mail for load.SinkDomain; "" for none
 }
 
 // NewTarget reads the addresses and connects to each once, so that a wrong one shows before a run.
@@ -30,7 +32,7 @@ func NewTarget(ctx context.Context, cfg TargetConfig) (*Target, error) {
 	if len(cfg.Accounts) == 0 {
 		return nil, fmt.Errorf("a target needs accounts: --account ADDRESS:PASSWORD, once for each")
 	}
-	t := &Target{accounts: cfg.Accounts, pids: cfg.PIDs}
+	t := &Target{accounts: cfg.Accounts, pids: cfg.PIDs, sink: cfg.Sink}
 	for _, raw := range cfg.URLs {
 		u, err := url.Parse(raw)
 		if err != nil {
@@ -110,6 +112,9 @@ func (t *Target) Usage(context.Context) (Usage, error) {
 	u, err := load.Measure(t.pids)
 	return Usage{Usage: u, Measured: true}, err
 }
+
+// Foreign is the configured sink.
+func (t *Target) Foreign() string { return t.sink }
 
 // Close does nothing: the server is not ours.
 func (t *Target) Close() error { return nil }
