@@ -29,7 +29,7 @@ func DialIMAP(ctx context.Context, door Door, login Login) (*IMAP, error) {
 		return nil, err
 	}
 	c := newIMAP(conn)
-	c.cancel = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	c.cancel = context.AfterFunc(ctx, func() { _ = conn.Close() }) // a deadline would be moved by the next command
 	if err := c.greet(door.Security, login); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("log in at %s: %w", door.Address, err)

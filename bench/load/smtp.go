@@ -59,7 +59,7 @@ func DialSMTP(ctx context.Context, door Door, login *Login) (*SMTP, error) {
 		return nil, err
 	}
 	c := &SMTP{conn: conn, r: bufio.NewReader(conn), lmtp: door.LMTP}
-	c.cancel = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	c.cancel = context.AfterFunc(ctx, func() { _ = conn.Close() }) // a deadline would be moved by the next command
 	if err := c.greet(door.Security, login); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("greet %s: %w", door.Address, err)
