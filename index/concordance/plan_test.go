@@ -23,7 +23,7 @@ func TestPlan(t *testing.T) {
 		{[]size{{4000, 4000, 1}, {90, 90, 1}, {64, 64, 1}}, 1, 3, true},
 		{[]size{full, {4000, 1999, 1}, full}, 1, 2, true},
 		{[]size{{64, 0, 1}}, 0, 1, true},
-		{[]size{{64, 64, segmentSize}, {64, 64, 1}}, 1, 2, false},
+		{[]size{{64, 64, maxMerged}, {64, 64, 1}}, 1, 2, false},
 	} {
 		from, to, ok := plan(c.sizes)
 		if ok != c.ok || ok && (from != c.from || to != c.to) {

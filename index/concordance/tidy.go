@@ -13,12 +13,15 @@ import (
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
+// maxMerged is how many octets of postings are made one segment at most.
+const maxMerged = 16 << 20
+
 // tidy merges segments and drops what is not in now, until there is nothing worth it.
 func (x *Index) tidy(ctx context.Context, p place, kept []stored, now *uidset.Set) error {
 	for ctx.Err() == nil {
 		sizes := make([]size, len(kept))
 		for i := range kept {
-			sizes[i] = size{len(kept[i].UIDs), kept[i].set().Intersect(now).Len(), kept[i].Size}
+			sizes[i] = size{len(kept[i].UIDs) + len(kept[i].Beyond), kept[i].set().Intersect(now).Len(), kept[i].Size}
 		}
 		from, to, ok := plan(sizes)
 		if !ok {
@@ -53,7 +56,7 @@ func plan(sizes []size) (from, to int, ok bool) {
 	for from > 0 {
 		before := sizes[from-1].live
 		octets += sizes[from-1].octets
-		if live+before > trigram.MaxMessages || (from < end && (before > 2*live || octets > segmentSize)) {
+		if live+before > trigram.MaxMessages || (from < end && (before > 2*live || octets > maxMerged)) {
 			break
 		}
 		from--
@@ -76,7 +79,7 @@ func (x *Index) merge(p place, old []stored, n segment, now *uidset.Set) ([]stor
 		err = errors.Join(err, b.DeleteRange(prefix, after(prefix), nil), b.Delete(p.segment(tableSegment, old[i].n), nil))
 	}
 	var made []stored
-	if len(m.into.UIDs) > 0 {
+	if len(m.into.UIDs)+len(m.into.Beyond) > 0 {
 		err = errors.Join(err, b.Set(p.segment(tableSegment, n), m.into.Append(nil), nil))
 		made = []stored{{&m.into, n}}
 	}
@@ -105,6 +108,11 @@ func (m *merging) take(s *stored, now *uidset.Set) {
 		if now.Contains(u) {
 			moved[i] = len(m.into.UIDs)
 			m.into.UIDs = append(m.into.UIDs, u)
+		}
+	}
+	for _, u := range s.Beyond {
+		if now.Contains(u) {
+			m.into.Beyond = append(m.into.Beyond, u)
 		}
 	}
 	m.moved = append(m.moved, moved)

@@ -18,8 +18,7 @@ import (
 )
 
 const (
-	handful     = 32       // messages that are read without a rest, few enough for one of Sift's workers
-	segmentSize = 16 << 20 // octets of postings at which a segment is full with fewer messages
+	handful = 32 // messages that are read without a rest, few enough for one of Sift's workers
 )
 
 // Update brings a mailbox up to date: it throws away what cannot be trusted, takes in what is new where that is
@@ -104,6 +103,7 @@ type stored struct {
 func (s *stored) set() *uidset.Set {
 	set := uidset.New()
 	cover(set, s.UIDs)
+	cover(set, s.Beyond)
 	return set
 }
 
@@ -225,7 +225,7 @@ func (w *writing) run(ctx context.Context, uids *uidset.Set) error {
 		if err := w.box.Sift(ctx, batch, func() error { return nil }, w.sieve); err != nil {
 			return err
 		}
-		if w.builder.Len()+handful > trigram.MaxMessages || w.builder.Size() >= segmentSize {
+		if w.builder.Full(handful) {
 			if err := w.flush(); err != nil {
 				return err
 			}
@@ -251,20 +251,19 @@ func (w *writing) sieve() func(*access.Message, access.Body) error {
 
 // flush writes the messages that were read as a segment.
 func (w *writing) flush() error {
-	if w.builder.Len() == 0 {
+	if w.builder.Empty() {
 		return nil
 	}
-	n, size := following(w.kept), w.builder.Size()
+	n := following(w.kept)
 	b := w.db.NewBatch()
 	defer b.Close()
-	uids, err := w.builder.Finish(func(g trigram.Gram, postings []byte) error {
+	s, err := w.builder.Finish(func(g trigram.Gram, postings []byte) error {
 		return b.Set(w.postings(n, g), postings, nil)
 	})
 	if err != nil {
 		return err
 	}
-	s := &trigram.Segment{UIDValidity: w.view.Mailbox.UIDValidity, ModSeq: w.view.Mailbox.HighestModSeq, Last: w.last, Saved: w.saved,
-		Size: uint64(size), UIDs: uids}
+	s.UIDValidity, s.ModSeq, s.Last, s.Saved = w.view.Mailbox.UIDValidity, w.view.Mailbox.HighestModSeq, w.last, w.saved
 	if err := b.Set(w.segment(tableSegment, n), s.Append(nil), nil); err != nil {
 		return err
 	}
@@ -275,7 +274,7 @@ func (w *writing) flush() error {
 	w.kept = append(w.kept, stored{s, n})
 	w.Index.mu.Lock()
 	defer w.Index.mu.Unlock()
-	w.counts.Messages += uint64(len(uids))
+	w.counts.Messages += uint64(len(s.UIDs) + len(s.Beyond))
 	return nil
 }
 

@@ -17,14 +17,17 @@ type Segment struct {
 	Last  index.UID
 	Saved int64
 	Size  uint64      // octets of the postings, about
-	UIDs  []index.UID // by ordinal, 1 to MaxMessages
+	UIDs  []index.UID // by ordinal
+	// Beyond are messages of too many grams, about which the segment says nothing.
+	Beyond []index.UID
 }
 
 // castagnoli is the checksum of descriptors.
 func castagnoli(data []byte) uint32 { return crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)) }
 
-// Append appends the stored form: Version, UIDValidity, ModSeq, Last, Saved, Size, the number of UIDs, all uvarints but
-// Saved, a varint; for each UID a varint, its difference to the one before; CRC-32C of it all, little endian.
+// Append appends the stored form: Version, UIDValidity, ModSeq, Last, Saved, Size, all uvarints but Saved, a varint; UIDs and
+// Beyond, each a uvarint, their number, and for each UID a varint, its difference to the one before; CRC-32C of it
+// all, little endian.
 func (s *Segment) Append(dst []byte) []byte {
 	from := len(dst)
 	dst = append(dst, Version)
@@ -33,13 +36,18 @@ func (s *Segment) Append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(s.Last))
 	dst = binary.AppendVarint(dst, s.Saved)
 	dst = binary.AppendUvarint(dst, s.Size)
-	dst = binary.AppendUvarint(dst, uint64(len(s.UIDs)))
+	dst = appendUIDs(appendUIDs(dst, s.UIDs), s.Beyond)
+	return binary.LittleEndian.AppendUint32(dst, castagnoli(dst[from:]))
+}
+
+func appendUIDs(dst []byte, uids []index.UID) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(uids)))
 	before := int64(0)
-	for _, u := range s.UIDs {
+	for _, u := range uids {
 		dst = binary.AppendVarint(dst, int64(u)-before)
 		before = int64(u)
 	}
-	return binary.LittleEndian.AppendUint32(dst, castagnoli(dst[from:]))
+	return dst
 }
 
 // ReadSegment reads what Append wrote. Errors are ErrFormat.
@@ -54,14 +62,8 @@ func ReadSegment(data []byte) (*Segment, error) {
 	f := fields{rest: data[1:end]}
 	s := &Segment{UIDValidity: uint32(f.uvarint(1<<32 - 1)), ModSeq: index.ModSeq(f.uvarint(1<<64 - 1)),
 		Last: index.UID(f.uvarint(1<<32 - 1)), Saved: f.varint(), Size: f.uvarint(1<<64 - 1)}
-	n := f.uvarint(MaxMessages)
-	s.UIDs = make([]index.UID, 0, n)
-	for at := int64(0); n > 0 && !f.bad; n-- {
-		at += f.varint()
-		f.bad = f.bad || at < 1 || at > 1<<32-1
-		s.UIDs = append(s.UIDs, index.UID(at))
-	}
-	if f.bad || len(f.rest) > 0 || len(s.UIDs) == 0 {
+	s.UIDs, s.Beyond = f.uids(), f.uids()
+	if f.bad || len(f.rest) > 0 {
 		return nil, fmt.Errorf("fields of a descriptor: %w", ErrFormat)
 	}
 	return s, nil
@@ -91,4 +93,15 @@ func (f *fields) varint() int64 {
 	}
 	f.rest = f.rest[n:]
 	return v
+}
+
+func (f *fields) uids() (all []index.UID) {
+	n := f.uvarint(MaxMessages)
+	at := int64(0)
+	for ; n > 0 && !f.bad; n-- {
+		at += f.varint()
+		f.bad = f.bad || at < 1 || at > 1<<32-1
+		all = append(all, index.UID(at))
+	}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,7 @@ func parse(t testing.TB, u index.UID, octets []byte) *access.Message {
 type made struct {
 	postings map[trigram.Gram][]byte
 	uids     []index.UID
+	beyond   []index.UID
 }
 
 func build(t testing.TB, messages ...[]byte) made {
@@ -61,8 +63,7 @@ func finish(t testing.TB, b *trigram.Builder) made {
 	t.Helper()
 	m := made{postings: map[trigram.Gram][]byte{}}
 	last := -1
-	var err error
-	m.uids, err = b.Finish(func(g trigram.Gram, data []byte) error {
+	s, err := b.Finish(func(g trigram.Gram, data []byte) error {
 		if int(g) <= last {
 			t.Errorf("gram %x comes after %x", g, last)
 		}
@@ -73,6 +74,7 @@ func finish(t testing.TB, b *trigram.Builder) made {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.uids, m.beyond = s.UIDs, s.Beyond
 	return m
 }
 
@@ -144,7 +146,7 @@ func TestAddFails(t *testing.T) {
 	if got := seg.find(t, trigram.Holding([]byte("lion"), trigram.Body)); len(got) != 1 || got[0] != 8 {
 		t.Error(got)
 	}
-	if b.Len() != 0 || b.Size() != 0 {
+	if !b.Empty() {
 		t.Error("the builder is not empty")
 	}
 }
@@ -154,6 +156,19 @@ var errDisk = errors.New("disk")
 type failing struct{ access.Octets }
 
 func (failing) ReadAt([]byte, int64) (int, error) { return 0, errDisk }
+
+// TestNoise: a message of more grams than are kept is left to be opened, and those beside it are found.
+func TestNoise(t *testing.T) {
+	rnd := rand.New(rand.NewSource(1))
+	noise := []byte("Subject: noise\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n")
+	for range 1_000_000 {
+		noise = append(noise, byte(' '+rnd.Intn('~'-' ')))
+	}
+	seg := build(t, []byte("Subject: a\r\n\r\nzebra"), noise, []byte("Subject: b\r\n\r\nzebra"))
+	if got := seg.find(t, trigram.Holding([]byte("zebra"), trigram.Body)); fmt.Sprint(got, seg.uids, seg.beyond) != "[1 3] [1 3] [2]" {
+		t.Error(got, seg.uids, seg.beyond)
+	}
+}
 
 // TestPostings: what is encoded is decoded, and is never longer than a bit for each message.
 func TestPostings(t *testing.T) {
@@ -173,7 +188,7 @@ func TestPostings(t *testing.T) {
 
 // TestSegment: descriptors are read as written, and any other octet of them is found out.
 func TestSegment(t *testing.T) {
-	s := &trigram.Segment{UIDValidity: 7, ModSeq: 1 << 40, Last: 900, Saved: -5, Size: 12345, UIDs: []index.UID{3, 4, 900, 5, 1<<32 - 1}}
+	s := &trigram.Segment{UIDValidity: 7, ModSeq: 1 << 40, Last: 900, Saved: -5, Size: 12345, UIDs: []index.UID{3, 4, 900, 5, 1<<32 - 1}, Beyond: []index.UID{7, 8}}
 	data := s.Append(nil)
 	got, err := trigram.ReadSegment(data)
 	if err != nil || fmt.Sprint(*got) != fmt.Sprint(*s) {
