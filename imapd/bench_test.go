@@ -17,6 +17,9 @@ import (
 // idlers is set for the process that TestIdleMemory starts: the address it connects to.
 const idlers = "ROOKERY_TEST_IDLERS"
 
+// compressing is set where they use COMPRESS.
+const compressing = "ROOKERY_TEST_COMPRESSING"
+
 const idleSessions = 300
 
 // TestIdlers is the other process of TestIdleMemory: clients in IDLE.
@@ -31,7 +34,11 @@ func TestIdlers(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := newWire(t, nc)
-		w.say("a LOGIN ann secret\r\nb SELECT INBOX\r\nc UID FETCH 1:* (FLAGS ENVELOPE BODY.PEEK[])\r\nd IDLE")
+		w.do(login1)
+		if os.Getenv(compressing) != "" {
+			w.compress()
+		}
+		w.say("b SELECT INBOX\r\nc UID FETCH 1:* (FLAGS ENVELOPE BODY.PEEK[])\r\nd IDLE")
 		w.until("+ ")
 	}
 	fmt.Println("all idle")
@@ -41,6 +48,14 @@ func TestIdlers(t *testing.T) {
 // TestIdleMemory: what a session in IDLE over TLS costs, with its goroutines and TLS, after it has read
 // mail. The clients are another process, so that they are not counted.
 func TestIdleMemory(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { idleMemory(t, 48<<10) })
+	t.Run("compressed", func(t *testing.T) {
+		t.Setenv(compressing, "yes")
+		idleMemory(t, 60<<10)
+	})
+}
+
+func idleMemory(t *testing.T, most int64) {
 	h := newHouse(t, func(c *imapd.Config) {
 		c.Limits = imapd.Limits{ConnectionsPerAddress: -1, ConnectionsPerAccount: -1}
 	})
@@ -71,7 +86,7 @@ func TestIdleMemory(t *testing.T) {
 		t.Fatal(err, ready)
 	}
 	t.Logf("%d octets for each session", each)
-	if each > 48<<10 {
+	if each > most {
 		t.Errorf("a session in IDLE costs %d octets", each)
 	}
 }

@@ -29,7 +29,8 @@ type conn struct {
 	taken   *octet            // it, once read
 	account cluster.AccountID // that it is counted for; guarded by srv.mu
 
-	upstream net.Conn // where the session was handed over to
+	upstream net.Conn  // where the session was handed over to
+	deflated *deflated // nil: nothing is compressed
 
 	mu       sync.Mutex // guards what follows
 	within   bool       // a command is being carried out
@@ -60,7 +61,9 @@ func (c *conn) Secure() bool {
 }
 
 // CanStartTLS implements engine.Conn.
-func (c *conn) CanStartTLS() bool { return !c.Secure() && c.srv.c.TLS != nil }
+func (c *conn) CanStartTLS() bool {
+	return !c.Secure() && c.srv.c.TLS != nil && c.deflated == nil // TLS is beneath compression, never above
+}
 
 // StartTLS implements engine.Conn.
 func (c *conn) StartTLS(ctx context.Context) error {
@@ -97,6 +100,14 @@ func until(t time.Time, d time.Duration) time.Time {
 
 // Read implements io.Reader.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.deflated != nil {
+		return c.deflated.read(p, c.readRaw)
+	}
+	return c.readRaw(p)
+}
+
+// readRaw reads what comes, compressed or not.
+func (c *conn) readRaw(p []byte) (int, error) {
 	if c.taken == nil && c.ahead != nil {
 		c.take(<-c.ahead)
 	}
@@ -133,6 +144,13 @@ func (c *conn) take(o octet) { c.ahead, c.taken = nil, &o }
 
 // Write implements io.Writer.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.deflated != nil {
+		return c.deflated.write(p, c.writeRaw)
+	}
+	return c.writeRaw(p)
+}
+
+func (c *conn) writeRaw(p []byte) (int, error) {
 	if err := c.raw.SetWriteDeadline(until(time.Now(), c.srv.c.Limits.Write)); err != nil {
 		return 0, err
 	}
@@ -143,9 +161,17 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Wait implements engine.Conn. It reads one octet in a goroutine of its own, which goes on over several
-// calls until it has one; finish waits for it.
+// Wait implements engine.Conn.
 func (c *conn) Wait(ctx context.Context, changed <-chan struct{}) (bool, error) {
+	if c.deflated != nil {
+		return c.deflated.wait(ctx, c, changed)
+	}
+	return c.waitRaw(ctx, changed)
+}
+
+// waitRaw is Wait for what comes, compressed or not. It reads one octet in a goroutine of its own, which goes on
+// over several calls until it has one; finish waits for it.
+func (c *conn) waitRaw(ctx context.Context, changed <-chan struct{}) (bool, error) {
 	if c.taken != nil {
 		return true, nil
 	}

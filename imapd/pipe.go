@@ -31,7 +31,7 @@ func (s *Server) pipe(c *conn, first []byte) error {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		_, _ = io.CopyBuffer(onlyWriter{up}, onlyReader{c.nc}, make([]byte, pipeBuffer)) // either end may close
+		_, _ = io.CopyBuffer(onlyWriter{up}, c.plain(), make([]byte, pipeBuffer)) // either end may close
 		if half, ok := up.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite() // the other end may be gone
 			return

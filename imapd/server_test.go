@@ -128,9 +128,9 @@ func (elsewhere) Mailbox(context.Context, string) (index.Mailbox, error) {
 	return index.Mailbox{}, cluster.ErrNoReplica
 }
 
-// TestProxy: a node without the account's mail passes the connection on after the login.
-func TestProxy(t *testing.T) {
-	home := newHouse(t)
+// houseOfTwo is a door without ann's mail, which passes her connection on to home.
+func houseOfTwo(t *testing.T) (door, home *house) {
+	home = newHouse(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -147,14 +147,19 @@ func TestProxy(t *testing.T) {
 			home.server.ServeProxied(nc, asked.Load().(login.Identity))
 		}
 	}()
-	defer func() { l.Close(); <-done }()
-	door := newHouse(t, func(c *imapd.Config) {
+	t.Cleanup(func() { l.Close(); <-done })
+	return newHouse(t, func(c *imapd.Config) {
 		c.Mail = func(index.AccountID) engine.Account { return elsewhere{} }
 		c.Proxy = func(_ context.Context, who login.Identity) (net.Conn, error) {
 			asked.Store(who)
 			return net.Dial("tcp", l.Addr().String())
 		}
-	})
+	}), home
+}
+
+// TestProxy: a node without the account's mail passes the connection on after the login.
+func TestProxy(t *testing.T) {
+	door, home := houseOfTwo(t)
 	home.deliver("Subject: far away\r\n\r\nhello\r\n")
 	w := door.dialTLS()
 	w.say("a LOGIN ann secret\r\nb SELECT INBOX\r\nc FETCH 1 BODY[TEXT]")
@@ -168,6 +173,11 @@ func TestProxy(t *testing.T) {
 	w.until("+ ")
 	home.deliver("Subject: another\r\n\r\nhello\r\n")
 	w.until("* 2 EXISTS")
+	w.say("DONE")
+	w.until("d OK")
+	if got := w.do("UNAUTHENTICATE"); !strings.HasPrefix(got, "t BAD") { // it is not offered (RFC 8437, section 2)
+		t.Errorf("got %s", got)
+	}
 	door.shutdown()
 	w.ends()
 }

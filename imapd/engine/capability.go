@@ -30,6 +30,9 @@ func (s *Session) capabilities() string {
 	caps := base()
 	if s.state != notAuthenticated {
 		caps = append(caps, extensions()...)
+		if !s.peer.Conn.Compressed() {
+			caps = append(caps, "COMPRESS=DEFLATE")
+		}
 		if s.peer.Leave != nil {
 			caps = append(caps, "UNAUTHENTICATE")
 		}

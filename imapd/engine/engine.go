@@ -35,6 +35,10 @@ type Conn interface {
 	StartTLS(ctx context.Context) error
 	// CanStartTLS reports whether StartTLS may be called.
 	CanStartTLS() bool
+	// Compress has all that is read and written after the call be compressed (RFC 4978).
+	Compress()
+	// Compressed reports whether Compress was called.
+	Compressed() bool
 }
 
 // Identity is who has logged in.
@@ -206,6 +210,7 @@ func commands() map[string]command {
 		"LOGIN":          {in: notAuthenticated, run: (*Session).login},
 		"AUTHENTICATE":   {in: notAuthenticated, run: (*Session).authenticate},
 		"UNAUTHENTICATE": {in: loggedIn, run: (*Session).unauthenticate},
+		"COMPRESS":       {in: loggedIn, run: (*Session).compress},
 		"ENABLE":         {in: loggedIn, run: (*Session).enable, expunges: true},
 		"SELECT":         {in: loggedIn, run: (*Session).selectMailbox, expunges: true},
 		"EXAMINE":        {in: loggedIn, run: (*Session).selectMailbox, expunges: true},

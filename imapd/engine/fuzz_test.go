@@ -30,6 +30,8 @@ func (c *tape) Wait(context.Context, <-chan struct{}) (bool, error) {
 func (c *tape) Within(bool)                    {}
 func (c *tape) Secure() bool                   { return true }
 func (c *tape) CanStartTLS() bool              { return false }
+func (c *tape) Compress()                      {}
+func (c *tape) Compressed() bool               { return false }
 func (c *tape) StartTLS(context.Context) error { return errors.New("TLS is active") }
 
 // FuzzSession: whatever a client sends, the session ends with its input, answers each command at most

@@ -32,6 +32,7 @@ var (
 	errTooManyErrors  = errors.New("too many wrong commands")
 	errTooManyLogins  = errors.New("too many failed logins")
 	errBuffered       = errors.New("octets came after STARTTLS")
+	errUncompressed   = errors.New("octets came after COMPRESS")
 	errCancelled      = errors.New("authentication was given up")
 	errNotBase64      = errors.New("not base64")
 	errReadOnly       = errors.New("mailbox is read-only")
@@ -133,7 +134,8 @@ func replyTo(err error) (reply, bool) {
 func isFatal(err error) bool {
 	for _, fatal := range []error{
 		index.ErrGone, cluster.ErrNoReplica, cluster.ErrStopped, context.Canceled, ErrElsewhere, ErrTimeout,
-		wire.ErrOutOfSync, errTooManyErrors, errTooManyLogins, errBuffered, errInboxRenamed,
+		wire.ErrOutOfSync, errTooManyErrors, errTooManyLogins, errBuffered, errUncompressed,
+		errInboxRenamed,
 	} {
 		if errors.Is(err, fatal) {
 			return true
@@ -206,6 +208,8 @@ func byeText(err error) (code, text string) {
 		return "", errTooManyLogins.Error()
 	case errors.Is(err, errBuffered):
 		return "", "commands must not be sent before TLS is active"
+	case errors.Is(err, errUncompressed):
+		return "", "commands must not be sent before COMPRESS is answered"
 	}
 	return "", "the connection cannot go on"
 }

@@ -239,6 +239,7 @@ type actor struct {
 	ended  bool
 	idle   bool
 	secure bool
+	small  bool // COMPRESS was answered
 	unread []byte
 	out    bytes.Buffer
 }
@@ -349,6 +350,8 @@ func (a *actor) Wait(_ context.Context, changed <-chan struct{}) (bool, error) {
 func (a *actor) Within(bool)                    {}
 func (a *actor) Secure() bool                   { return a.secure }
 func (a *actor) CanStartTLS() bool              { return !a.secure }
+func (a *actor) Compress()                      { a.small = true } // the door's tests do
+func (a *actor) Compressed() bool               { return a.small }
 func (a *actor) StartTLS(context.Context) error { a.secure = true; return nil }
 
 // Mechanisms implements engine.Login.

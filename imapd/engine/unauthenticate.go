@@ -7,11 +7,12 @@ import (
 	"github.com/rookery-mail/rookery/imapd/wire"
 )
 
-// unauthenticate is UNAUTHENTICATE (RFC 8437): the connection is as it was before the login, TLS apart.
-// What was enabled is off again (section 2). Failed logins stay counted.
+// unauthenticate is UNAUTHENTICATE (RFC 8437): the connection is as it was before the login, TLS and
+// COMPRESS apart. What was enabled is off again (section 2). Failed logins stay counted. Where it is not offered,
+// after a login by another node, it is as unknown as any other command.
 func (s *Session) unauthenticate(context.Context, *wire.Command) (reply, error) {
 	if s.peer.Leave == nil {
-		return reply{kind: wire.NO, code: "CANNOT", text: "another node has done the login, connect again"}, nil
+		return bad("another node has done the login, connect again"), nil
 	}
 	s.deselect()
 	s.stop()

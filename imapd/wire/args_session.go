@@ -19,6 +19,14 @@ func (r *Reader) authenticate() *Authenticate {
 	return a
 }
 
+// Compress are the arguments of COMPRESS (RFC 4978, section 3).
+type Compress struct{ Mechanism string } // upper case
+
+func (r *Reader) compress() *Compress {
+	r.sp()
+	return &Compress{Mechanism: r.word()}
+}
+
 // Login are the arguments of LOGIN (RFC 9051, section 6.2.3).
 type Login struct{ User, Password string }
 

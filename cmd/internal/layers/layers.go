@@ -73,6 +73,7 @@ func Kinds() map[string]Kind {
 		"mta":                   Words,
 		"mta/wire":              Core,
 		"mta/smtpd":             Door,
+		"imapd/inflate":         Core,
 		"imapd/wire":            Core,
 		"imapd/view":            Core,
 		"imapd/order":           Core,
