@@ -49,7 +49,7 @@ type Config struct {
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// SetupTimeout bounds dialling, the TLS handshake and the header; zero is 5 s.
 	SetupTimeout time.Duration
-	// HeartbeatTick is how long a heartbeat waits at most for those of other groups; zero is 100 ms.
+	// HeartbeatTick is what heartbeats of all groups wait for to go together, or for every second one; zero is 100 ms.
 	HeartbeatTick time.Duration
 	Logger        *slog.Logger
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -172,9 +173,13 @@ func TestNobodyAnswers(t *testing.T) {
 }
 
 // TestSlowGroup has one group of a frame that does not answer: the others are answered, the link stays.
-func TestSlowGroup(t *testing.T) {
+func TestSlowGroup(t *testing.T) { synctest.Test(t, testSlowGroup) }
+
+func testSlowGroup(t *testing.T) {
 	p := connect(t, Config{Tick: time.Millisecond, Timeout: 200 * time.Millisecond}, nil)
 	slow, stuck := p.to.Open(1), make(chan struct{})
+	let := sync.OnceFunc(func() { close(stuck) })
+	defer let() // before the cleanup waits for the handler
 	slow.SetHandler(func(raft.RPC) { <-stuck })
 	p.to.Open(2).SetHandler(answers(2))
 	late := make(chan error, 1)
@@ -196,7 +201,7 @@ func TestSlowGroup(t *testing.T) {
 	if n := p.dials.Load(); n != 1 {
 		t.Errorf("%d links", n)
 	}
-	close(stuck)
+	let()
 	slow.Close()
 }
 
@@ -316,4 +321,60 @@ func TestCloseEndsCalls(t *testing.T) {
 	if err := port.Send("b", beat(1), new(raft.AppendEntriesResponse)); !errors.Is(err, cluster.ErrStopped) {
 		t.Error(err)
 	}
+}
+
+// TestWait: a heartbeat goes with every second tick as long as the gap to its group's last answer allows it, and
+// with the next tick of all otherwise.
+func TestWait(t *testing.T) {
+	x := New(context.Background(), Config{Logger: slog.New(slog.DiscardHandler)})
+	defer x.Close()
+	const ms = time.Millisecond
+	start := time.Unix(1000, 0) // an even tick
+	for _, c := range []struct {
+		now, answered, want time.Duration // after start
+	}{
+		{now: 75 * ms, answered: 1 * ms, want: 200 * ms},  // pauses of 70 to 140 ms after a quick answer
+		{now: 141 * ms, answered: 1 * ms, want: 200 * ms}, //
+		{now: 230 * ms, answered: 160 * ms, want: 400 * ms},
+		{now: 230 * ms, answered: 159 * ms, want: 300 * ms}, // the even tick would be 241 ms after the answer
+		{now: 290 * ms, answered: 40 * ms, want: 300 * ms},  // a pause of WAN
+		{now: 310 * ms, answered: 40 * ms, want: 400 * ms},
+		{now: 75 * ms, answered: -time.Hour, want: 100 * ms}, // none in sight
+	} {
+		if got := c.now + x.wait(start.Add(c.now), start.Add(c.answered)); got != c.want {
+			t.Errorf("%v, answered at %v: goes at %v, want %v", c.now, c.answered, got, c.want)
+		}
+	}
+}
+
+// TestEarlierTick: a heartbeat that cannot wait for the tick of those before it takes them along.
+func TestEarlierTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, Config{}, nil)
+		var came [2]atomic.Int64
+		send := func(g cluster.GroupID, port *Port) {
+			if err := port.Send("b", beat(1), new(raft.AppendEntriesResponse)); err != nil {
+				t.Error(err)
+			}
+			came[g].Store(time.Now().UnixMilli())
+		}
+		var ports [2]*Port
+		for g := range cluster.GroupID(2) {
+			p.to.Open(g).SetHandler(answers(1))
+			ports[g] = p.from.Open(g)
+		}
+		time.Sleep(time.Until(time.UnixMilli(time.Now().UnixMilli()/200*200 + 200))) // of the bubble's clock: an even tick
+		send(0, ports[0])                                                            // opens the link, and is answered now
+		from := time.Now().UnixMilli()
+		time.Sleep(20 * time.Millisecond)
+		go send(0, ports[0]) // could wait for the even tick
+		synctest.Wait()
+		go send(1, ports[1]) // has no answer yet
+		time.Sleep(time.Second)
+		for g := range came {
+			if at := came[g].Load() - from; at != 100 {
+				t.Errorf("group %d: answered after %d ms", g, at)
+			}
+		}
+	})
 }

@@ -7,15 +7,20 @@
 //
 // hashicorp/raft sends the heartbeats of a group to a peer one after the other: it waits for the answer,
 // then pauses for p, drawn from a tenth to a fifth of the heartbeat timeout. A heartbeat is held until the
-// link's next tick, for at most h, so that those of other groups go in the same frame; ticks of all links of
-// a node are at the same moments. With the round trip r, two contacts are at most p + h + r apart:
+// link's next tick, for at most h, so that those of other groups go in the same frame; ticks of all links are
+// at the same moments, of all nodes too as far as their clocks agree. With the round trip r, two contacts are
+// at most p + h + r apart:
 //
 //	LAN: p <= 140 ms, h = 100 ms: 240 ms + r, where the lease is 500 ms and the election timeout 700 ms at least
 //	WAN: p <= 500 ms, h = 100 ms: 600 ms + r, where they are 2,000 ms and 2,500 ms
 //
-// Without the hold it would be 140 ms + r. The pause begins with an answer, soon after a tick, so that a
-// group of LAN goes with the next tick or the one after that. A tick of 50 ms would take a twentieth of a
-// second off the longest gap for twice as many frames.
+// Without the hold it would be 140 ms + r. A tick of 50 ms would take a twentieth of a second off the longest gap
+// for twice as many frames.
+//
+// The pause begins with an answer, soon after a tick, so that a group of LAN could go with the next tick or the
+// one after that. It goes with every second tick, at which all the others go, as long as the gap stays below what
+// p + h allows (Exchange.wait): most of the time a group's contacts are 200 ms apart, and there is a frame for each.
+// Where an answer was late or the pauses are longer, as those of WAN, it goes with the next tick.
 // Elections do not begin later: a follower's timeout runs from the last contact, and a contact does not
 // come from a leader that is gone. A failover is thus as long as it was.
 //
@@ -56,7 +61,7 @@ var ErrLate = errors.New("no answer to a heartbeat")
 type Config struct {
 	// Dial opens a stream to a peer's Serve. It is called by one goroutine for each peer.
 	Dial func(ctx context.Context, peer cluster.NodeID) (net.Conn, error)
-	// Tick is how long a heartbeat is held at most; zero is 100 ms.
+	// Tick is what heartbeats are held for, or for every second one; zero is 100 ms.
 	Tick time.Duration
 	// Timeout bounds the setup of a link and the wait for an answer; zero is 2 s, after which a leader
 	// has no lease any more.
@@ -68,10 +73,9 @@ type Config struct {
 
 // Exchange is a node's end of the links to and from all its peers. It is safe for concurrent use.
 type Exchange struct {
-	cfg   Config
-	ctx   context.Context // of links, which outlive the call that opened them
-	end   context.CancelFunc
-	epoch time.Time // from which ticks are counted
+	cfg Config
+	ctx context.Context // of links, which outlive the call that opened them
+	end context.CancelFunc
 
 	mu     sync.Mutex // guards what follows
 	ports  map[cluster.GroupID]*Port
@@ -93,7 +97,7 @@ func New(ctx context.Context, cfg Config) *Exchange {
 	if cfg.OldPeer == 0 {
 		cfg.OldPeer = time.Minute
 	}
-	x := &Exchange{cfg: cfg, epoch: time.Now(), ports: map[cluster.GroupID]*Port{},
+	x := &Exchange{cfg: cfg, ports: map[cluster.GroupID]*Port{},
 		links: map[cluster.NodeID]*link{}, old: map[cluster.NodeID]time.Time{}}
 	x.ctx, x.end = context.WithCancel(ctx)
 	return x
@@ -149,8 +153,15 @@ func (x *Exchange) drop(l *link, err error) {
 	}
 }
 
-// untilTick is how long it is until the next tick of all links.
-func (x *Exchange) untilTick() time.Duration { return x.cfg.Tick - time.Since(x.epoch)%x.cfg.Tick }
+// wait is how long a heartbeat is held from now on: until the next even tick, or until the next one of all where
+// that would be more than 2.4 ticks after its group's last answer, 240 ms.
+func (x *Exchange) wait(now, answered time.Time) time.Duration {
+	until := func(every time.Duration) time.Duration { return every - time.Duration(now.UnixNano()%int64(every)) }
+	if even := until(2 * x.cfg.Tick); now.Add(even).Sub(answered) <= x.cfg.Tick*12/5 {
+		return even
+	}
+	return until(x.cfg.Tick)
+}
 
 // Port is the side of one group.
 type Port struct {

@@ -40,19 +40,21 @@ type link struct {
 
 	writing sync.Mutex // held over a write; taken before mu
 
-	mu      sync.Mutex       // guards what follows
-	conn    net.Conn         // nil until the peer has answered with its version
-	err     error            // why the link failed
-	waiting []*call          // for the next tick
-	sent    map[uint64]*call // by sequence number
-	seq     uint64           // the last one that was used
-	heard   time.Time        // when the last frame came
-	tick    *time.Timer      // runs flush
-	armed   bool             // the tick is to come; x.work counts it
+	mu         sync.Mutex                    // guards what follows
+	conn       net.Conn                      // nil until the peer has answered with its version
+	err        error                         // why the link failed
+	waiting    []*call                       // for the next tick
+	sent       map[uint64]*call              // by sequence number
+	seq        uint64                        // the last one that was used
+	heard      time.Time                     // when the last frame came
+	lastAnswer map[cluster.GroupID]time.Time // when the last answer of a group came
+	tick       *time.Timer                   // runs flush
+	armed      bool                          // the tick is to come; x.work counts it
+	due        time.Time                     // of an armed tick
 }
 
 func newLink(x *Exchange, peer cluster.NodeID) *link {
-	return &link{x: x, peer: peer, sent: map[uint64]*call{}}
+	return &link{x: x, peer: peer, sent: map[uint64]*call{}, lastAnswer: map[cluster.GroupID]time.Time{}}
 }
 
 // run opens the link and reads answers until it fails.
@@ -137,7 +139,7 @@ func (l *link) add(c *call) {
 	l.waiting = append(l.waiting, c)
 	now := l.conn != nil && c.port.hurries.Load() > 0
 	if l.conn != nil && !now {
-		l.arm()
+		l.arm(c)
 	}
 	l.mu.Unlock()
 	if now {
@@ -145,14 +147,19 @@ func (l *link) add(c *call) {
 	}
 }
 
-// arm sees to it that flush runs at the next tick. The caller holds mu.
-func (l *link) arm() {
-	if l.armed {
+// arm sees to it that flush runs at the tick of a call, or before. The caller holds mu.
+func (l *link) arm(c *call) {
+	now := time.Now()
+	d := l.x.wait(now, l.lastAnswer[c.port.group])
+	due := now.Add(d)
+	switch {
+	case !l.armed:
+		l.x.work.Add(1) // the link has not failed, so that Close is still to come to it
+	case !due.Before(l.due) || !l.tick.Stop(): // it comes early enough, or now
 		return
 	}
-	l.armed = true
-	l.x.work.Add(1) // the link has not failed, so that Close is still to come to it
-	if d := l.x.untilTick(); l.tick == nil {
+	l.armed, l.due = true, due
+	if l.tick == nil {
 		l.tick = time.AfterFunc(d, l.ticked)
 	} else {
 		l.tick.Reset(d)
@@ -177,6 +184,7 @@ func (l *link) hurry(p *Port) {
 	for _, c := range l.waiting {
 		if c.port == p {
 			if l.tick.Stop() {
+				l.due = time.Time{} // nothing else comes before
 				l.tick.Reset(0)
 			}
 			return
@@ -251,6 +259,7 @@ func (l *link) answered(f Frame) {
 			continue // given up, or made up
 		}
 		delete(l.sent, a.Seq)
+		l.lastAnswer[c.port.group] = l.heard
 		switch a.Status {
 		case StatusAnswered:
 			c.answer = raft.AppendEntriesResponse{RPCHeader: f.Header, Term: a.Term, LastLog: a.LastLog,

@@ -63,6 +63,7 @@ type Node struct {
 	bans      *ban.List
 	counters  *counters
 	levelSeen atomic.Int64 // the command level that was read last
+	goals     goals
 
 	smtp        *smtpd.Server // these three from when mail is served
 	imap        *imapd.Server

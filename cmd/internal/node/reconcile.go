@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
@@ -37,8 +38,38 @@ func (n *Node) reconcile(ctx context.Context, g *group.Group) {
 	}
 }
 
-func (n *Node) reconcileStep(ctx context.Context, g *group.Group) error {
+// goals remembers what the directory said of nodes and groups, until it changes: each leader of a group looks every
+// second.
+type goals struct {
+	mu      sync.Mutex // guards what follows
+	replica *replica   // of the directory, nil before the first look
+	applied cluster.LogIndex
+	nodes   []directory.Node
+	pm      directory.PartitionMap
+}
+
+// read is membersAndMap. What it returns is shared, and not to be changed.
+func (k *goals) read(n *Node) ([]directory.Node, directory.PartitionMap, error) {
+	r, err := n.host.get(cluster.DirectoryGroup)
+	if err != nil {
+		return nil, directory.PartitionMap{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	applied := r.Applied() // before it is read, so that what comes meanwhile is not missed
+	if k.replica == r && k.applied == applied {
+		return k.nodes, k.pm, nil
+	}
 	nodes, pm, err := n.membersAndMap()
+	if err != nil {
+		return nil, directory.PartitionMap{}, err
+	}
+	k.replica, k.applied, k.nodes, k.pm = r, applied, nodes, pm
+	return nodes, pm, nil
+}
+
+func (n *Node) reconcileStep(ctx context.Context, g *group.Group) error {
+	nodes, pm, err := n.goals.read(n)
 	if errors.Is(err, directory.ErrNotInitialised) {
 		return nil // the first moments of a new node
 	}
