@@ -30,7 +30,7 @@ func Body(dst []byte, b index.BodyID) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, byte(TableBody)), uint64(b))
 }
 
-// Chunk is the key of one zstd frame of a body.
+// Chunk is the key of one compressed chunk of a body.
 func Chunk(dst []byte, b index.BodyID, number uint32) []byte {
 	return binary.BigEndian.AppendUint32(Chunks(dst, b), number)
 }

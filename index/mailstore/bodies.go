@@ -23,7 +23,7 @@ func (m *Mailbox) Bodies(ctx context.Context, uids *uidset.Set, fn func(Message,
 			return err
 		}
 		defer walker.Close()
-		b := &body{chunks: walker.Chunk, decoder: m.account.store.decoder}
+		b := &body{chunks: walker.Chunk, codec: m.account.store.codec}
 		return mailbox.WalkMessages(r, m.account.id, m.info.ID, uids,
 			func(u index.UID, flags *indexpb.FlagRecord, s *indexpb.Summary) error {
 				if err := ctx.Err(); err != nil {

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/frame"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/mailbox"
 	"github.com/rookery-mail/rookery/index/staging"
@@ -43,7 +42,7 @@ func (m *Mailbox) openBody(snap kv.Snapshot, uid index.UID) (*body, error) {
 	if _, err := m.at(snap); err != nil {
 		return nil, err
 	}
-	b := &body{snap: snap, again: m.account.snapshot, decoder: m.account.store.decoder, loaded: -1}
+	b := &body{snap: snap, again: m.account.snapshot, codec: m.account.store.codec, loaded: -1}
 	b.chunks = b.frame
 	one := uidset.Of(index.UIDRange{Lo: uid, Hi: uid})
 	err := mailbox.WalkMessages(snap, m.account.id, m.info.ID, one,
@@ -72,7 +71,7 @@ type body struct {
 	snap            kv.Snapshot // nil where it is not its own
 	again           func() (kv.Snapshot, error)
 	chunks          func(id index.BodyID, number uint32) ([]byte, error) // reads a compressed chunk
-	decoder         *zstd.Decoder
+	codec           *frame.Codec
 	id              index.BodyID
 	size, chunkSize int64
 
@@ -108,12 +107,12 @@ func (b *body) load(number int64) error {
 	if b.loaded == number {
 		return nil
 	}
-	frame, err := b.chunks(b.id, uint32(number))
+	compressed, err := b.chunks(b.id, uint32(number))
 	if err != nil {
 		return err
 	}
 	b.loaded = -1
-	if b.chunk, err = b.decoder.DecodeAll(frame, b.chunk[:0]); err != nil {
+	if b.chunk, err = b.codec.Octets(b.chunk, compressed); err != nil {
 		return fmt.Errorf("decompress chunk %d of body %d: %w", number, b.id, err)
 	}
 	if want := min(b.chunkSize, b.size-number*b.chunkSize); int64(len(b.chunk)) != want {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/index"
 )
 
@@ -27,6 +28,9 @@ func (c *Config) defaults() {
 	}
 	if c.NewID == nil {
 		c.NewID = randomID
+	}
+	if c.Level == nil {
+		c.Level = func() command.Level { return command.Latest }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -7,6 +7,7 @@ import (
 	"hash"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/message"
@@ -125,13 +126,21 @@ func (in *Incoming) seal() {
 	if len(*in.chunk) == 0 {
 		return
 	}
-	frame := in.store.encoder.EncodeAll(*in.chunk, make([]byte, 0, len(*in.chunk)/2+64))
+	compressed := in.store.compress(*in.chunk)
 	*in.chunk = (*in.chunk)[:0]
-	in.frames = append(in.frames, frame)
-	in.held += len(frame)
+	in.frames = append(in.frames, compressed)
+	in.held += len(compressed)
 	if in.upload != nil || in.held > in.store.c.InlineLimit {
 		in.stage()
 	}
+}
+
+// compress makes a frame of a chunk. The short form is never written before every node reads it.
+func (s *Store) compress(chunk []byte) []byte {
+	if len(chunk) <= shortChunk && s.c.Level() >= command.LevelSecond {
+		return s.codec.CompressShort(chunk)
+	}
+	return s.codec.Compress(chunk)
 }
 
 // stage sends the frames that are held to the partitions.

@@ -9,17 +9,15 @@ package mailstore
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/frame"
 	"github.com/rookery-mail/rookery/index/search/trigram"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
@@ -71,6 +69,9 @@ type Config struct {
 	// NewID gives random identities of commands and uploads. Nil: crypto/rand.
 	NewID  func() cluster.CommandID
 	Logger *slog.Logger // nil: none
+	// Level is what every member of the cluster reads and executes; below the second no chunk is
+	// written in package frame's short form. Nil: everything that this build knows.
+	Level func() command.Level
 	// Texts is the search index of this node. Nil: there is none.
 	Texts Texts
 
@@ -84,28 +85,18 @@ type Config struct {
 // Store gives access to the mail of all accounts. It is safe for concurrent use and holds nothing
 // to be closed.
 type Store struct {
-	c       Config
-	encoder *zstd.Encoder
-	decoder *zstd.Decoder
-	chunks  sync.Pool // of *[]byte, each with room for a chunk
-	gates   gates
-	views   viewCache
-	swept   swept
+	c      Config
+	codec  *frame.Codec
+	chunks sync.Pool // of *[]byte, each with room for a chunk
+	gates  gates
+	views  viewCache
+	swept  swept
 }
 
 // New returns a Store over c. Sizes above what a log entry can take are lowered to that.
 func New(c Config) *Store {
 	c.defaults()
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true),
-		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(windowSize))
-	if err != nil {
-		panic(fmt.Sprintf("mailstore: compressor with constant options: %v", err))
-	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk*2))
-	if err != nil {
-		panic(fmt.Sprintf("mailstore: decompressor with constant options: %v", err))
-	}
-	s := &Store{c: c, encoder: encoder, decoder: decoder}
+	s := &Store{c: c, codec: frame.New()}
 	s.gates.slots = make(map[cluster.GroupID]chan struct{})
 	s.swept.at = make(map[cluster.GroupID]time.Time)
 	s.views.entries = make(map[viewKey]viewEntry)
@@ -120,12 +111,15 @@ func New(c Config) *Store {
 // it is first used.
 func (s *Store) Account(id index.AccountID) *Account { return &Account{store: s, id: id} }
 
+// shortChunk is up to how many octets a chunk is written in package frame's short form: what it takes more in
+// room is little then, and what zstd takes more in time is most of its time.
+const shortChunk = 8 << 10
+
 // Sizes in bytes that keep every command below cluster.MaxEntrySize.
 const (
 	maxInline    = 256 << 10
-	maxChunk     = 256 << 10
+	maxChunk     = frame.MaxOctets
 	maxEnvelope  = 128 << 10
 	maxStructure = 128 << 10
 	maxCommand   = cluster.MaxEntrySize - 4<<10 // above it, the octets are staged
-	windowSize   = 256 << 10                    // of zstd
 )

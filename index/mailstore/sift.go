@@ -222,7 +222,7 @@ func (w *sifter) handful(ctx context.Context, h *handful) error {
 func (w *sifter) message(ctx context.Context, m *Message, frame []byte) error {
 	if len(frame) > 0 {
 		var err error
-		if w.octets, err = w.mailbox.account.store.decoder.DecodeAll(frame, w.octets[:0]); err != nil {
+		if w.octets, err = w.mailbox.account.store.codec.Octets(w.octets, frame); err != nil {
 			return fmt.Errorf("decompress body %d of message %d: %w", m.BodyID, m.UID, err)
 		}
 		if uint64(len(w.octets)) == m.Size {

@@ -60,6 +60,7 @@ func Kinds() map[string]Kind {
 		"index/keys":                    Words,
 		"index/uidset":                  Words,
 		"index/access":                  Words,
+		"index/frame":                   Core,
 		"index/message":                 Core,
 		"index/mailbox":                 Core,
 		"index/search":                  Core,

@@ -26,6 +26,7 @@ func (n *Node) openStore(members *rpc.Mux) {
 		Limits:      known.limits,
 		RemoteUsage: n.remoteUsage,
 		Keep:        n.keepExpunged,
+		Level:       n.level,
 		Logger:      n.log,
 	}
 	if n.texts != nil {
