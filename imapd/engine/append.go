@@ -42,7 +42,7 @@ func (s *Session) append(ctx context.Context, cmd *wire.Command) (reply, error) 
 	for more := true; more; {
 		spoiled, err := ap.take(ctx, a)
 		if err != nil {
-			return reply{}, err
+			return wrongParts(err)
 		}
 		if more, err = s.r.Next(a); err != nil {
 			return s.lineError(err)
@@ -85,6 +85,9 @@ func (ap *appending) take(ctx context.Context, a *wire.Append) (spoiled, err err
 	}
 	in := ap.account.NewIncoming(ctx)
 	ap.messages, ap.options = append(ap.messages, in), append(ap.options, opts)
+	if a.Catenate {
+		return ap.catenate(ctx, a, in)
+	}
 	body, err := ap.r.Accept(a)
 	if err != nil {
 		return nil, broken(err)
@@ -110,7 +113,7 @@ func (s *Session) appendOptions(ctx context.Context, a *wire.Append) (access.App
 	switch {
 	case a.Literal.Size > s.c.MaxMessage:
 		return o, index.ErrTooLarge
-	case a.Literal.Size == 0: // how a client gives up (RFC 3502, section 3)
+	case a.Literal.Size == 0 && !a.Catenate: // how a client gives up (RFC 3502, section 3)
 		return o, errEmptyAppend
 	}
 	if _, err := s.account.Mailbox(ctx, a.Mailbox); err != nil {

@@ -26,7 +26,7 @@ func (s *Session) replace(ctx context.Context, cmd *wire.Command) (reply, error)
 	}()
 	spoiled, err := ap.take(ctx, a)
 	if err != nil {
-		return reply{}, err
+		return wrongParts(err)
 	}
 	if _, err := s.r.Next(a); err != nil {
 		return s.lineError(err)

@@ -69,6 +69,9 @@ func bad(text string) reply      { return reply{kind: wire.BAD, text: text} }
 // It is not ok where the session has to end.
 func replyTo(err error) (reply, bool) {
 	refuse := func(code, text string) (reply, bool) { return reply{kind: wire.NO, code: code, text: text}, true }
+	if e, bad := errors.AsType[*urlError](err); bad {
+		return refuse(e.code(), "the URL leads to nothing")
+	}
 	switch {
 	case isFatal(err):
 		return reply{}, false

@@ -18,6 +18,8 @@ type Site interface {
 	SetServerMetadata(ctx context.Context, changes []index.Annotation) error
 	// Account gives the account of an address, or index.ErrNoAccount.
 	Account(ctx context.Context, address string) (index.AccountID, error)
+	// Local reports whether a host in a URL is this cluster.
+	Local(host string) bool
 	// Usage is what an account uses of its quota.
 	Usage(ctx context.Context, a index.AccountID) (index.Usage, error)
 	// SetQuota sets the limits of an account; 0 is the cluster's default.
@@ -34,6 +36,8 @@ func (noSite) Administrator(index.AccountID) (bool, error) { return false, nil }
 func (noSite) ServerMetadata(context.Context) ([]index.Annotation, error) { return nil, nil }
 
 func (noSite) Account(context.Context, string) (index.AccountID, error) { return 0, index.ErrNoAccount }
+
+func (noSite) Local(string) bool { return false }
 
 func (noSite) Usage(context.Context, index.AccountID) (index.Usage, error) {
 	return index.Usage{}, index.ErrNoAccount

@@ -106,6 +106,8 @@ func (st *stage) Account(_ context.Context, address string) (index.AccountID, er
 	return 0, index.ErrNoAccount
 }
 
+func (st *stage) Local(host string) bool { return strings.EqualFold(host, "mail.example.org") }
+
 func (st *stage) Usage(ctx context.Context, a index.AccountID) (index.Usage, error) {
 	return st.store.Account(a).Usage(ctx)
 }

@@ -157,6 +157,10 @@ type Append struct {
 	Literal Literal
 	UTF8    bool // the octets are within UTF8 (…) (RFC 6855, section 4)
 
+	Catenate bool // the message is put together of parts: see Reader.Part (RFC 4469)
+	parts    int  // that were read
+	utf8Part bool // the last of them has a parenthesis to close
+
 	Replaces *NumSet // of REPLACE: the one message whose place it takes (RFC 8508, section 3.2)
 }
 
@@ -197,6 +201,9 @@ func (r *Reader) Next(a *Append) (more bool, err error) {
 // Refuse skips the rest of an APPEND whose literal is not wanted. Octets that come unasked are
 // dropped up to limit; above it the error is ErrOutOfSync.
 func (r *Reader) Refuse(a *Append, limit int64) error {
+	if a.Catenate {
+		return r.refuseParts(a, limit)
+	}
 	if !a.Literal.NonSync {
 		return nil
 	}
@@ -237,6 +244,15 @@ func (r *Reader) appendMessage(a *Append) {
 	if r.peek() == '"' {
 		a.Date = r.dateTime()
 		r.sp()
+	}
+	if c := r.peek(); c == 'C' || c == 'c' {
+		if r.word() != "CATENATE" {
+			r.fail("expected a message")
+		}
+		r.sp()
+		r.expect('(')
+		a.Catenate = true
+		return
 	}
 	if c := r.peek(); c == 'U' || c == 'u' {
 		if r.word() != "UTF8" {

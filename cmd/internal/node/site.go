@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
@@ -71,6 +72,23 @@ func (s imapSite) Account(_ context.Context, address string) (id index.AccountID
 		err = index.ErrNoAccount
 	}
 	return id, err
+}
+
+// Local implements engine.Site: the node's own name, and names in and under the cluster's mail domains.
+func (s imapSite) Local(host string) bool {
+	if strings.EqualFold(host, s.n.cfg.SMTP.Hostname) {
+		return true
+	}
+	local := false
+	err := s.n.view(func(v directory.View) error {
+		for name := host; name != "" && !local; {
+			_, err := v.Domain(name)
+			local = err == nil
+			_, name, _ = strings.Cut(name, ".")
+		}
+		return nil
+	})
+	return err == nil && local
 }
 
 // Usage implements engine.Site.
