@@ -5,19 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/raft"
 )
 
-// memTable is what either database holds before it flushes: as much as Rookery's do.
+// memTable is what either database holds before it flushes.
 const memTable = 64 << 20
 
+// separateAbove is the size in bytes from which values live in files of their own, so that compactions move
+// keys only. Without that most of what a bare commit costs would be moving messages again and again, and the floor
+// too high.
+const separateAbove = 1 << 10
+
 func openPebble(dir, name string, withoutWAL bool) (*pebble.DB, error) {
-	db, err := pebble.Open(filepath.Join(dir, name), &pebble.Options{
+	o := &pebble.Options{
 		FormatMajorVersion: pebble.FormatNewest, MemTableSize: memTable, MemTableStopWritesThreshold: 4,
 		DisableWAL: withoutWAL, Logger: silent{},
-	})
+	}
+	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
+		return pebble.ValueSeparationPolicy{
+			Enabled: true, MinimumSize: separateAbove, MaxBlobReferenceDepth: 10,
+			RewriteMinimumAge: 5 * time.Minute, TargetGarbageRatio: 1,
+		}
+	}
+	db, err := pebble.Open(filepath.Join(dir, name), o)
 	if err != nil {
 		return nil, fmt.Errorf("open the %s database in %s: %w", name, dir, err)
 	}
