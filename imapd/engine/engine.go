@@ -242,6 +242,7 @@ func commands() map[string]command {
 		"COPY":           {in: selected, run: (*Session).copy, expunges: true},
 		"MOVE":           {in: selected, run: (*Session).move, expunges: true},
 		"REPLACE":        {in: selected, run: (*Session).replace, expunges: true},
+		"ESEARCH":        {in: loggedIn, run: (*Session).multiSearch},
 		"CANCELUPDATE":   {in: selected, run: (*Session).cancelUpdate, expunges: true},
 		"NOTIFY":         {in: loggedIn, run: (*Session).notifyCommand, expunges: true},
 	}

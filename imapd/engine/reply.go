@@ -46,6 +46,7 @@ var (
 	errNoSuchUID      = errors.New("no message of that UID")
 	errBadEvent       = errors.New("an event is not known")
 	errOverflow       = errors.New("too many mailboxes to tell of")
+	errTooManyBoxes   = errors.New("too many mailboxes at once")
 	errExpunged       = errors.New("some of the messages were expunged")
 	errNoPermission   = errors.New("only administrators may do this")
 	errResource       = errors.New("limits are of STORAGE and MESSAGE, and not 0")
@@ -111,6 +112,8 @@ func replyTo(err error) (reply, bool) {
 		return refuse("CANNOT", errFlag.Error())
 	case errors.Is(err, errEmptyAppend):
 		return refuse("CANNOT", errEmptyAppend.Error())
+	case errors.Is(err, errTooManyBoxes):
+		return refuse("LIMIT", errTooManyBoxes.Error())
 	case errors.Is(err, errTooManyAppends):
 		return refuse("LIMIT", errTooManyAppends.Error())
 	case errors.Is(err, errBadEvent): // with those that are (RFC 5465, section 3.1)

@@ -147,11 +147,18 @@ func (s *Session) tellSearch(name string, r *result) {
 	s.w.CRLF()
 }
 
-// tellESearch writes the ESEARCH response; with SAVE alone there is none. MIN and MAX of a SORT are
-// the first and the last of its order (RFC 5267, section 3.1).
+// tellESearch writes the ESEARCH response.
 func (s *Session) tellESearch(cmd *wire.Command, a *wire.Search, r *result) {
+	if e, ok := esearch(cmd, a, r); ok {
+		s.w.ESearch(e)
+	}
+}
+
+// esearch makes the ESEARCH response; with SAVE alone there is none. MIN and MAX of a SORT are
+// the first and the last of its order (RFC 5267, section 3.1).
+func esearch(cmd *wire.Command, a *wire.Search, r *result) (wire.ESearch, bool) {
 	if a.Return && a.Save && !a.Min && !a.Max && !a.All && !a.Count && a.Partial == nil {
-		return
+		return wire.ESearch{}, false
 	}
 	e := wire.ESearch{Tag: cmd.Tag, UID: cmd.UID, HasCount: a.Count, Count: uint64(r.len())}
 	if r.len() > 0 {
@@ -167,5 +174,5 @@ func (s *Session) tellESearch(cmd *wire.Command, a *wire.Search, r *result) {
 			e.Part = part.ranges()
 		}
 	}
-	s.w.ESearch(e)
+	return e, true
 }

@@ -66,7 +66,12 @@ const maxSearchKeys = 2000
 func (r *Reader) search() *Search {
 	s := &Search{}
 	r.sp()
-	first := r.maybeWord()
+	r.searchFrom(s, r.maybeWord())
+	return s
+}
+
+// searchFrom reads the arguments of SEARCH whose first word is first.
+func (r *Reader) searchFrom(s *Search, first string) {
 	if first == "RETURN" {
 		r.searchReturn(s)
 		r.sp()
@@ -79,7 +84,6 @@ func (r *Reader) search() *Search {
 		first = ""
 	}
 	r.searchKeys(s, first)
-	return s
 }
 
 // maybeWord reads a word, if one comes next.

@@ -127,6 +127,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.sort()
 	case "THREAD":
 		cmd.Args = r.thread()
+	case "ESEARCH":
+		cmd.Args = r.multiSearch()
 	case "CANCELUPDATE":
 		cmd.Args = r.cancelUpdate()
 	case "NOTIFY":

@@ -121,26 +121,35 @@ func (w *Writer) List(l ListLine) {
 
 // ESearch is an ESEARCH response (RFC 9051, section 7.3.4).
 type ESearch struct {
-	Tag      string
-	UID      bool
-	HasMin   bool // Min is told
-	HasMax   bool
-	HasCount bool
-	Min, Max uint32
-	Count    uint64
-	All      func(yield func(lo, hi uint32) bool) // nil is not told; it must yield something
-	ModSeq   uint64                               // 0 is not told
-	Partial  *Partial                             // nil is not told
-	Part     func(yield func(lo, hi uint32) bool) // of Partial; nil is none
-	Removed  func(yield func(lo, hi uint32) bool) // since the client was told last (RFC 5267); nil is not told
-	Added    func(yield func(lo, hi uint32) bool) // after Removed; nil is not told
+	Tag         string
+	Mailbox     string // what was searched, with its UIDVALIDITY (RFC 7377, section 2.1); "" is not told
+	UIDValidity uint32
+	UID         bool
+	HasMin      bool // Min is told
+	HasMax      bool
+	HasCount    bool
+	Min, Max    uint32
+	Count       uint64
+	All         func(yield func(lo, hi uint32) bool) // nil is not told; it must yield something
+	ModSeq      uint64                               // 0 is not told
+	Partial     *Partial                             // nil is not told
+	Part        func(yield func(lo, hi uint32) bool) // of Partial; nil is none
+	Removed     func(yield func(lo, hi uint32) bool) // since the client was told last (RFC 5267); nil is not told
+	Added       func(yield func(lo, hi uint32) bool) // after Removed; nil is not told
 }
 
 // ESearch writes an ESEARCH response.
 func (w *Writer) ESearch(e ESearch) {
 	w.Raw(`* ESEARCH (TAG "`)
 	w.Raw(e.Tag)
-	w.Raw(`")`)
+	w.Byte('"')
+	if e.Mailbox != "" {
+		w.Raw(" MAILBOX ")
+		w.MailboxName(e.Mailbox)
+		w.Raw(" UIDVALIDITY ")
+		w.Num(uint64(e.UIDValidity))
+	}
+	w.Byte(')')
 	if e.UID {
 		w.Raw(" UID")
 	}
