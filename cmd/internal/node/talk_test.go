@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// talk is an IMAP connection to a node, logged in as ada.
+// talk is an IMAP connection to a node.
 type talk struct {
 	t    *testing.T
 	conn net.Conn
@@ -21,7 +21,13 @@ type talk struct {
 // talkPatience is how long a command may take, on a machine that is busy with other things.
 const talkPatience = 90 * time.Second
 
+// talk logs in as ada.
 func (s *site) talk(i int) *talk {
+	s.t.Helper()
+	return s.talkAs(i, "ada@example.org")
+}
+
+func (s *site) talkAs(i int, address string) *talk {
 	s.t.Helper()
 	conn, err := tls.Dial("tcp", s.config(i).IMAP.TLSListen[0], &tls.Config{InsecureSkipVerify: true}) // its certificate is made up
 	if err != nil {
@@ -29,7 +35,7 @@ func (s *site) talk(i int) *talk {
 	}
 	s.t.Cleanup(func() { conn.Close() })
 	k := &talk{t: s.t, conn: conn, r: bufio.NewReader(conn)}
-	k.ok("LOGIN ada@example.org secret")
+	k.ok("LOGIN %s secret", address)
 	return k
 }
 
