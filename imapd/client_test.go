@@ -1,10 +1,8 @@
 package imapd_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -161,49 +159,4 @@ func (s *scramClient) Start() (string, []byte, error) {
 func (s *scramClient) Next(challenge []byte) ([]byte, error) {
 	response, err := s.Step(string(challenge))
 	return []byte(response), err
-}
-
-// TestLarge: a message of 40 MiB goes up and down without being held by the session.
-func TestLarge(t *testing.T) {
-	h := newHouse(t)
-	const size = 40 << 20
-	w := h.dialTLS()
-	w.do(login1)
-	if err := w.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	w.say("a APPEND INBOX {%d+}", size)
-	chunk := bytes.Repeat([]byte("0123456789abcdef0123456789abcd\r\n"), 2048)
-	for sent := 0; sent < size; sent += len(chunk) {
-		if _, err := w.Write(chunk); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.say("")
-	w.until("a OK [APPENDUID")
-	w.do("SELECT INBOX")
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	w.say("f FETCH 1 BODY.PEEK[]")
-	w.until("* 1 FETCH (BODY[] {41943040}")
-	var highest uint64
-	buf := make([]byte, 32<<10)
-	for got := 0; got < size; {
-		n, err := w.r.Read(buf[:min(len(buf), size-got)])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got += n; got%(4<<20) < n {
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			highest = max(highest, after.HeapAlloc)
-		}
-	}
-	w.until("f OK")
-	grown := int64(highest) - int64(before.HeapAlloc)
-	t.Logf("the heap grew by %d KiB while 40 MiB were fetched", grown>>10)
-	if grown > 4<<20 {
-		t.Errorf("the heap grew by %d octets", grown)
-	}
 }

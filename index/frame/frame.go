@@ -63,6 +63,11 @@ func (c *Codec) Compress(octets []byte) []byte {
 	return c.encoder.EncodeAll(octets, make([]byte, 0, len(octets)/2+64))
 }
 
+// CompressInto is Compress, in room where that is large enough.
+func (c *Codec) CompressInto(room, octets []byte) []byte {
+	return c.encoder.EncodeAll(octets, room[:0])
+}
+
 // CompressShort returns octets, at most MaxOctets of them, in the short form.
 func (c *Codec) CompressShort(octets []byte) []byte {
 	out := make([]byte, shortHeader+s2.MaxEncodedLen(len(octets)))

@@ -38,9 +38,10 @@ func (c *Config) defaults() {
 	if c.InlineLimit <= 0 || c.InlineLimit > maxInline {
 		c.InlineLimit = maxInline
 	}
-	if c.ChunkSize <= 0 || c.ChunkSize > maxChunk {
-		c.ChunkSize = maxChunk
+	if c.ChunkSize <= 0 {
+		c.ChunkSize = defaultChunk
 	}
+	c.ChunkSize = min(c.ChunkSize, maxChunk)
 	if c.MaxMessage == 0 {
 		c.MaxMessage = DefaultMaxMessage
 	}

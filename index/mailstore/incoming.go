@@ -29,6 +29,7 @@ type Incoming struct {
 	hash   hash.Hash
 	chunk  *[]byte  // from the store's pool: the octets that are in no frame yet
 	frames [][]byte // compressed chunks that are not staged
+	frame  []byte   // memory for those that are, one after the other
 	held   int      // octets in frames
 	size   int64    // octets written
 	trace  int64    // octets of our own in front of them
@@ -102,7 +103,7 @@ func (in *Incoming) Discard() {
 		in.store.chunks.Put(in.chunk)
 		in.chunk = nil
 	}
-	in.frames = nil
+	in.frames, in.frame = nil, nil
 	if in.err == nil {
 		in.err = errFinished
 	}
@@ -126,11 +127,17 @@ func (in *Incoming) seal() {
 	if len(*in.chunk) == 0 {
 		return
 	}
+	if in.upload != nil {
+		in.frame = in.store.codec.CompressInto(in.frame, *in.chunk)
+		*in.chunk = (*in.chunk)[:0]
+		in.upload.send(in.frame)
+		return
+	}
 	compressed := in.store.compress(*in.chunk)
 	*in.chunk = (*in.chunk)[:0]
 	in.frames = append(in.frames, compressed)
 	in.held += len(compressed)
-	if in.upload != nil || in.held > in.store.c.InlineLimit {
+	if in.held > in.store.c.InlineLimit {
 		in.stage()
 	}
 }
@@ -148,7 +155,8 @@ func (in *Incoming) stage() {
 	if in.upload == nil {
 		in.upload = newUpload(in.ctx, in.store, in.groups)
 	}
-	for _, f := range in.frames {
+	for i, f := range in.frames {
+		in.frames[i] = nil // only what is on its way is held
 		in.upload.send(f)
 	}
 	in.frames, in.held = nil, 0

@@ -76,7 +76,7 @@ type Config struct {
 	Texts Texts
 
 	InlineLimit int   // compressed octets that travel inside a Deliver or Append; default 256 KiB
-	ChunkSize   int   // octets of a body's chunk before compression; default 256 KiB
+	ChunkSize   int   // octets of a body's chunk before compression; default 128 KiB
 	MaxMessage  int64 // octets of the largest message; default 50 MiB
 	// TombstoneAge is how long expunged UIDs are kept for QRESYNC; default 30 days.
 	TombstoneAge time.Duration
@@ -118,7 +118,8 @@ const shortChunk = 8 << 10
 // Sizes in bytes that keep every command below cluster.MaxEntrySize.
 const (
 	maxInline    = 256 << 10
-	maxChunk     = frame.MaxOctets
+	maxChunk     = frame.MaxOctets // the default of 0.1: it is stored, and has to be read
+	defaultChunk = 128 << 10       // a few of them are on their way at a time, of each message
 	maxEnvelope  = 128 << 10
 	maxStructure = 128 << 10
 	maxCommand   = cluster.MaxEntrySize - 4<<10 // above it, the octets are staged

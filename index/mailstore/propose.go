@@ -26,6 +26,11 @@ func (s *Store) propose(ctx context.Context, g cluster.GroupID, k command.Kind, 
 	if err != nil {
 		return nil, 0, fmt.Errorf("encode %v: %w", k, err)
 	}
+	return s.proposeEncoded(ctx, g, k, data)
+}
+
+// proposeEncoded is propose with the command's payload as it goes into the log.
+func (s *Store) proposeEncoded(ctx context.Context, g cluster.GroupID, k command.Kind, data []byte) (*indexpb.Result, cluster.LogIndex, error) {
 	if len(data)+command.HeaderSize > cluster.MaxEntrySize {
 		return nil, 0, fmt.Errorf("%v of %d bytes: %w", k, len(data), cluster.ErrTooLarge)
 	}

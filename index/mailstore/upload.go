@@ -13,8 +13,11 @@ import (
 	"github.com/rookery-mail/rookery/index/indexpb"
 )
 
-// inFlight is how many chunks may be on their way into one partition, of all messages of this node.
-const inFlight = 2
+// How many chunks may be on their way into one partition: of one message, and of all messages of this node.
+const (
+	inFlight    = 2
+	allInFlight = 4
+)
 
 // upload stages the chunks of one message in its partitions.
 type upload struct {
@@ -42,16 +45,22 @@ func newUpload(ctx context.Context, s *Store, accounts map[index.AccountID]clust
 }
 
 // send stages the next chunk in all partitions that did not fail. It waits while as much as allowed
-// is in flight.
+// is in flight. The frame is the caller's again when it returns.
 func (u *upload) send(frame []byte) {
-	cmd := &indexpb.StageChunkCommand{UploadId: u.id[:], Seq: u.seq, Chunk: frame}
+	cmd := indexpb.StageChunkCommand{UploadId: u.id[:], Seq: u.seq, Chunk: frame}
+	data, err := cmd.MarshalVT()
+	seq := u.seq
 	u.seq++
 	for g := range u.groups {
+		if err != nil {
+			u.fail(g, fmt.Errorf("encode chunk %d: %w", seq, err))
+			continue
+		}
 		u.tasks.Go(func() error {
 			if u.err(g) != nil {
 				return nil
 			}
-			if err := u.stage(g, cmd); err != nil {
+			if err := u.stage(g, seq, data); err != nil {
 				u.fail(g, err)
 			}
 			return nil
@@ -59,15 +68,15 @@ func (u *upload) send(frame []byte) {
 	}
 }
 
-func (u *upload) stage(g cluster.GroupID, cmd *indexpb.StageChunkCommand) error {
+func (u *upload) stage(g cluster.GroupID, seq uint32, data []byte) error {
 	release, err := u.store.gates.enter(u.ctx, g)
 	if err != nil {
 		return err
 	}
 	defer release()
-	res, _, err := u.store.propose(u.ctx, g, command.StageChunk, cmd)
+	res, _, err := u.store.proposeEncoded(u.ctx, g, command.StageChunk, data)
 	if err != nil {
-		return fmt.Errorf("stage chunk %d: %w", cmd.Seq, err)
+		return fmt.Errorf("stage chunk %d: %w", seq, err)
 	}
 	return codeError(res.Code, res.Text)
 }
@@ -101,7 +110,7 @@ func (t *gates) enter(ctx context.Context, g cluster.GroupID) (release func(), e
 	t.mu.Lock()
 	slots := t.slots[g]
 	if slots == nil {
-		slots = make(chan struct{}, inFlight)
+		slots = make(chan struct{}, allInFlight)
 		t.slots[g] = slots
 	}
 	t.mu.Unlock()
