@@ -19,6 +19,7 @@ func extensions() []string {
 		"IDLE", "NAMESPACE", "UNSELECT", "UIDPLUS", "MOVE", "CHILDREN", "SPECIAL-USE", "CREATE-SPECIAL-USE",
 		"LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "ESEARCH", "SEARCHRES", "MULTIAPPEND", "REPLACE", "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES",
 		"THREAD=REFS", "OBJECTID", "PREVIEW", "PARTIAL", "INPROGRESS", "NOTIFY", "CONTEXT=SEARCH", "MULTISEARCH",
+		"UIDONLY",
 		"BINARY", "CONDSTORE", "QRESYNC",
 		"METADATA", "LIST-METADATA", "QUOTASET", "CATENATE",
 		"SAVEDATE", "WITHIN", "UTF8=ACCEPT", "QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE",
@@ -80,6 +81,9 @@ func (s *Session) enable(ctx context.Context, cmd *wire.Command) (reply, error) 
 		case "QRESYNC": // it brings CONDSTORE along (RFC 7162, section 3.2.3)
 			s.useCondStore()
 			s.enabled.qresync = true
+			on = append(on, c)
+		case "UIDONLY":
+			s.useUIDOnly()
 			on = append(on, c)
 		}
 	}

@@ -71,7 +71,7 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	plan := newFetchPlan(a, cmd.UID)
+	plan := newFetchPlan(a, cmd.UID && !s.enabled.uidOnly)
 	if plan.modSeq {
 		s.useCondStore()
 	}
@@ -190,9 +190,7 @@ func (f *fetching) line(d *fetchedMessage) error {
 		return nil
 	}
 	f.told++
-	f.w.Untagged()
-	f.w.Num(uint64(seq))
-	f.w.Raw(" FETCH (")
+	f.beginFetch(seq, d.UID)
 	f.fixed(d.Message)
 	for i := range f.plan.items {
 		if i > 0 || f.plan.uid || f.plan.flags || f.plan.modSeq || f.nowSeen.Contains(d.UID) {

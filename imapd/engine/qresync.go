@@ -32,7 +32,7 @@ func (s *Session) resync(ctx context.Context, v access.View, q *wire.QResync) er
 	if err != nil {
 		return err
 	}
-	f := fetching{Session: s, plan: fetchPlan{uid: true, flags: true, modSeq: true}}
+	f := fetching{Session: s, plan: fetchPlan{uid: !s.enabled.uidOnly, flags: true, modSeq: true}}
 	return f.batch(ctx, changed)
 }
 

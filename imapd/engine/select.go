@@ -64,7 +64,7 @@ func (s *Session) describe(v access.View) {
 	s.w.NumberLine(s.view.Len(), "EXISTS")
 	if !s.enabled.rev2 {
 		s.w.Raw("* 0 RECENT\r\n")
-		if n := s.view.Seq(v.FirstUnseen); n != 0 {
+		if n := s.view.Seq(v.FirstUnseen); n != 0 && !s.enabled.uidOnly {
 			s.codeNumber("UNSEEN", uint64(n), "first unseen")
 		}
 	}

@@ -52,6 +52,7 @@ type enabled struct {
 	utf8      bool // UTF8=ACCEPT
 	condStore bool
 	qresync   bool
+	uidOnly   bool // RFC 9586
 }
 
 // maxWrong is how many commands in a row may be wrong, maxRefused how many logins may fail.
@@ -156,6 +157,8 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 		rep = bad("unknown command")
 	case c.in&s.state == 0:
 		rep, err = s.outOfOrder(cmd, c)
+	case s.enabled.uidOnly && numbered(cmd):
+		rep, err = s.uidRequired(cmd)
 	default:
 		rep, err = c.run(s, ctx, cmd)
 	}

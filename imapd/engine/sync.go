@@ -46,7 +46,7 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 	up := s.view.Advance(ch, expunges)
 	switch {
 	case up.Expunges == nil:
-	case s.enabled.qresync:
+	case s.enabled.qresync, s.enabled.uidOnly: // RFC 9586, section 3.4
 		s.w.Vanished(false, uidRanges(up.Expunged))
 	default:
 		for n := range up.Expunges {
@@ -86,10 +86,8 @@ func (s *Session) lookForChange() {
 
 // tellFlags writes the FETCH response that tells a message's flags.
 func (s *Session) tellFlags(c view.Changed, uid bool) {
-	s.w.Untagged()
-	s.w.Num(uint64(c.Seq))
-	s.w.Raw(" FETCH (")
-	if uid || s.enabled.rev2 || s.enabled.qresync {
+	s.beginFetch(c.Seq, c.UID)
+	if !s.enabled.uidOnly && (uid || s.enabled.rev2 || s.enabled.qresync) {
 		s.w.Raw("UID ")
 		s.w.Num(uint64(c.UID))
 		s.w.Byte(' ')
