@@ -230,6 +230,7 @@ func commands() map[string]command {
 		"GETQUOTAROOT":   {in: loggedIn, run: (*Session).getQuotaRoot, expunges: true},
 		"GETMETADATA":    {in: loggedIn, run: (*Session).getMetadata, expunges: true},
 		"SETMETADATA":    {in: loggedIn, run: (*Session).setMetadata, expunges: true},
+		"UIDBATCHES":     {in: selected, run: (*Session).uidBatches},
 		"CHECK":          {in: selected, run: (*Session).noop, expunges: true},
 		"CLOSE":          {in: selected, run: (*Session).close},
 		"UNSELECT":       {in: selected, run: (*Session).unselect},

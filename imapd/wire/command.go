@@ -81,6 +81,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.expunge(cmd.UID)
 	case "AUTHENTICATE":
 		cmd.Args = r.authenticate()
+	case "UIDBATCHES":
+		cmd.Args = r.uidBatches()
 	case "COMPRESS":
 		cmd.Args = r.compress()
 	case "LOGIN":

@@ -21,6 +21,22 @@ func (r *Reader) partial() *Partial {
 	return p
 }
 
+// UIDBatches are the arguments of UIDBATCHES (RFC 10022): the messages of a batch, and which batches are asked for,
+// counted from 1; From and To are 0 for all.
+type UIDBatches struct{ Size, From, To uint32 }
+
+func (r *Reader) uidBatches() *UIDBatches {
+	b := &UIDBatches{}
+	r.sp()
+	b.Size = r.nzNumber32()
+	if r.maybe(' ') {
+		b.From = r.nzNumber32()
+		r.expect(':')
+		b.To = r.nzNumber32()
+	}
+	return b
+}
+
 // Append appends the window as a command gives it.
 func (p *Partial) Append(b []byte) []byte {
 	sign := ""
