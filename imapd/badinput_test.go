@@ -13,7 +13,7 @@ import (
 func everyCommand() []string {
 	return []string{"CAPABILITY", "NOOP", "LOGOUT", "ID", "STARTTLS", "LOGIN", "AUTHENTICATE", "UNAUTHENTICATE", "ENABLE", "SELECT", "EXAMINE",
 		"CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "LIST", "LSUB", "NAMESPACE", "STATUS", "APPEND", "IDLE", "GETQUOTA", "SETQUOTA", "GETMETADATA", "SETMETADATA", "NOTIFY", "COMPRESS", "CANCELUPDATE",
-		"GETQUOTAROOT", "CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "FETCH", "STORE", "SEARCH", "SORT", "THREAD", "COPY", "MOVE", "REPLACE",
+		"GETQUOTAROOT", "CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "FETCH", "STORE", "SEARCH", "ESEARCH", "SORT", "THREAD", "COPY", "MOVE", "REPLACE",
 		"UID EXPUNGE", "UID FETCH", "UID STORE", "UID SEARCH", "UID SORT", "UID THREAD", "UID COPY", "UID MOVE", "UID REPLACE"}
 }
 
@@ -203,8 +203,9 @@ func TestHugeArguments(t *testing.T) {
 
 // TestUnfinished: who does not finish a literal or a line loses the connection, and nobody else does.
 func TestUnfinished(t *testing.T) {
-	h := newHouse(t, func(c *imapd.Config) { c.Limits.Command = 300 * time.Millisecond })
+	h := newHouse(t, func(c *imapd.Config) { c.Limits.Command = 2 * time.Second })
 	other := h.selected()
+	var cut []*wire
 	for _, start := range []string{"a SEARCH BODY {100}", "a SEARCH BODY {100+}\r\nabc", "a APPEND INBOX {100}", "a APPEND INBOX {1000000+}\r\nabc",
 		"a AUTHENTICATE PLAIN", "a FETCH 1 (", "a SEARCH {1000000+}"} {
 		w := h.dialTLS()
@@ -220,6 +221,9 @@ func TestUnfinished(t *testing.T) {
 			w.until("a BAD") // already logged in
 			continue
 		}
+		cut = append(cut, w)
+	}
+	for _, w := range cut {
 		w.until("* BYE")
 		w.ends()
 	}
