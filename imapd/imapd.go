@@ -60,7 +60,9 @@ type Config struct {
 	// Mail opens the mail of an account; see Mailstore.
 	Mail func(a index.AccountID) engine.Account
 	Auth Authenticator
-	TLS  *tls.Config // nil: no STARTTLS, and no IMAPS listener
+	// Sharing leads to what accounts share with each other. Nil: nothing can be shared.
+	Sharing Sharing
+	TLS     *tls.Config // nil: no STARTTLS, and no IMAPS listener
 	// Fresh brings this node's replica of an account up to what was acknowledged anywhere before
 	// the call. It is asked once after each login, so that a client that comes from another node
 	// finds no older state than it has seen there; its error only means that the session serves

@@ -19,6 +19,7 @@ import (
 type Server struct {
 	c      Config
 	engine *engine.Engine
+	others engine.Others
 	ctx    context.Context // of all connections; ends when a Shutdown runs out of time
 	cancel context.CancelFunc
 
@@ -38,6 +39,7 @@ func New(c Config) *Server {
 	c.TLS = login.ServerTLS(c.TLS)
 	s := &Server{
 		c:          c,
+		others:     NewOthers(c.Sharing, c.Mail),
 		listeners:  map[net.Listener]struct{}{},
 		conns:      map[*conn]struct{}{},
 		perPeer:    map[netip.Prefix]int{},

@@ -19,7 +19,7 @@ import (
 // run runs the session of a connection; who is set where the login was done elsewhere.
 func (s *Server) run(c *conn, who *engine.Identity) {
 	peer := engine.Peer{
-		Conn: c, Login: gate{c}, Authenticated: who,
+		Conn: c, Login: gate{c}, Authenticated: who, Others: s.others,
 		Open: func(ctx context.Context, who engine.Identity) (engine.Account, error) { return s.open(ctx, c, who) },
 	}
 	if who == nil {

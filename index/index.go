@@ -69,6 +69,7 @@ const Delimiter = '/'
 // Mailbox is a mailbox with its counters, all of one moment.
 type Mailbox struct {
 	ID            MailboxID // 0 for a name that is only subscribed
+	Owner         AccountID // where a door shows it to another: whose it is; else 0
 	Name          string    // UTF-8
 	UIDValidity   uint32
 	UIDNext       UID

@@ -30,9 +30,13 @@ func (s *Session) id(context.Context, *wire.Command) (reply, error) {
 	return reply{}, nil
 }
 
-// namespace is NAMESPACE (RFC 9051, section 6.3.10): there is one, that of the account.
+// namespace is NAMESPACE (RFC 9051, section 6.3.10): one's own, and where accounts share mailboxes, theirs.
 func (s *Session) namespace(context.Context, *wire.Command) (reply, error) {
-	s.w.Raw("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n")
+	others := "NIL"
+	if s.peer.Others != nil {
+		others = `(("` + otherUsers + `/" "/"))`
+	}
+	s.w.Raw("* NAMESPACE ((\"\" \"/\")) " + others + " NIL\r\n")
 	return reply{}, nil
 }
 
@@ -54,7 +58,7 @@ func (s *Session) idle(ctx context.Context, _ *wire.Command) (reply, error) {
 		}
 		s.w.Release()
 		s.peer.Conn.Within(false)
-		input, err := s.peer.Conn.Wait(ctx, s.changed)
+		input, err := s.peer.Conn.Wait(ctx, s.news())
 		if err != nil {
 			return reply{}, broken(err)
 		}

@@ -26,6 +26,7 @@ type appending struct {
 	messages []Incoming
 	options  []access.AppendOptions
 	room     int // of heldAppends
+	to       place
 }
 
 // append is APPEND (RFC 9051, section 6.3.12; RFC 3502 for several messages, of which all or none are
@@ -55,7 +56,7 @@ func (s *Session) append(ctx context.Context, cmd *wire.Command) (reply, error) 
 		}
 	}
 	s.dirty = true
-	res, err := s.account.AppendAll(ctx, a.Mailbox, ap.messages, ap.options)
+	res, err := ap.to.account.AppendAll(ctx, ap.to.name, ap.messages, ap.options)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
@@ -83,7 +84,7 @@ func (ap *appending) take(ctx context.Context, a *wire.Append) (spoiled, err err
 	if err != nil {
 		return nil, ap.refuse(a, true, err)
 	}
-	in := ap.account.NewIncoming(ctx)
+	in := ap.to.account.NewIncoming(ctx)
 	ap.messages, ap.options = append(ap.messages, in), append(ap.options, opts)
 	if a.Catenate {
 		return ap.catenate(ctx, a, in)
@@ -103,7 +104,7 @@ func (ap *appending) park() error {
 }
 
 // appendOptions checks what can be checked before the octets come.
-func (s *Session) appendOptions(ctx context.Context, a *wire.Append) (access.AppendOptions, error) {
+func (ap *appending) appendOptions(ctx context.Context, a *wire.Append) (access.AppendOptions, error) {
 	var o access.AppendOptions
 	var err error
 	if o.Flags, o.Keywords, err = parseFlags(a.Flags); err != nil {
@@ -111,12 +112,15 @@ func (s *Session) appendOptions(ctx context.Context, a *wire.Append) (access.App
 	}
 	o.InternalDate = a.Date.Time
 	switch {
-	case a.Literal.Size > s.c.MaxMessage:
+	case a.Literal.Size > ap.c.MaxMessage:
 		return o, index.ErrTooLarge
 	case a.Literal.Size == 0 && !a.Catenate: // how a client gives up (RFC 3502, section 3)
 		return o, errEmptyAppend
 	}
-	if _, err := s.account.Mailbox(ctx, a.Mailbox); err != nil {
+	if ap.to, err = ap.need(ctx, a.Mailbox, index.RightInsert); err != nil || ap.to.shared {
+		return ap.to.keepFlags(o), err
+	}
+	if _, err := ap.account.Mailbox(ctx, a.Mailbox); err != nil {
 		return o, tryCreate(err)
 	}
 	return o, nil

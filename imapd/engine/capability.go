@@ -34,6 +34,9 @@ func (s *Session) capabilities() string {
 		if !s.peer.Conn.Compressed() {
 			caps = append(caps, "COMPRESS=DEFLATE")
 		}
+		if s.peer.Others != nil {
+			caps = append(caps, "ACL", "RIGHTS=texk", "LIST-MYRIGHTS")
+		}
 		if s.peer.Leave != nil {
 			caps = append(caps, "UNAUTHENTICATE")
 		}

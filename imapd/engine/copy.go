@@ -22,8 +22,12 @@ func (s *Session) copy(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if uids.Len() == 0 {
 		return reply{}, nil
 	}
+	to, err := s.need(ctx, a.Mailbox, index.RightInsert)
+	if err != nil {
+		return reply{}, err
+	}
 	s.dirty = true // the destination may be the selected mailbox
-	res, err := s.box.Copy(ctx, uids, a.Mailbox)
+	res, err := s.transfer(ctx, uids, to, false)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
@@ -42,11 +46,17 @@ func (s *Session) move(ctx context.Context, cmd *wire.Command) (reply, error) {
 		return reply{}, err
 	case s.readOnly:
 		return reply{}, errReadOnly
+	case !s.may(index.RightDeleteMessages | index.RightExpunge):
+		return reply{}, errNoPerm
 	case uids.Len() == 0:
 		return reply{}, nil
 	}
+	to, err := s.need(ctx, a.Mailbox, index.RightInsert)
+	if err != nil {
+		return reply{}, err
+	}
 	s.dirty = true
-	res, err := s.box.Move(ctx, uids, a.Mailbox)
+	res, err := s.transfer(ctx, uids, to, true)
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
@@ -90,8 +100,11 @@ func appendRanges(b []byte, ranges func(func(index.UIDRange) bool)) []byte {
 
 // expunge is EXPUNGE and UID EXPUNGE (RFC 9051, sections 6.4.3 and 6.4.9).
 func (s *Session) expunge(ctx context.Context, cmd *wire.Command) (reply, error) {
-	if s.readOnly {
+	switch {
+	case s.readOnly:
 		return reply{}, errReadOnly
+	case !s.may(index.RightExpunge):
+		return reply{}, errNoPerm
 	}
 	s.dirty = true
 	var uids *uidset.Set // nil is all

@@ -76,6 +76,8 @@ type Peer struct {
 	Leave func()
 	// Authenticated is set where another node has done the login: no greeting is sent.
 	Authenticated *Identity
+	// Others leads to what other accounts share; nil where nothing is shared, and there is no ACL then.
+	Others Others
 }
 
 // Folders are the mailboxes of an account by name. index/mailstore says what the methods promise.
@@ -100,6 +102,7 @@ type Metadata interface {
 // Account is the mail of one account.
 type Account interface {
 	Folders
+	Grants
 	Open(ctx context.Context, name string) (Mailbox, error)
 	NewIncoming(ctx context.Context) Incoming
 	// AppendAll files messages of NewIncoming, all or none.
@@ -121,6 +124,7 @@ type Incoming interface {
 // Reading is what can be read of an opened mailbox.
 type Reading interface {
 	Info() index.Mailbox
+	ACL(ctx context.Context) ([]index.Grant, error)
 	View(ctx context.Context) (access.View, error)
 	Changes(ctx context.Context, since index.ModSeq) (access.Changes, error)
 	Vanished(ctx context.Context, since index.ModSeq) (gone *uidset.Set, complete bool, err error)
@@ -224,6 +228,11 @@ func commands() map[string]command {
 		"NAMESPACE":      {in: loggedIn, run: (*Session).namespace, expunges: true},
 		"STATUS":         {in: loggedIn, run: (*Session).status, expunges: true},
 		"APPEND":         {in: loggedIn, run: (*Session).append, expunges: true},
+		"SETACL":         {in: loggedIn, run: (*Session).setACL, expunges: true},
+		"DELETEACL":      {in: loggedIn, run: (*Session).setACL, expunges: true},
+		"GETACL":         {in: loggedIn, run: (*Session).getACL, expunges: true},
+		"LISTRIGHTS":     {in: loggedIn, run: (*Session).listRights, expunges: true},
+		"MYRIGHTS":       {in: loggedIn, run: (*Session).myRights, expunges: true},
 		"IDLE":           {in: loggedIn, run: (*Session).idle, expunges: true},
 		"GETQUOTA":       {in: loggedIn, run: (*Session).getQuota, expunges: true},
 		"SETQUOTA":       {in: loggedIn, run: (*Session).setQuota, expunges: true},

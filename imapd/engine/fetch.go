@@ -142,7 +142,7 @@ type fetching struct {
 // batch tells some messages, of one moment.
 func (f *fetching) batch(ctx context.Context, uids *uidset.Set) error {
 	f.nowSeen = uidset.New()
-	if f.plan.seen && !f.readOnly {
+	if f.plan.seen && !f.readOnly && f.may(index.RightSeen) {
 		if err := f.setSeen(ctx, uids); err != nil {
 			return err
 		}

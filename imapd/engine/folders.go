@@ -16,11 +16,18 @@ func (s *Session) create(ctx context.Context, cmd *wire.Command) (reply, error) 
 	if err != nil {
 		return reply{}, err
 	}
-	m, err := s.account.Create(ctx, strings.TrimSuffix(a.Mailbox, string(index.Delimiter)), use)
+	p, err := s.newPlace(ctx, a.Mailbox)
+	if err == nil && p.shared && use != 0 {
+		err = errSpecialUse
+	}
 	if err != nil {
 		return reply{}, err
 	}
-	return ok("MAILBOXID ("+s.mailboxID(m.ID)+")", "CREATE completed"), nil
+	m, err := p.account.Create(ctx, p.name, use)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok("MAILBOXID ("+s.mailboxID(p.shown(m))+")", "CREATE completed"), nil
 }
 
 // parseUses gives the special uses that a mailbox can be made with. \All and \Flagged would be views
@@ -58,16 +65,20 @@ func specialUses() []specialUse {
 // delete is DELETE (RFC 9051, section 6.3.5). Deleting the mailbox that is selected leaves it.
 func (s *Session) delete(ctx context.Context, cmd *wire.Command) (reply, error) {
 	name := cmd.Args.(*wire.Mailbox).Name
-	var own bool
-	if s.box != nil {
-		if m, err := s.account.Mailbox(ctx, name); err == nil {
-			own = m.ID == s.box.Info().ID
-		}
-	}
-	if err := s.account.Delete(ctx, name); err != nil {
+	p, err := s.need(ctx, name, index.RightDelete)
+	if err != nil {
 		return reply{}, err
 	}
-	if own {
+	var here bool
+	if s.box != nil && s.at.owner == p.owner {
+		if m, err := p.account.Mailbox(ctx, p.name); err == nil {
+			here = m.ID == s.box.Info().ID
+		}
+	}
+	if err := p.account.Delete(ctx, p.name); err != nil {
+		return reply{}, err
+	}
+	if here {
 		s.deselect()
 	}
 	return reply{}, nil
@@ -76,7 +87,18 @@ func (s *Session) delete(ctx context.Context, cmd *wire.Command) (reply, error) 
 // rename is RENAME (RFC 9051, section 6.3.6).
 func (s *Session) rename(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Rename)
-	err := s.account.Rename(ctx, a.From, strings.TrimSuffix(a.To, string(index.Delimiter)))
+	from, err := s.need(ctx, a.From, index.RightDelete)
+	if err != nil {
+		return reply{}, err
+	}
+	to, err := s.newPlace(ctx, a.To)
+	if err == nil && to.owner != from.owner {
+		err = errAcross
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	err = from.account.Rename(ctx, from.name, to.name)
 	if err == nil && a.From == index.Inbox && s.name == index.Inbox {
 		s.answer(cmd, reply{})
 		return reply{}, errInboxRenamed
@@ -93,7 +115,7 @@ func (s *Session) subscribe(ctx context.Context, cmd *wire.Command) (reply, erro
 // status is STATUS (RFC 9051, section 6.3.11).
 func (s *Session) status(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.Status)
-	m, err := s.account.Mailbox(ctx, a.Mailbox)
+	m, err := s.look(ctx, a.Mailbox, index.RightRead)
 	if err != nil {
 		return reply{}, err
 	}
@@ -120,7 +142,7 @@ func (s *Session) tellStatus(m index.Mailbox, items []wire.StatusItem) {
 		}
 		s.w.Raw(string(item))
 		if item == wire.StatusMailboxID {
-			s.writeID(s.mailboxID(m.ID))
+			s.writeID(s.mailboxID(m))
 			continue
 		}
 		s.w.Byte(' ')

@@ -26,6 +26,27 @@ func (s *Session) tree(ctx context.Context) ([]*folder, error) {
 	if err != nil {
 		return nil, err
 	}
+	return treeOf(boxes), nil
+}
+
+// wholeTree is tree with what others share, where a LIST may reach that, and the rights on it by name.
+func (s *Session) wholeTree(ctx context.Context, a *wire.List) ([]*folder, map[string]index.Rights, error) {
+	boxes, err := s.account.Mailboxes(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var rights map[string]index.Rights
+	reaches := func(p string) bool { return reachesOthers(a.Reference, p) }
+	if s.peer.Others != nil && slices.ContainsFunc(a.Patterns, reaches) {
+		if boxes, rights, err = s.withShared(ctx, boxes); err != nil {
+			return nil, nil, err
+		}
+	}
+	return treeOf(boxes), rights, nil
+}
+
+// treeOf puts mailboxes in order, with the levels above them.
+func treeOf(boxes []index.Mailbox) []*folder {
 	byName := make(map[string]*folder, len(boxes))
 	for _, m := range boxes {
 		byName[m.Name] = &folder{Mailbox: m}
@@ -52,7 +73,7 @@ func (s *Session) tree(ctx context.Context) ([]*folder, error) {
 		out = append(out, f)
 	}
 	slices.SortFunc(out, func(a, b *folder) int { return strings.Compare(listKey(a.Name), listKey(b.Name)) })
-	return out, nil
+	return out
 }
 
 // listKey sorts INBOX first and children after their parent.
@@ -70,7 +91,7 @@ func (s *Session) list(ctx context.Context, cmd *wire.Command) (reply, error) {
 		s.w.List(wire.ListLine{Name: "LIST", Attributes: []string{`\Noselect`}, Delimiter: index.Delimiter})
 		return reply{}, nil
 	}
-	folders, err := s.tree(ctx)
+	folders, shared, err := s.wholeTree(ctx, a)
 	if err != nil {
 		return reply{}, err
 	}
@@ -85,10 +106,17 @@ func (s *Session) list(ctx context.Context, cmd *wire.Command) (reply, error) {
 			continue
 		}
 		s.w.List(line)
-		if a.Status != nil && f.exists() {
+		rights := index.AllRights
+		if f.Owner != 0 {
+			rights = shared[f.Name]
+		}
+		if a.Status != nil && f.exists() && rights.Has(index.RightRead) {
 			s.tellStatus(f.Mailbox, a.Status)
 		}
-		if a.Metadata != nil && f.exists() {
+		if a.ReturnMyRights && f.exists() { // RFC 8440, section 4
+			s.tellMyRights(f.Name, rights)
+		}
+		if a.Metadata != nil && f.exists() && f.Owner == 0 {
 			if err := s.listMetadata(ctx, f.Name, a.Metadata); err != nil {
 				return reply{}, err
 			}
@@ -160,7 +188,7 @@ func (s *Session) lsub(ctx context.Context, cmd *wire.Command) (reply, error) {
 		s.w.List(wire.ListLine{Name: "LSUB", Attributes: []string{`\Noselect`}, Delimiter: index.Delimiter})
 		return reply{}, nil
 	}
-	folders, err := s.tree(ctx)
+	folders, _, err := s.wholeTree(ctx, a)
 	if err != nil {
 		return reply{}, err
 	}

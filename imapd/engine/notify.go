@@ -109,7 +109,7 @@ func (s *Session) await(ctx context.Context) error {
 		if !s.notify.listens() {
 			return s.r.Await()
 		}
-		input, err := s.peer.Conn.Wait(ctx, s.changed)
+		input, err := s.peer.Conn.Wait(ctx, s.news())
 		if err != nil {
 			return err
 		}

@@ -8,8 +8,12 @@ import (
 
 // mailboxID is a MAILBOXID (RFC 8474, section 4): the account and the mailbox's own number, which stay
 // through renames and are never given again.
-func (s *Session) mailboxID(id index.MailboxID) string {
-	return "F" + strconv.FormatUint(uint64(s.who.Account), 10) + "-" + strconv.FormatUint(uint64(id), 10)
+func (s *Session) mailboxID(m index.Mailbox) string {
+	owner := s.who.Account
+	if m.Owner != 0 {
+		owner = m.Owner
+	}
+	return "F" + strconv.FormatUint(uint64(owner), 10) + "-" + strconv.FormatUint(uint64(m.ID), 10)
 }
 
 // emailID is an EMAILID (RFC 8474, section 5.1): messages that are copies share their body. There are

@@ -47,9 +47,15 @@ func noRoot(err error) (reply, error) {
 
 // getQuotaRoot is GETQUOTAROOT (RFC 9208, section 4.1.2).
 func (s *Session) getQuotaRoot(ctx context.Context, cmd *wire.Command) (reply, error) {
-	m, err := s.account.Mailbox(ctx, cmd.Args.(*wire.Mailbox).Name)
+	m, err := s.look(ctx, cmd.Args.(*wire.Mailbox).Name, index.RightRead)
 	if err != nil {
 		return reply{}, err
+	}
+	if m.Owner != 0 { // its octets are the owner's, whose quota is nobody else's business
+		s.w.Raw("* QUOTAROOT ")
+		s.w.MailboxName(m.Name)
+		s.w.CRLF()
+		return reply{}, nil
 	}
 	s.w.Raw("* QUOTAROOT ")
 	s.w.MailboxName(m.Name)

@@ -34,8 +34,11 @@ func (s *Session) replace(ctx context.Context, cmd *wire.Command) (reply, error)
 	if spoiled != nil {
 		return reply{}, spoiled
 	}
+	if ap.to.owner != s.at.owner {
+		return reply{}, errAcross
+	}
 	s.dirty = true
-	res, err := s.box.Replace(ctx, old, a.Mailbox, ap.messages[0], ap.options[0])
+	res, err := s.box.Replace(ctx, old, ap.to.name, ap.messages[0], ap.options[0])
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
@@ -52,6 +55,8 @@ func (s *Session) replaced(a *wire.Append, uid bool) (index.UID, error) {
 		return 0, err
 	case s.readOnly:
 		return 0, errReadOnly
+	case !s.may(index.RightDeleteMessages | index.RightExpunge):
+		return 0, errNoPerm
 	case uids.Len() == 0 || s.view.Gone(uids):
 		return 0, errNoSuchUID
 	}

@@ -47,6 +47,12 @@ var (
 	errBadEvent       = errors.New("an event is not known")
 	errOverflow       = errors.New("too many mailboxes to tell of")
 	errTooManyBoxes   = errors.New("too many mailboxes at once")
+	errNoPerm         = errors.New("the owner of the mailbox does not let you do that")
+	errNoIdentifier   = errors.New("an identifier is an address, or anyone")
+	errNegative       = errors.New("negative rights are not supported")
+	errAcross         = errors.New("not from one account to another")
+	errElsewhere      = errors.New("this mailbox is kept on other nodes than the one you are connected to")
+	errRevoked        = errors.New("you may not read the selected mailbox any more")
 	errExpunged       = errors.New("some of the messages were expunged")
 	errNoPermission   = errors.New("only administrators may do this")
 	errResource       = errors.New("limits are of STORAGE and MESSAGE, and not 0")
@@ -98,6 +104,22 @@ func replyTo(err error) (reply, bool) {
 		return refuse("NONEXISTENT", errNoSuchUID.Error())
 	case errors.Is(err, index.ErrNoMessage), errors.Is(err, errExpunged):
 		return refuse("EXPUNGEISSUED", errExpunged.Error())
+	case errors.Is(err, errNoPerm):
+		return refuse("NOPERM", errNoPerm.Error())
+	case errors.Is(err, errOwner):
+		return refuse("CANNOT", errOwner.Error())
+	case errors.Is(err, errAcross):
+		return refuse("CANNOT", errAcross.Error())
+	case errors.Is(err, errNegative):
+		return refuse("CANNOT", errNegative.Error())
+	case errors.Is(err, errNoIdentifier):
+		return bad(errNoIdentifier.Error()), true
+	case errors.Is(err, index.ErrNoAccount):
+		return refuse("CANNOT", "there is no account of that address")
+	case errors.Is(err, index.ErrTooManyGrants):
+		return refuse("LIMIT", index.ErrTooManyGrants.Error())
+	case errors.Is(err, errElsewhere):
+		return refuse("UNAVAILABLE", errElsewhere.Error())
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return refuse("UNAVAILABLE", "no majority of the replicas answers, try again later")
 	case errors.Is(err, cluster.ErrStorageFull):
@@ -141,7 +163,7 @@ func isFatal(err error) bool {
 	for _, fatal := range []error{
 		index.ErrGone, cluster.ErrNoReplica, cluster.ErrStopped, context.Canceled, ErrElsewhere, ErrTimeout,
 		wire.ErrOutOfSync, errTooManyErrors, errTooManyLogins, errBuffered, errUncompressed,
-		errInboxRenamed,
+		errInboxRenamed, errRevoked,
 	} {
 		if errors.Is(err, fatal) {
 			return true
@@ -204,6 +226,8 @@ func byeText(err error) (code, text string) {
 		return "UNAVAILABLE", "server is shutting down"
 	case errors.Is(err, errInboxRenamed):
 		return "", errInboxRenamed.Error()
+	case errors.Is(err, errRevoked):
+		return "NOPERM", errRevoked.Error()
 	case errors.Is(err, ErrTimeout):
 		return "", ErrTimeout.Error()
 	case errors.Is(err, wire.ErrOutOfSync):

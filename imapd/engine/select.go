@@ -5,6 +5,7 @@ import (
 
 	"github.com/rookery-mail/rookery/imapd/view"
 	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
 )
 
@@ -21,14 +22,21 @@ func (s *Session) selectMailbox(ctx context.Context, cmd *wire.Command) (reply, 
 	if a.CondStore {
 		s.useCondStore()
 	}
-	box, err := s.account.Open(ctx, a.Mailbox)
+	p, err := s.need(ctx, a.Mailbox, index.RightRead)
 	if err != nil {
 		return reply{}, err
 	}
+	box, err := p.account.Open(ctx, p.name)
+	if err != nil {
+		return reply{}, err
+	}
+	s.attend(p) // before the view, or a change between the two would go unheard
 	v, err := box.View(ctx)
 	if err != nil {
+		s.deselect()
 		return reply{}, err
 	}
+	v.Mailbox = p.shown(v.Mailbox)
 	s.box, s.name, s.readOnly, s.state = box, a.Mailbox, a.ReadOnly, selected
 	s.view = view.New(v.UIDs, v.Mailbox.UIDNext, v.Mailbox.HighestModSeq)
 	s.keywords = len(v.Mailbox.Keywords)
@@ -41,8 +49,8 @@ func (s *Session) selectMailbox(ctx context.Context, cmd *wire.Command) (reply, 
 			return reply{}, err
 		}
 	}
-	if a.ReadOnly {
-		return ok("READ-ONLY", "EXAMINE completed"), nil
+	if a.ReadOnly || p.rights&changing == 0 {
+		return ok("READ-ONLY", cmd.Name+" completed"), nil
 	}
 	return ok("READ-WRITE", "SELECT completed"), nil
 }
@@ -54,13 +62,7 @@ func (s *Session) describe(v access.View) {
 	s.w.Raw("* FLAGS ")
 	s.w.Flags(flags)
 	s.w.CRLF()
-	s.w.Raw("* OK [PERMANENTFLAGS ")
-	if s.readOnly {
-		s.w.Flags(nil)
-	} else {
-		s.w.Flags(append(flags, `\*`))
-	}
-	s.w.Raw("] flags that are kept\r\n")
+	s.permanentFlags(m.Keywords)
 	s.w.NumberLine(s.view.Len(), "EXISTS")
 	if !s.enabled.rev2 {
 		s.w.Raw("* 0 RECENT\r\n")
@@ -72,7 +74,7 @@ func (s *Session) describe(v access.View) {
 	s.codeNumber("UIDNEXT", uint64(m.UIDNext), "next UID")
 	s.tellModSeq(m.HighestModSeq)
 	s.w.Raw("* OK [MAILBOXID")
-	s.writeID(s.mailboxID(m.ID))
+	s.writeID(s.mailboxID(m))
 	s.w.Raw("] its name for ever\r\n")
 	if s.enabled.rev2 {
 		s.w.List(wire.ListLine{Name: "LIST", Delimiter: '/', Mailbox: m.Name})
@@ -92,7 +94,7 @@ func (s *Session) codeNumber(code string, n uint64, text string) {
 
 // close is CLOSE: it expunges without telling, unless the mailbox is read-only (RFC 9051, section 6.4.1).
 func (s *Session) close(ctx context.Context, _ *wire.Command) (reply, error) {
-	if !s.readOnly {
+	if !s.readOnly && s.may(index.RightExpunge) {
 		if _, err := s.box.Expunge(ctx, nil); err != nil {
 			return reply{}, err
 		}

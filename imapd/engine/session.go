@@ -33,6 +33,7 @@ type Session struct {
 
 	// Of the selected mailbox; box is nil where none is.
 	box      Mailbox
+	at       place
 	name     string // under which it was selected
 	view     *view.View
 	readOnly bool
@@ -41,6 +42,9 @@ type Session struct {
 	quiet    bool // sync leaves out flags
 
 	notify *notification // nil before the first NOTIFY
+
+	changedThere <-chan struct{} // as changed, of the account of a selected mailbox that is another's
+	leaveThere   func()
 
 	contexts  []*searchContext // results in the selected mailbox that are kept up to date
 	seenAfter time.Time        // do not try to set \Seen before this, since no majority answered
@@ -150,6 +154,9 @@ func (s *Session) misread(wrong *wire.SyntaxError) error {
 func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 	s.tag = cmd.Tag
 	c, ok := s.commands[cmd.Name]
+	if _, acl := cmd.Args.(*wire.ACL); acl && s.peer.Others == nil {
+		ok = false
+	}
 	var rep reply
 	var err error
 	switch {
@@ -160,7 +167,9 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 	case s.enabled.uidOnly && numbered(cmd):
 		rep, err = s.uidRequired(cmd)
 	default:
-		rep, err = c.run(s, ctx, cmd)
+		if err = s.recheck(ctx); err == nil {
+			rep, err = c.run(s, ctx, cmd)
+		}
 	}
 	if errors.Is(err, errAnswered) {
 		return s.w.Err()
@@ -258,6 +267,10 @@ func (s *Session) farewell(ctx context.Context, err error) error {
 
 // deselect leaves the selected mailbox.
 func (s *Session) deselect() {
+	if s.leaveThere != nil {
+		s.leaveThere()
+	}
+	s.at, s.changedThere, s.leaveThere = place{}, nil, nil
 	s.box, s.view, s.name, s.readOnly, s.keywords, s.contexts = nil, nil, "", false, 0, nil
 	if s.state == selected {
 		s.state = authenticated

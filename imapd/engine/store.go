@@ -39,7 +39,7 @@ func (s *Session) store(ctx context.Context, cmd *wire.Command) (reply, error) {
 			return reply{}, err
 		}
 	}
-	own, modified, err := s.storeFlags(ctx, uids, req)
+	own, modified, err := s.storePermitted(ctx, uids, req)
 	if err != nil {
 		return reply{}, err
 	}

@@ -31,6 +31,10 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 		return out, nil
 	}
 	s.dirty = false
+	if err := s.recheck(ctx); err != nil {
+		s.dirty = true
+		return nil, err
+	}
 	ch, err := s.box.Changes(ctx, s.view.Since())
 	if err != nil {
 		s.dirty = true
@@ -79,6 +83,11 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 func (s *Session) lookForChange() {
 	select {
 	case <-s.changed:
+		s.noteChange()
+	default:
+	}
+	select {
+	case <-s.changedThere: // nil blocks
 		s.noteChange()
 	default:
 	}

@@ -70,6 +70,7 @@ type stage struct {
 	actors  map[string]*actor
 	order   []string
 	secure  bool
+	sharing *neighbourhood // nil where accounts share nothing
 	out     strings.Builder
 
 	annotations []index.Annotation            // of the server
@@ -184,6 +185,13 @@ func (st *stage) happen(words []string) {
 			st.t.Fatal(err)
 		}
 		st.slow = d
+	case "sharing": // before the first client: accounts may share; then see neighbourhood.happen
+		if st.sharing == nil {
+			st.sharing = newNeighbourhood(st)
+		}
+		if len(words) > 1 {
+			st.sharing.happen(words[1:])
+		}
 	case "minority":
 		st.cluster.Fail(cluster.ErrUnavailable)
 	case "majority":
@@ -254,7 +262,7 @@ func (st *stage) actor(name string, id *engine.Identity) *actor {
 	st.actors[name] = a
 	st.order = append(st.order, name)
 	mail := imapd.Mailstore(st.store)
-	session := st.engine.NewSession(engine.Peer{Conn: a, Login: a, Authenticated: id,
+	session := st.engine.NewSession(engine.Peer{Conn: a, Login: a, Authenticated: id, Others: st.sharing.others(),
 		Open:  func(_ context.Context, who engine.Identity) (engine.Account, error) { return mail(who.Account), nil },
 		Leave: func() {}})
 	go func() { a.done <- session.Run(context.Background()) }()

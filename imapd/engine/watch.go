@@ -83,7 +83,9 @@ func (s *Session) watchFolders(ctx context.Context, n *notification, status bool
 	return s.w.Err()
 }
 
-func (s *Session) isSelected(m *index.Mailbox) bool { return s.box != nil && s.box.Info().ID == m.ID }
+func (s *Session) isSelected(m *index.Mailbox) bool {
+	return s.box != nil && !s.at.shared && s.box.Info().ID == m.ID
+}
 
 // statusItems are what a STATUS response says of a change: whether the messages are others, or their flags.
 func statusItems(events wire.NotifyEvents, messages bool) []wire.StatusItem {

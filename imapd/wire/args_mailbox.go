@@ -132,6 +132,7 @@ type List struct {
 
 	SelectSubscribed, SelectRemote, SelectRecursive, SelectSpecialUse bool
 	ReturnSubscribed, ReturnChildren, ReturnSpecialUse                bool
+	ReturnMyRights                                                    bool // RFC 8440
 
 	Status   []StatusItem // nil where not asked for (RFC 5819)
 	Metadata []string     // entries to be told, nil where not asked for (RFC 9590)
@@ -197,6 +198,8 @@ func (r *Reader) listReturn(l *List) {
 		l.ReturnChildren = true
 	case "SPECIAL-USE":
 		l.ReturnSpecialUse = true
+	case "MYRIGHTS":
+		l.ReturnMyRights = true
 	case "STATUS":
 		r.sp()
 		l.Status = r.statusItems()

@@ -97,6 +97,8 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.create()
 	case "DELETE", "SUBSCRIBE", "UNSUBSCRIBE", "GETQUOTAROOT":
 		cmd.Args = r.oneMailbox()
+	case "SETACL", "DELETEACL", "LISTRIGHTS", "GETACL", "MYRIGHTS":
+		cmd.Args = r.acl(cmd.Name)
 	case "GETQUOTA":
 		cmd.Args = r.quota()
 	case "SETQUOTA":

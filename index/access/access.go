@@ -180,3 +180,17 @@ func (m *Message) Structure() *indexpb.Part {
 	}
 	return p
 }
+
+// Shared is a mailbox of another account, and what one may do with it.
+type Shared struct {
+	Mailbox index.Mailbox
+	Rights  index.Rights
+}
+
+// GrantChange changes the rights of one grantee on a mailbox (RFC 4314, section 3.1).
+type GrantChange struct {
+	Grantee index.AccountID // or index.Anyone
+	Op      FlagOp
+	Rights  index.Rights
+	Gone    []index.AccountID // accounts that are no more: they lose their rights too
+}

@@ -34,6 +34,7 @@ func (n *Node) openStore(members *rpc.Mux) {
 	}
 	n.store = mailstore.New(c)
 	members.Register(methodUsage, n.serveUsage)
+	members.Register(methodShared, n.serveShared)
 	members.Register(methodUndelete, n.serveUndelete)
 }
 

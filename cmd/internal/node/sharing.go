@@ -1,0 +1,143 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/login"
+	"github.com/rookery-mail/rookery/imapd"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
+)
+
+// methodShared asks the leader of an account's partition what the account shares with another.
+const methodShared = "mail.shared"
+
+// sharedPatience is how long a LIST waits for another node.
+const sharedPatience = 3 * time.Second
+
+// sharing is what the IMAP door asks about accounts that share mailboxes.
+type sharing struct{ n *Node }
+
+var _ imapd.Sharing = sharing{}
+
+// read reads the directory. Where it is being fetched anew the error is cluster.ErrUnavailable.
+func (s sharing) read(fn func(directory.View) error) error {
+	err := s.n.view(fn)
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return fmt.Errorf("%w: %w", index.ErrNoAccount, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", cluster.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// SharedBy gives the accounts that may share with an account, those that share with anyone last.
+func (s sharing) SharedBy(_ context.Context, who index.AccountID) (owners []login.Identity, err error) {
+	err = s.read(func(v directory.View) error {
+		seen := map[cluster.AccountID]bool{who: true}
+		for _, grantee := range []cluster.AccountID{who, directory.Anyone} {
+			ids, err := v.SharedBy(grantee)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				if seen[id] {
+					continue
+				}
+				seen[id] = true
+				a, err := v.Account(id)
+				if err != nil {
+					return err
+				}
+				owners = append(owners, login.Identity{Account: id, Address: a.Address})
+			}
+		}
+		return nil
+	})
+	return owners, err
+}
+
+// Note has the directory know that owner may share with grantee.
+func (s sharing) Note(ctx context.Context, owner, grantee index.AccountID) error {
+	known := false
+	err := s.read(func(v directory.View) (err error) {
+		known, err = v.Shares(owner, grantee)
+		return err
+	})
+	if err != nil || known {
+		return err
+	}
+	c, err := directory.NoteSharing(owner, grantee)
+	if err = s.n.change(ctx, c, err); errors.Is(err, directory.ErrInUse) {
+		return fmt.Errorf("%w: %w", index.ErrTooManyGrants, err)
+	}
+	if errors.Is(err, directory.ErrNotFound) {
+		return fmt.Errorf("%w: %w", index.ErrNoAccount, err)
+	}
+	return err
+}
+
+// Find gives the account of an address.
+func (s sharing) Find(_ context.Context, address string) (id index.AccountID, err error) {
+	err = s.read(func(v directory.View) error {
+		a, err := v.AccountByAddress(address)
+		id = a.ID
+		return err
+	})
+	return id, err
+}
+
+// Address gives the address of an account.
+func (s sharing) Address(_ context.Context, id index.AccountID) (address string, err error) {
+	err = s.read(func(v directory.View) error {
+		a, err := v.Account(id)
+		address = a.Address
+		return err
+	})
+	return address, err
+}
+
+// sharedQuestion is what methodShared asks.
+type sharedQuestion struct{ Owner, Who index.AccountID }
+
+// Remote asks the leader of the owner's partition.
+func (s sharing) Remote(ctx context.Context, owner, who index.AccountID) (shared []access.Shared, err error) {
+	g, err := s.n.locate(owner)
+	if err != nil {
+		return nil, err
+	}
+	request, err := json.Marshal(sharedQuestion{Owner: owner, Who: who})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, sharedPatience)
+	defer cancel()
+	data, err := s.n.router.CallLeader(ctx, g, methodShared, request)
+	if err != nil {
+		return nil, fmt.Errorf("ask what account %d shares: %w", owner, err)
+	}
+	if err := json.Unmarshal(data, &shared); err != nil {
+		return nil, fmt.Errorf("read what account %d shares: %w", owner, err)
+	}
+	return shared, nil
+}
+
+// serveShared answers methodShared.
+func (n *Node) serveShared(ctx context.Context, _ cluster.NodeID, request []byte) ([]byte, error) {
+	var q sharedQuestion
+	if err := json.Unmarshal(request, &q); err != nil {
+		return nil, fmt.Errorf("read who asks: %w", err)
+	}
+	shared, err := n.store.Account(q.Owner).SharedWith(ctx, q.Who)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(shared)
+}

@@ -1,0 +1,74 @@
+package imapd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/directory/login"
+	"github.com/rookery-mail/rookery/imapd/engine"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
+)
+
+// Sharing is what the door asks about accounts that share mailboxes with each other (RFC 4314).
+type Sharing interface {
+	// SharedBy gives the accounts that may share mailboxes with an account, or with anyone.
+	SharedBy(ctx context.Context, who index.AccountID) ([]login.Identity, error)
+	// Note has it known that owner may share with grantee, or with index.Anyone, before it does.
+	Note(ctx context.Context, owner, grantee index.AccountID) error
+	// Remote asks another node what owner shares with an account.
+	Remote(ctx context.Context, owner, who index.AccountID) ([]access.Shared, error)
+	// Find gives the account of an address, Address the reverse: index.ErrNoAccount.
+	Find(ctx context.Context, address string) (index.AccountID, error)
+	Address(ctx context.Context, id index.AccountID) (string, error)
+}
+
+// others is Sharing as the engine needs it, over the mail of this node.
+type others struct {
+	Sharing
+	mail func(index.AccountID) engine.Account
+}
+
+var _ engine.Others = others{}
+
+// NewOthers makes what an engine.Peer needs of sharing and the mail of accounts; nil where there is no
+// sharing.
+func NewOthers(s Sharing, mail func(index.AccountID) engine.Account) engine.Others {
+	if s == nil {
+		return nil
+	}
+	return others{Sharing: s, mail: mail}
+}
+
+// Account implements engine.Others.
+func (o others) Account(id index.AccountID) engine.Account { return o.mail(id) }
+
+// Shared implements engine.Others. What an account that cannot be asked shares is not left out, since mail
+// clients would take it for deleted: the error is cluster.ErrUnavailable then.
+func (o others) Shared(ctx context.Context, who index.AccountID) ([]engine.Neighbour, error) {
+	owners, err := o.SharedBy(ctx, who)
+	if err != nil {
+		return nil, fmt.Errorf("find who shares with account %d: %w", who, err)
+	}
+	var out []engine.Neighbour
+	for _, owner := range owners {
+		shared, err := o.mail(owner.Account).SharedWith(ctx, who)
+		if errors.Is(err, cluster.ErrNoReplica) {
+			if shared, err = o.Remote(ctx, owner.Account, who); err != nil && !errors.Is(err, index.ErrNoAccount) {
+				err = fmt.Errorf("%w: %v", cluster.ErrUnavailable, err) // an ErrNoReplica would end the session
+			}
+		}
+		if errors.Is(err, index.ErrNoAccount) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(shared) > 0 {
+			out = append(out, engine.Neighbour{Identity: engine.Identity(owner), Mailboxes: shared})
+		}
+	}
+	return out, nil
+}
