@@ -86,8 +86,8 @@ type Config struct {
 // Limits bound what clients can take. A zero field is its default; a negative number is no limit.
 type Limits struct {
 	Connections           int // at a time; 20,000
-	ConnectionsPerAddress int // at a time, an IPv6 /64 being one address; 200
-	ConnectionsPerAccount int // at a time; 50
+	ConnectionsPerAddress int // at a time, an IPv6 /64 being one address; 500
+	ConnectionsPerAccount int // at a time, those handed over by other nodes among them; 50
 
 	Login     time.Duration // from the connection to a login; 1 minute
 	Idle      time.Duration // between commands; 30 minutes (RFC 9051, section 5.4)
@@ -115,7 +115,7 @@ func (c *Config) defaults() {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&l.Connections, 20000}, {&l.ConnectionsPerAddress, 200}, {&l.ConnectionsPerAccount, 50}} {
+	}{{&l.Connections, 20000}, {&l.ConnectionsPerAddress, 500}, {&l.ConnectionsPerAccount, 50}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}

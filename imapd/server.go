@@ -94,14 +94,8 @@ func (s *Server) Serve(l net.Listener, kind Kind) error {
 // start serves nc in a goroutine of its own, unless there are too many.
 func (s *Server) start(nc net.Conn, kind Kind) {
 	c := s.newConn(nc, kind)
-	if !s.enlist(c, true) {
-		s.c.Metrics.Refused(kind)
-		s.c.Logger.Info("IMAP connection refused", "kind", kind, "remote", c.remote)
-		if kind == IMAP {
-			_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
-			_, _ = nc.Write([]byte("* BYE [UNAVAILABLE] too many connections\r\n")) // it is closed in any case
-		}
-		_ = nc.Close() // refused in any case
+	if refusal := s.enlist(c, true); refusal != "" {
+		s.turnAway(c, refusal)
 		return
 	}
 	go func() {
@@ -116,12 +110,24 @@ func (s *Server) start(nc net.Conn, kind Kind) {
 	}()
 }
 
+// turnAway refuses a connection before its first command. Who would have TLS first is closed without a word: a
+// handshake is dearer than what the limit keeps away.
+func (s *Server) turnAway(c *conn, refusal string) {
+	s.c.Metrics.Refused(c.kind)
+	s.c.Logger.Info("IMAP connection refused", "kind", c.kind, "remote", c.remote, "reason", refusal)
+	if c.kind == IMAP {
+		_ = c.raw.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = c.raw.Write([]byte("* BYE " + refusal + "\r\n")) // it is closed in any case
+	}
+	_ = c.raw.Close() // refused in any case
+}
+
 // ServeProxied runs the session of a client that has logged in on another node, which pipes the
 // connection here; see Config.Proxy. It returns when the connection ends.
 func (s *Server) ServeProxied(nc net.Conn, who login.Identity) {
 	c := s.newConn(nc, IMAPS)
 	c.owned, c.loggedIn = true, true
-	if !s.enlist(c, false) {
+	if s.enlist(c, false) != "" {
 		_ = nc.Close() // shutting down
 		return
 	}
@@ -136,23 +142,28 @@ func (s *Server) newConn(nc net.Conn, kind Kind) *conn {
 	return c
 }
 
-// enlist counts a connection in, unless the server is draining or, where bounded, there are too many.
-func (s *Server) enlist(c *conn, bounded bool) bool {
+// enlist counts a connection in. Where the server drains or, if bounded, there are too many, it does not and says
+// what a BYE is to tell (RFC 5530, section 3).
+func (s *Server) enlist(c *conn, bounded bool) (refusal string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !bounded {
 		c.peer = netip.Prefix{}
 	}
 	l := &s.c.Limits
-	if s.draining || bounded && (exceeds(len(s.conns)+1, l.Connections) ||
-		c.peer.IsValid() && exceeds(s.perPeer[c.peer]+1, l.ConnectionsPerAddress)) {
-		return false
+	switch {
+	case s.draining:
+		return "[UNAVAILABLE] server is shutting down"
+	case bounded && exceeds(len(s.conns)+1, l.Connections):
+		return "[UNAVAILABLE] too many connections, try again later"
+	case bounded && c.peer.IsValid() && exceeds(s.perPeer[c.peer]+1, l.ConnectionsPerAddress):
+		return "[LIMIT] too many connections from your address"
 	}
 	s.conns[c] = struct{}{}
 	s.perPeer[c.peer]++
 	s.wg.Add(1)
 	s.c.Metrics.Connections(c.kind, 1)
-	return true
+	return ""
 }
 
 func exceeds(n, limit int) bool { return limit >= 0 && n > limit }

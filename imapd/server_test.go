@@ -85,7 +85,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	fourth := h.dial()
-	fourth.until("* BYE [UNAVAILABLE] too many")
+	fourth.until("* BYE [LIMIT] too many connections from your address")
 	fourth.ends()
 	third.until("* BYE idle for too long")
 	third.ends()
@@ -129,8 +129,8 @@ func (elsewhere) Mailbox(context.Context, string) (index.Mailbox, error) {
 }
 
 // houseOfTwo is a door without ann's mail, which passes her connection on to home.
-func houseOfTwo(t *testing.T) (door, home *house) {
-	home = newHouse(t)
+func houseOfTwo(t *testing.T, change ...func(*imapd.Config)) (door, home *house) {
+	home = newHouse(t, change...)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -180,6 +180,18 @@ func TestProxy(t *testing.T) {
 	}
 	door.shutdown()
 	w.ends()
+}
+
+// TestProxyLimit: the node that serves an account says why it takes no more connections of it.
+func TestProxyLimit(t *testing.T) {
+	door, home := houseOfTwo(t, func(c *imapd.Config) { c.Limits.ConnectionsPerAccount = 1 })
+	first, second := home.dialTLS(), door.dialTLS()
+	first.do(login1)
+	if got := second.do(login1); !strings.HasPrefix(got, "t OK") {
+		t.Fatalf("got %s", got)
+	}
+	second.until("* BYE [LIMIT] too many connections of this account")
+	second.ends()
 }
 
 func TestProxyUnavailable(t *testing.T) {

@@ -228,6 +228,8 @@ func byeText(err error) (code, text string) {
 		return "", errInboxRenamed.Error()
 	case errors.Is(err, errRevoked):
 		return "NOPERM", errRevoked.Error()
+	case errors.Is(err, ErrTooMany): // the node that did the login has said OK to it
+		return "LIMIT", ErrTooMany.Error()
 	case errors.Is(err, ErrTimeout):
 		return "", ErrTimeout.Error()
 	case errors.Is(err, wire.ErrOutOfSync):

@@ -82,8 +82,19 @@ func (c *conn) exchange(mechanism string, initial []string) error {
 			break
 		}
 	}
-	who := x.Identity()
-	c.account, c.login = who.Account, who.Address
+	return c.authenticated(mechanism, x.Identity())
+}
+
+// authenticated ends an exchange that went well. It hangs up where the account has as many connections as it may
+// have: the client is to come again later and not to think that its password is wrong.
+func (c *conn) authenticated(mechanism string, who login.Identity) error {
+	if !c.srv.claim(c, who.Account) {
+		c.srv.c.Metrics.Auth(c.kind, false)
+		c.log.Info("too many connections of an account", "login", who.Address)
+		c.refuse(mta.Replyf(421, mta.TempSecurity, "Too many connections of your account"))
+		return errHangUp
+	}
+	c.login = who.Address
 	c.srv.c.Metrics.Auth(c.kind, true)
 	c.log = c.log.With("login", c.login)
 	c.log.Info("authenticated", "mechanism", mechanism)

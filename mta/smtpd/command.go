@@ -51,6 +51,7 @@ func (c *conn) command(ctx context.Context, line string) error {
 
 // quit sends the last reply and ends the connection.
 func (c *conn) quit() error {
+	c.srv.release(c) // before the client sees the end: it may come again at once
 	if err := c.w.Flush(); err != nil {
 		return err
 	}

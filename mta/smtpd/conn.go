@@ -30,11 +30,11 @@ type conn struct {
 	w *bufio.Writer // over the connection; flushed before each wait for the client
 
 	helo     string
-	extended bool // EHLO or LHLO
-	secure   bool // inside TLS
-	account  index.AccountID
-	login    string // address of account; empty before AUTH
-	bounds   Bounds // of the last EHLO or MAIL
+	extended bool            // EHLO or LHLO
+	secure   bool            // inside TLS
+	account  index.AccountID // that has logged in, and that the connection is counted for; 0 before AUTH
+	login    string          // address of account; empty before AUTH
+	bounds   Bounds          // of the last EHLO or MAIL
 	mail     *transaction
 
 	badCommands, badRecipients, authFailures int

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster/directory/login"
+	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta"
 )
 
@@ -22,11 +23,12 @@ type Server struct {
 
 	wg sync.WaitGroup // connections and Serve calls
 
-	mu        sync.Mutex // guards what follows
-	draining  bool
-	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
-	perPeer   map[netip.Prefix]int
+	mu         sync.Mutex // guards what follows
+	draining   bool
+	listeners  map[net.Listener]struct{}
+	conns      map[*conn]struct{}
+	perPeer    map[netip.Prefix]int
+	perAccount map[index.AccountID]int
 }
 
 // bufferSize is the octets of a message that are taken at a time.
@@ -37,10 +39,11 @@ func New(c Config) *Server {
 	c.defaults()
 	c.TLS = login.ServerTLS(c.TLS)
 	s := &Server{
-		c:         c,
-		listeners: map[net.Listener]struct{}{},
-		conns:     map[*conn]struct{}{},
-		perPeer:   map[netip.Prefix]int{},
+		c:          c,
+		listeners:  map[net.Listener]struct{}{},
+		conns:      map[*conn]struct{}{},
+		perPeer:    map[netip.Prefix]int{},
+		perAccount: map[index.AccountID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
@@ -125,6 +128,20 @@ func (s *Server) admit(c *conn) *mta.Reply {
 	return nil
 }
 
+// claim counts a connection of the account that has logged in on it, unless there are too many. A connection is
+// counted for one account, from then on until QUIT or its end.
+func (s *Server) claim(c *conn, a index.AccountID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if exceeds(s.perAccount[a]+1, s.c.Limits.ConnectionsPerAccount) {
+		return false
+	}
+	s.perAccount[a]++
+	c.account = a
+	return true
+}
+
+// forget counts a connection out.
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,6 +149,25 @@ func (s *Server) forget(c *conn) {
 	if s.perPeer[c.peer]--; s.perPeer[c.peer] <= 0 {
 		delete(s.perPeer, c.peer)
 	}
+	s.unclaim(c)
+}
+
+// release undoes claim.
+func (s *Server) release(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unclaim(c)
+}
+
+// unclaim is release under s.mu.
+func (s *Server) unclaim(c *conn) {
+	if c.account == 0 {
+		return
+	}
+	if s.perAccount[c.account]--; s.perAccount[c.account] <= 0 {
+		delete(s.perAccount, c.account)
+	}
+	c.account = 0
 }
 
 func (s *Server) isDraining() bool {

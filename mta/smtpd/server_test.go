@@ -160,6 +160,41 @@ func TestConnectionLimits(t *testing.T) {
 	}
 }
 
+// TestAccountLimit: an account has so many connections at a time, whatever the door, and gets a place back with QUIT.
+func TestAccountLimit(t *testing.T) {
+	s := newServer(&fakeStore{}, func(c *Config) { c.Limits.ConnectionsPerAccount, c.Limits.ConnectionsPerAddress = 2, -1 })
+	addr := listen(t, s, Submission)
+	login := func() *client {
+		c := dial(t, addr)
+		c.expect("220 ")
+		c.send("EHLO x\r\nAUTH PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==\r\n")
+		c.expect("250-")
+		return c
+	}
+	first, second, third := login(), login(), login()
+	first.expect("235 ")
+	second.expect("235 ")
+	third.expect("421 4.7.0 Too many connections of your account")
+	third.expectEnd()
+	first.send("NOOP\r\nQUIT\r\n")
+	first.expect("250 ")
+	first.expect("221 ")
+	login().expect("235 ")
+	// One that hangs up gives its place back too, once the server has seen it.
+	second.nc.Close()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		c := login()
+		line, err := c.r.ReadString('\n')
+		if err == nil && strings.HasPrefix(line, "235 ") {
+			break
+		}
+		c.nc.Close() // what the server waits for
+		if time.Now().After(deadline) {
+			t.Fatalf("still %q, %v", line, err)
+		}
+	}
+}
+
 func TestRecipientLimit(t *testing.T) {
 	s := newServer(&fakeStore{}, func(c *Config) {
 		c.Directory, c.Limits.BadRecipients = fakeDirectory{Bounds{100_000, 1}}, 2

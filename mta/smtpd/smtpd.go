@@ -120,6 +120,7 @@ type Config struct {
 type Limits struct {
 	Connections           int // at a time; 2,000
 	ConnectionsPerAddress int // at a time, an IPv6 /64 being one address; 100
+	ConnectionsPerAccount int // at a time, counted from AUTH on; 50
 	Errors                int // bad commands on a connection; 20
 	BadRecipients         int // refused recipients on a connection; 100
 	AuthFailures          int // on a connection; 3
@@ -158,8 +159,8 @@ func (l *Limits) defaults() {
 		field *int
 		value int
 	}{
-		{&l.Connections, 2000}, {&l.ConnectionsPerAddress, 100}, {&l.Errors, 20},
-		{&l.BadRecipients, 100}, {&l.AuthFailures, 3}, {&l.Received, 50},
+		{&l.Connections, 2000}, {&l.ConnectionsPerAddress, 100}, {&l.ConnectionsPerAccount, 50},
+		{&l.Errors, 20}, {&l.BadRecipients, 100}, {&l.AuthFailures, 3}, {&l.Received, 50},
 	} {
 		if *n.field == 0 {
 			*n.field = n.value

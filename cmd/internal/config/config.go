@@ -52,16 +52,18 @@ type SMTP struct {
 	Submission     []string `toml:"submission"`
 	Submissions    []string `toml:"submissions"`
 	LMTP           []string `toml:"lmtp"`
-	MaxConnections int      `toml:"max_connections"`
+	MaxConnections int      `toml:"max_connections"` // -1 is no limit, here and below
 	MaxPerAddress  int      `toml:"max_connections_per_address"`
+	MaxPerAccount  int      `toml:"max_connections_per_account"`
 }
 
 // IMAP holds the IMAP listeners; an empty list turns one off.
 type IMAP struct {
 	Listen         []string `toml:"listen"`
 	TLSListen      []string `toml:"tls_listen"`
-	MaxConnections int      `toml:"max_connections"`
+	MaxConnections int      `toml:"max_connections"` // -1 is no limit, here and below
 	MaxPerAddress  int      `toml:"max_connections_per_address"`
+	MaxPerAccount  int      `toml:"max_connections_per_account"`
 }
 
 // Search says whether this node keeps an index for SEARCH of the mailboxes that are searched here.
@@ -100,9 +102,9 @@ func Default() Config {
 		Cluster: Cluster{Listen: ":7700", GossipListen: ":7701", Timing: "lan",
 			MinFreeBytes: 256 << 20, CacheBytes: 256 << 20},
 		SMTP: SMTP{Hostname: host, MX: []string{":25"}, Submission: []string{":587"}, Submissions: []string{":465"},
-			MaxConnections: 2000, MaxPerAddress: 100},
+			MaxConnections: 2000, MaxPerAddress: 100, MaxPerAccount: 50},
 		IMAP: IMAP{Listen: []string{":143"}, TLSListen: []string{":993"},
-			MaxConnections: 20000, MaxPerAddress: 500},
+			MaxConnections: 20000, MaxPerAddress: 500, MaxPerAccount: 50},
 		Search: Search{Index: true},
 		Log:    Log{Level: "info", Format: "text"},
 	}
@@ -166,7 +168,28 @@ func (c *Config) check() error {
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return fmt.Errorf("log.format = %q: use \"text\" or \"json\"", c.Log.Format)
 	}
+	if err := c.checkLimits(); err != nil {
+		return err
+	}
 	return c.checkAddresses()
+}
+
+// checkLimits refuses 0, which to one would be no connection and to another no limit.
+func (c *Config) checkLimits() error {
+	for _, limit := range []struct {
+		field string
+		value int
+	}{
+		{"smtp.max_connections", c.SMTP.MaxConnections}, {"smtp.max_connections_per_address", c.SMTP.MaxPerAddress},
+		{"smtp.max_connections_per_account", c.SMTP.MaxPerAccount},
+		{"imap.max_connections", c.IMAP.MaxConnections}, {"imap.max_connections_per_address", c.IMAP.MaxPerAddress},
+		{"imap.max_connections_per_account", c.IMAP.MaxPerAccount},
+	} {
+		if limit.value < -1 || limit.value == 0 {
+			return fmt.Errorf("%s = %d: use a number from 1, or -1 for no limit", limit.field, limit.value)
+		}
+	}
+	return nil
 }
 
 func (c *Config) checkAddresses() error {

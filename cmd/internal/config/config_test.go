@@ -48,6 +48,8 @@ func TestErrorsSayWhatToWrite(t *testing.T) {
 		"half a key pair": {base + "[tls]\ncertificate = \"/x.pem\"\n", "both certificate and key"},
 		"bad address":     {base + "[imap]\nlisten = [\"143\"]\n", "imap.listen"},
 		"bad advertise":   {base + "[cluster]\nadvertise = \"mx1\"\n", "cluster.advertise"},
+		"no connections":  {base + "max_connections_per_address = 0\n", "smtp.max_connections_per_address = 0: use a number from 1, or -1"},
+		"bad limit":       {base + "[imap]\nmax_connections_per_account = -2\n", "imap.max_connections_per_account"},
 		"bad log":         {base + "[log]\nformat = \"xml\"\n", "log.format"},
 		"not TOML":        {"node = \n", ""},
 	} {
@@ -70,6 +72,17 @@ func TestAdvertise(t *testing.T) {
 	}
 	if c.Admin.Socket != "/d/admin.sock" {
 		t.Errorf("socket %q", c.Admin.Socket)
+	}
+}
+
+// TestLimits: -1 is no limit, and who says nothing of the limits has those of the example.
+func TestLimits(t *testing.T) {
+	c, err := Parse([]byte("node = \"mx1\"\n[smtp]\nhostname = \"mx1.example.org\"\nmax_connections_per_account = -1\n[imap]\nmax_connections_per_account = 7\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.SMTP.MaxPerAccount != -1 || c.IMAP.MaxPerAccount != 7 || c.SMTP.MaxPerAddress != 100 || c.IMAP.MaxPerAddress != 500 {
+		t.Errorf("limits of %+v and %+v", c.SMTP, c.IMAP)
 	}
 }
 

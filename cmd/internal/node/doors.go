@@ -89,7 +89,8 @@ func (n *Node) serveMail(life context.Context) error {
 	n.smtp = smtpd.New(smtpd.Config{
 		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{members, life, n, new(singleflight.Group)}, Store: smtpd.Mailstore(n.store),
 		Auth: smtpd.Logins(auth), TLS: certificate.config(), Logger: n.log, Metrics: n.counters,
-		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress},
+		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress,
+			ConnectionsPerAccount: n.cfg.SMTP.MaxPerAccount},
 	})
 	n.openIMAP(auth, certificate.config())
 	n.keepTexts(life)

@@ -25,7 +25,8 @@ func (n *Node) openIMAP(auth *login.Authenticator, tlsConfig *tls.Config) {
 	n.imap = imapd.New(imapd.Config{
 		Mail: imapd.Mailstore(n.store), Auth: imapd.Logins(auth), TLS: tlsConfig, Fresh: n.freshMail, Proxy: n.handOver,
 		Site: imapSite{n}, Sharing: sharing{n}, Version: n.opts.Version, Logger: n.log, Metrics: imapMetrics{n.counters},
-		Limits: imapd.Limits{Connections: n.cfg.IMAP.MaxConnections, ConnectionsPerAddress: n.cfg.IMAP.MaxPerAddress},
+		Limits: imapd.Limits{Connections: n.cfg.IMAP.MaxConnections, ConnectionsPerAddress: n.cfg.IMAP.MaxPerAddress,
+			ConnectionsPerAccount: n.cfg.IMAP.MaxPerAccount},
 	})
 }
 
