@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ type house struct {
 	plain  string // address of the IMAP listener
 	tls    string // address of the IMAPS listener
 	down   bool
+
+	authorities atomic.Pointer[x509.CertPool] // of users; nil at first
 }
 
 func newHouse(t testing.TB, change ...func(*imapd.Config)) *house {
@@ -47,10 +50,10 @@ func newHouse(t testing.TB, change ...func(*imapd.Config)) *house {
 	d.Must(t)(directory.SetSetting("password_iterations", fmt.Sprint(directorytest.Iterations)))
 	h := &house{t: t, dir: d, store: mailstoretest.New(t), ann: d.AddAccount(t, "ann@example.com", "secret")}
 	var err error
-	if h.auth, err = login.New(login.Config{Directory: d}); err != nil {
+	if h.auth, err = login.New(login.Config{Directory: d, Authorities: h.authorities.Load}); err != nil {
 		t.Fatal(err)
 	}
-	config := imapd.Config{Mail: imapd.Mailstore(h.store), Auth: imapd.Logins(h.auth), TLS: certificate(t), Version: "test"}
+	config := imapd.Config{Mail: imapd.Mailstore(h.store), Auth: imapd.Logins(h.auth), TLS: certificate(t), Authorities: h.authorities.Load, Version: "test"}
 	for _, c := range change {
 		c(&config)
 	}

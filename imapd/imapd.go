@@ -8,6 +8,7 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -63,6 +64,8 @@ type Config struct {
 	// Sharing leads to what accounts share with each other. Nil: nothing can be shared.
 	Sharing Sharing
 	TLS     *tls.Config // nil: no STARTTLS, and no IMAPS listener
+	// Authorities are those whose certificates clients are asked for in TLS; see login.UserTLS. Nil: none are.
+	Authorities func() *x509.CertPool
 	// Fresh brings this node's replica of an account up to what was acknowledged anywhere before
 	// the call. It is asked once after each login, so that a client that comes from another node
 	// finds no older state than it has seen there; its error only means that the session serves

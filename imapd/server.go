@@ -36,7 +36,7 @@ type Server struct {
 // New returns a Server over c.
 func New(c Config) *Server {
 	c.defaults()
-	c.TLS = login.ServerTLS(c.TLS)
+	c.TLS = login.UserTLS(c.TLS, c.Authorities)
 	s := &Server{
 		c:          c,
 		others:     NewOthers(c.Sharing, c.Mail),

@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 // Server serves any number of listeners. Start it with Serve, end it with Shutdown.
 type Server struct {
 	c       Config
+	users   *tls.Config     // TLS of the doors of users; that of others is c.TLS
 	ctx     context.Context // of all connections; ends when a Shutdown runs out of time
 	cancel  context.CancelFunc
 	buffers sync.Pool // of *[]byte, bufferSize each
@@ -37,8 +39,10 @@ const bufferSize = 32 << 10
 // New returns a Server over c.
 func New(c Config) *Server {
 	c.defaults()
+	users := login.UserTLS(c.TLS, c.Authorities)
 	c.TLS = login.ServerTLS(c.TLS)
 	s := &Server{
+		users:      users,
 		c:          c,
 		listeners:  map[net.Listener]struct{}{},
 		conns:      map[*conn]struct{}{},

@@ -17,6 +17,7 @@ package smtpd
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -107,13 +108,16 @@ type Config struct {
 	Hostname  string // ours, in greetings and Received fields
 	Directory Directory
 	Store     Store
-	Auth      Authenticator    // nil: no AUTH, and submission takes nothing
-	TLS       *tls.Config      // nil: no STARTTLS, and no Submissions listener
-	Clock     func() time.Time // nil: time.Now
-	NewID     func() mta.ID    // nil: random ones
-	Logger    *slog.Logger     // nil: none
-	Metrics   Metrics          // nil: none
-	Limits    Limits
+	Auth      Authenticator // nil: no AUTH, and submission takes nothing
+	TLS       *tls.Config   // nil: no STARTTLS, and no Submissions listener
+	// Authorities are those whose certificates users are asked for in TLS; see login.UserTLS. Nil: none are. Other
+	// servers, on MX, never are.
+	Authorities func() *x509.CertPool
+	Clock       func() time.Time // nil: time.Now
+	NewID       func() mta.ID    // nil: random ones
+	Logger      *slog.Logger     // nil: none
+	Metrics     Metrics          // nil: none
+	Limits      Limits
 }
 
 // Limits bound what clients can take. A zero field is its default; a negative number is no limit.

@@ -12,7 +12,11 @@ import (
 func (c *conn) handshake(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Handshake)
 	defer cancel()
-	t, err := login.Handshake(ctx, c.nc, c.srv.c.TLS)
+	config := c.srv.c.TLS
+	if c.kind.submits() {
+		config = c.srv.users
+	}
+	t, err := login.Handshake(ctx, c.nc, config)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ const (
 	// Offered only where the setting scram_sha1 is on.
 	MechanismSHA1     = "SCRAM-SHA-1"      // RFC 5802
 	MechanismSHA1Plus = "SCRAM-SHA-1-PLUS" // RFC 5802, bound to the TLS connection
+	// Offered only to clients that show a certificate that Config.Authorities vouch for.
+	MechanismExternal = "EXTERNAL" // RFC 4422, appendix A
 )
 
 // Conn is what an exchange has to know of its connection.
@@ -60,10 +62,13 @@ func (a *Authenticator) Mechanisms(tlsActive bool) []string {
 }
 
 // MechanismsFor lists what is offered on a connection. It knows more than Mechanisms: clients of this
-// machine may be allowed PLAIN without TLS, without channel binding there is no PLUS, and the cluster
-// may offer SCRAM-SHA-1.
+// machine may be allowed PLAIN without TLS, without channel binding there is no PLUS, the cluster may offer
+// SCRAM-SHA-1, and who has shown a certificate EXTERNAL.
 func (a *Authenticator) MechanismsFor(conn Conn) []string {
 	var out []string
+	if a.offersExternal(conn) {
+		out = append(out, MechanismExternal)
+	}
 	binds := len(a.bindings(conn)) > 0
 	if binds {
 		out = append(out, MechanismSCRAMPlus)
@@ -119,6 +124,8 @@ func (a *Authenticator) Server(mechanism string, conn Conn) (*Exchange, error) {
 		x.step = x.plainStep
 	case MechanismLogin:
 		x.step, x.prompt = x.loginStep, []byte("Username:")
+	case MechanismExternal:
+		return x.startExternal()
 	case MechanismSHA1, MechanismSHA1Plus:
 		if !a.offersSHA1() {
 			return nil, fmt.Errorf("mechanism %s: %w", name, ErrMechanism)
@@ -136,14 +143,15 @@ func (a *Authenticator) Server(mechanism string, conn Conn) (*Exchange, error) {
 }
 
 // Next takes the client's response and returns the next challenge, or done. On the first call nil is
-// for a client that sent no initial response.
+// for a client that sent no initial response. One of no octets is another thing (RFC 4422, section 4): to EXTERNAL it
+// is all there is to say, to the others malformed.
 func (x *Exchange) Next(response []byte) (challenge []byte, done bool, err error) {
 	if x.finished {
 		return nil, false, sasl.ErrUnexpectedClientResponse
 	}
 	if !x.started {
 		x.started = true
-		if len(response) == 0 {
+		if response == nil {
 			return x.prompt, false, nil
 		}
 	}

@@ -1,4 +1,4 @@
-// Package login decides who a client is: by password or by SCRAM-SHA-256, against the node's own copy
+// Package login decides who a client is: by password, SCRAM-SHA-256 or certificate, against the node's own copy
 // of the directory. It serves all doors alike (SMTP, IMAP, ManageSieve), as calls and as SASL mechanisms
 // (RFC 4422) behind the Server interface of go-sasl.
 //
@@ -11,6 +11,7 @@ package login
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -78,6 +79,10 @@ type Config struct {
 	// Banned reports whether logins from an address are refused as ErrThrottled, whatever the secret; nil
 	// bans nobody.
 	Banned func(netip.Addr) bool
+
+	// Authorities vouch for users by certificates, which EXTERNAL takes; whoever they sign a mail address for is the
+	// user of that address. Nil, and while it returns nil: there is no EXTERNAL. It is called often.
+	Authorities func() *x509.CertPool
 
 	// PlainOnLoopback offers PLAIN and LOGIN without TLS to clients of this machine.
 	PlainOnLoopback bool

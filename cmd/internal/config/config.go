@@ -71,10 +71,12 @@ type Search struct {
 	Index bool `toml:"index"`
 }
 
-// TLS names the certificate of the mail doors.
+// TLS names the certificate of the mail doors, and whose certificates users may show there.
 type TLS struct {
 	Certificate string `toml:"certificate"`
 	Key         string `toml:"key"`
+	// UserAuthorities is a PEM file of the authorities whose certificates users log in with. Empty: none do.
+	UserAuthorities string `toml:"user_authorities"`
 }
 
 // Admin holds where the admin API listens.

@@ -38,6 +38,7 @@ func Kinds() map[string]Kind {
 		"cluster/directory":               Core,
 		"cluster/directory/credential":    Core,
 		"cluster/directory/login":         Shell,
+		"cluster/directory/logintest":     Joint,
 		"cluster/directory/directorytest": Joint,
 		"cluster/exactlyonce":             Core,
 		"cluster/placement":               Core,

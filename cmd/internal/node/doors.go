@@ -79,8 +79,12 @@ func (n *Node) serveMail(life context.Context) error {
 	if err != nil {
 		return err
 	}
+	authorities, err := openUserAuthorities(n.cfg.TLS.UserAuthorities, time.Now(), n.log)
+	if err != nil {
+		return err
+	}
 	source := directorySource{n}
-	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Banned: n.banned})
+	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Banned: n.banned, Authorities: authorities.get})
 	if err != nil {
 		return err
 	}
@@ -88,11 +92,11 @@ func (n *Node) serveMail(life context.Context) error {
 	members := newRecipients(smtpd.Members(source), n.directoryNow)
 	n.smtp = smtpd.New(smtpd.Config{
 		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{members, life, n, new(singleflight.Group)}, Store: smtpd.Mailstore(n.store),
-		Auth: smtpd.Logins(auth), TLS: certificate.config(), Logger: n.log, Metrics: n.counters,
+		Auth: smtpd.Logins(auth), TLS: certificate.config(), Authorities: authorities.get, Logger: n.log, Metrics: n.counters,
 		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress,
 			ConnectionsPerAccount: n.cfg.SMTP.MaxPerAccount},
 	})
-	n.openIMAP(auth, certificate.config())
+	n.openIMAP(auth, certificate.config(), authorities)
 	n.keepTexts(life)
 	for _, door := range []struct {
 		field     string

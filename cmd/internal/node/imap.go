@@ -21,9 +21,9 @@ import (
 const serviceIMAP = "imap"
 
 // openIMAP makes the IMAP server; its listeners come after.
-func (n *Node) openIMAP(auth *login.Authenticator, tlsConfig *tls.Config) {
+func (n *Node) openIMAP(auth *login.Authenticator, tlsConfig *tls.Config, authorities *userAuthorities) {
 	n.imap = imapd.New(imapd.Config{
-		Mail: imapd.Mailstore(n.store), Auth: imapd.Logins(auth), TLS: tlsConfig, Fresh: n.freshMail, Proxy: n.handOver,
+		Mail: imapd.Mailstore(n.store), Auth: imapd.Logins(auth), TLS: tlsConfig, Authorities: authorities.get, Fresh: n.freshMail, Proxy: n.handOver,
 		Site: imapSite{n}, Sharing: sharing{n}, Version: n.opts.Version, Logger: n.log, Metrics: imapMetrics{n.counters},
 		Limits: imapd.Limits{Connections: n.cfg.IMAP.MaxConnections, ConnectionsPerAddress: n.cfg.IMAP.MaxPerAddress,
 			ConnectionsPerAccount: n.cfg.IMAP.MaxPerAccount},

@@ -19,8 +19,9 @@ import (
 type site struct {
 	t    *testing.T
 	dir  string
-	seat int  // third number of the nodes' addresses
-	imap bool // the nodes serve IMAP
+	seat int    // third number of the nodes' addresses
+	imap bool   // the nodes serve IMAP
+	more string // further tables of the nodes' configuration
 	runs map[int]*run
 }
 
@@ -63,7 +64,7 @@ tls_listen = ["127.61.%[3]d.%[1]d:2993"]
 	if s.imap {
 		text = strings.Replace(text, "tls_listen = []", fmt.Sprintf(`tls_listen = ["127.61.%d.%d:9930"]`, s.seat, i), 1)
 	}
-	c, err := config.Parse([]byte(text))
+	c, err := config.Parse([]byte(text + s.more))
 	if err != nil {
 		s.t.Fatal(err)
 	}
