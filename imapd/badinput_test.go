@@ -184,7 +184,7 @@ func TestHugeArguments(t *testing.T) {
 		{"8,000 items", "FETCH 1:3 (UID" + strings.Repeat(" BODY[]", 8000) + ")", "BAD"},
 		{"a message too large", "APPEND INBOX {4294967296}", "NO [TOOBIG]"},
 		{"a message of nothing", "APPEND INBOX {0+}\r\n", "NO [CANNOT]"},
-		{"1,000 messages", "APPEND INBOX" + strings.Repeat(" {9+}\r\nA: b\r\n\r\nx", 1000), "NO [LIMIT]"},
+		{"1,000 messages", "APPEND INBOX" + strings.Repeat(" {9+}\r\nA: b\r\n\r\nx", 1000), "NO [MESSAGELIMIT 500]"},
 		{"a date that is none", `APPEND INBOX "31-Feb-2026 25:61:61 +9999" {3}`, "BAD"},
 		{"a search for a date that is none", "SEARCH BEFORE 99-Foo-0000", "BAD"},
 		{"a mod-sequence too large", "FETCH 1 FLAGS (CHANGEDSINCE 18446744073709551616)", "BAD"},

@@ -91,6 +91,8 @@ type Limits struct {
 	Connections           int // at a time; 20,000
 	ConnectionsPerAddress int // at a time, an IPv6 /64 being one address; 500
 	ConnectionsPerAccount int // at a time, those handed over by other nodes among them; 50
+	Messages              int // that one command works on (RFC 9738, MESSAGELIMIT); 10,000,000
+	Saves                 int // that one COPY or APPEND takes, in place of Messages (SAVELIMIT); no limit
 
 	Login     time.Duration // from the connection to a login; 1 minute
 	Idle      time.Duration // between commands; 30 minutes (RFC 9051, section 5.4)
@@ -118,7 +120,7 @@ func (c *Config) defaults() {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&l.Connections, 20000}, {&l.ConnectionsPerAddress, 500}, {&l.ConnectionsPerAccount, 50}} {
+	}{{&l.Connections, 20000}, {&l.ConnectionsPerAddress, 500}, {&l.ConnectionsPerAccount, 50}, {&l.Messages, 10000000}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}

@@ -91,7 +91,7 @@ var (
 
 // announced lists the capabilities that the servers of the conversations tell, which the engine's own
 // tests hold to be what it tells, and an AUTH= for each mechanism of package login. What follows = in
-// APPENDLIMIT= is no part of the name.
+// APPENDLIMIT= and the like is no part of the name.
 func announced(root string) ([]string, error) {
 	seen := map[string]bool{}
 	files, err := filepath.Glob(filepath.Join(root, "imapd", "engine", "testdata", "*.imap"))
@@ -105,8 +105,8 @@ func announced(root string) ([]string, error) {
 				return
 			}
 			for _, c := range strings.Fields(found[1]) {
-				if strings.HasPrefix(c, "APPENDLIMIT=") {
-					c = "APPENDLIMIT"
+				if name, _, _ := strings.Cut(c, "="); strings.HasSuffix(name, "LIMIT") {
+					c = name
 				}
 				seen[c] = true
 			}

@@ -78,8 +78,8 @@ func (s *Session) refuse(a *wire.Append, more bool, why error) error {
 // all the same.
 func (ap *appending) take(ctx context.Context, a *wire.Append) (spoiled, err error) {
 	opts, err := ap.appendOptions(ctx, a)
-	if err == nil && len(ap.messages) >= maxAppends {
-		err = errTooManyAppends
+	if err == nil {
+		err = ap.fits(len(ap.messages) + 1)
 	}
 	if err != nil {
 		return nil, ap.refuse(a, true, err)
@@ -94,6 +94,17 @@ func (ap *appending) take(ctx context.Context, a *wire.Append) (spoiled, err err
 		return nil, broken(err)
 	}
 	return ap.receive(in, body)
+}
+
+// fits refuses more messages than one APPEND may bring. Who was told of a limit is told this one in its words.
+func (s *Session) fits(messages int) error {
+	switch most := s.c.saves(); {
+	case most > 0 && messages > min(most, maxAppends):
+		return &limitError{limit: min(most, maxAppends)}
+	case messages > maxAppends:
+		return errTooManyAppends
+	}
+	return nil
 }
 
 // park keeps the message that came last until all are there.

@@ -40,6 +40,9 @@ func (s *Session) capabilities() string {
 		if s.peer.Leave != nil {
 			caps = append(caps, "UNAUTHENTICATE")
 		}
+		if limit := s.limitCapability(); limit != "" {
+			caps = append(caps, limit)
+		}
 		caps = append(caps, "APPENDLIMIT="+strconv.FormatInt(s.c.MaxMessage, 10))
 		return strings.Join(caps, " ")
 	}

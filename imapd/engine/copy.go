@@ -19,8 +19,13 @@ func (s *Session) copy(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if uids.Len() == 0 {
+	n := uids.Len()
+	if n == 0 {
 		return reply{}, nil
+	}
+	if most := s.c.saves(); most > 0 && n > most { // all or none (RFC 9738, section 3.1)
+		lowest, _ := uids.At(n - most + 1)
+		return reply{}, &limitError{limit: most, lowest: lowest}
 	}
 	to, err := s.need(ctx, a.Mailbox, index.RightInsert)
 	if err != nil {
@@ -56,6 +61,7 @@ func (s *Session) move(ctx context.Context, cmd *wire.Command) (reply, error) {
 		return reply{}, err
 	}
 	s.dirty = true
+	uids, part := s.highest(uids)
 	res, err := s.transfer(ctx, uids, to, true)
 	if err != nil {
 		return reply{}, tryCreate(err)
@@ -63,7 +69,8 @@ func (s *Session) move(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if len(res.To) > 0 {
 		s.w.StatusLine("*", wire.OK, copyUID(res), "moved")
 	}
-	return s.afterExpunge(ctx, cmd)
+	rep, err := s.afterExpunge(ctx, cmd)
+	return s.partial(part, rep, err)
 }
 
 // tryCreate tells a destination that is missing from a mailbox that is.
@@ -108,9 +115,12 @@ func (s *Session) expunge(ctx context.Context, cmd *wire.Command) (reply, error)
 	}
 	s.dirty = true
 	var uids *uidset.Set // nil is all
+	var part partly
 	if cmd.UID {
 		var err error
-		uids, err = s.view.Resolve(cmd.Args.(*wire.Expunge).UIDs, true)
+		if uids, err = s.view.Resolve(cmd.Args.(*wire.Expunge).UIDs, true); err == nil {
+			uids, part, err = s.highestDeleted(ctx, uids)
+		}
 		if err != nil || uids.Len() == 0 {
 			return reply{}, err
 		}
@@ -118,5 +128,6 @@ func (s *Session) expunge(ctx context.Context, cmd *wire.Command) (reply, error)
 	if _, err := s.box.Expunge(ctx, uids); err != nil {
 		return reply{}, err
 	}
-	return s.afterExpunge(ctx, cmd)
+	rep, err := s.afterExpunge(ctx, cmd)
+	return s.partial(part, rep, err)
 }

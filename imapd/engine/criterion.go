@@ -117,7 +117,7 @@ func (c *criterion) within(t time.Time) bool {
 func (c *criterion) members(all *uidset.Set) *uidset.Set {
 	switch c.op {
 	case wire.SearchSeq, wire.SearchUID:
-		return c.set.Clone()
+		return c.set.Intersect(all)
 	case wire.SearchAll:
 		return all.Clone()
 	case wire.SearchAnd:

@@ -166,6 +166,11 @@ type Config struct {
 	Now        func() time.Time
 	Events     Events
 	Site       Site // nil: no administrators, no annotations of the server
+	// MessageLimit is how many messages one command works on (RFC 9738); 0 is any number.
+	MessageLimit int
+	// SaveLimit is how many messages one COPY or APPEND takes. Where it is not 0, nothing else is
+	// limited: MessageLimit does not count then (RFC 9738, section 3).
+	SaveLimit int
 }
 
 // Engine makes sessions. It is safe for concurrent use.
@@ -174,8 +179,11 @@ type Engine struct {
 	commands map[string]command
 }
 
-// New returns an Engine. All fields of c are required but Version and Site.
+// New returns an Engine. All fields of c are required but Version, Site and the limits of messages.
 func New(c Config) *Engine {
+	if c.SaveLimit > 0 {
+		c.MessageLimit = 0
+	}
 	if c.Site == nil {
 		c.Site = noSite{}
 	}

@@ -80,13 +80,9 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 			return reply{}, err
 		}
 	}
-	if a.ChangedSince != nil {
-		if uids, err = s.changedSince(ctx, uids, index.ModSeq(*a.ChangedSince)); err != nil {
-			return reply{}, err
-		}
-	}
-	if a.Partial != nil { // RFC 9394, section 3.4: of what is there and, with CHANGEDSINCE, changed
-		uids = (&result{session: s, set: uids}).part(a.Partial).members()
+	uids, part, err := s.window(ctx, a, uids)
+	if err != nil {
+		return reply{}, err
 	}
 	f := fetching{Session: s, plan: plan}
 	if uids.Len() >= bulkFrom {
@@ -96,8 +92,12 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if plan.body {
 		size = bodyBatch
 	}
-	for batch := range uids.Batches(size) {
-		if err := f.batch(ctx, batch); err != nil {
+	tell, batches := f.batch, uids.Batches(size)
+	if part != 0 {
+		tell, batches = f.downward, downward(uids, size)
+	}
+	for batch := range batches {
+		if err := tell(ctx, batch); err != nil {
 			return reply{}, err
 		}
 	}
@@ -106,11 +106,31 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 	}
 	switch {
 	case f.unknownCTE:
-		return reply{}, errUnknownCTE
+		return s.partial(part, reply{}, errUnknownCTE)
 	case f.told < uids.Len() && !cmd.UID && a.ChangedSince == nil:
-		return reply{}, errExpunged
+		return s.partial(part, reply{}, errExpunged)
 	}
-	return reply{}, nil
+	return s.partial(part, reply{}, nil)
+}
+
+// window gives those of the messages that a FETCH tells of, as its modifiers and the limit say.
+func (s *Session) window(ctx context.Context, a *wire.Fetch, uids *uidset.Set) (*uidset.Set, partly, error) {
+	var err error
+	if a.ChangedSince != nil {
+		if uids, err = s.changedSince(ctx, uids, index.ModSeq(*a.ChangedSince)); err != nil {
+			return nil, 0, err
+		}
+	}
+	if a.Partial == nil {
+		uids, part := s.highest(uids)
+		return uids, part, nil
+	}
+	// RFC 9394, section 3.4: of what is there and, with CHANGEDSINCE, changed.
+	uids = (&result{session: s, set: uids}).part(a.Partial).members()
+	if s.exceeds(uids) { // what is asked for in portions is not cut to one (RFC 9738, section 3.1)
+		return nil, 0, &limitError{limit: s.c.MessageLimit}
+	}
+	return uids, 0, nil
 }
 
 // changedSince keeps the messages that changed after a modification sequence.
@@ -141,12 +161,37 @@ type fetching struct {
 
 // batch tells some messages, of one moment.
 func (f *fetching) batch(ctx context.Context, uids *uidset.Set) error {
-	f.nowSeen = uidset.New()
-	if f.plan.seen && !f.readOnly && f.may(index.RightSeen) {
-		if err := f.setSeen(ctx, uids); err != nil {
+	if err := f.mark(ctx, uids); err != nil {
+		return err
+	}
+	return f.read(ctx, uids)
+}
+
+// downward is batch from the highest UID to the lowest (RFC 9738, section 3.1). The store only reads upwards, so that
+// each message is of a moment of its own.
+func (f *fetching) downward(ctx context.Context, uids *uidset.Set) error {
+	if err := f.mark(ctx, uids); err != nil {
+		return err
+	}
+	for one := range downward(uids, 1) {
+		if err := f.read(ctx, one); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// mark sets \Seen where the items ask for it and the user may.
+func (f *fetching) mark(ctx context.Context, uids *uidset.Set) error {
+	f.nowSeen = uidset.New()
+	if !f.plan.seen || f.readOnly || !f.may(index.RightSeen) {
+		return nil
+	}
+	return f.setSeen(ctx, uids)
+}
+
+// read tells messages as they are at one moment.
+func (f *fetching) read(ctx context.Context, uids *uidset.Set) error {
 	if len(f.plan.items) == 0 {
 		// UID, FLAGS and MODSEQ, by which clients keep in step: no summary has to be read.
 		d := &fetchedMessage{Message: &access.Message{}}

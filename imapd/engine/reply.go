@@ -79,6 +79,9 @@ func replyTo(err error) (reply, bool) {
 	if e, bad := errors.AsType[*urlError](err); bad {
 		return refuse(e.code(), "the URL leads to nothing")
 	}
+	if e, bad := errors.AsType[*limitError](err); bad {
+		return refuse(e.code(), e.Error())
+	}
 	switch {
 	case isFatal(err):
 		return reply{}, false

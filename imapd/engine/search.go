@@ -16,7 +16,7 @@ func (s *Session) search(ctx context.Context, cmd *wire.Command) (reply, error) 
 	if a.Update && s.context(cmd.Tag) != nil {
 		return bad("the tag is that of a result that is kept up to date"), nil
 	}
-	found, err := s.matching(ctx, a)
+	found, part, err := s.matchingHighest(ctx, a)
 	if err != nil {
 		return reply{}, err
 	}
@@ -29,25 +29,34 @@ func (s *Session) search(ctx context.Context, cmd *wire.Command) (reply, error) 
 	} else {
 		s.tellSearch("SEARCH", &res)
 	}
-	s.keepContext(cmd, a, found)
-	return reply{}, nil
+	if a.Update && part != 0 { // there are messages of which nobody knows whether they belong to it
+		s.refuseContext(cmd.Tag)
+	} else {
+		s.keepContext(cmd, a, found)
+	}
+	return s.partial(part, reply{}, nil)
 }
 
-// matching gives the messages that the search program of a SEARCH, SORT or THREAD names.
+// matching gives the messages of a mailbox that a search program names.
 func (s *Session) matching(ctx context.Context, a *wire.Search) (*uidset.Set, error) {
+	k, err := s.program(a)
+	if err != nil {
+		return nil, err
+	}
+	return s.find(ctx, &k, s.view.UIDs())
+}
+
+// program makes the search program of a SEARCH, SORT or THREAD ready.
+func (s *Session) program(a *wire.Search) (criterion, error) {
 	if a.Save {
 		s.view.Save(uidset.New()) // what stays if this one fails (RFC 5182, section 2.1)
 	}
 	switch a.Charset {
 	case "", "US-ASCII", "UTF-8":
 	default:
-		return nil, errCharset
+		return criterion{}, errCharset
 	}
-	criterion, err := s.compile(&a.Key)
-	if err != nil {
-		return nil, err
-	}
-	return s.find(ctx, &criterion, s.view.UIDs())
+	return s.compile(&a.Key)
 }
 
 // finish saves what was found where SAVE says so, and finds the modification sequence to be told.

@@ -18,7 +18,7 @@ func (s *Session) sort(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if a.Update { // there is no CONTEXT=SORT
 		s.refuseContext(cmd.Tag)
 	}
-	found, err := s.matching(ctx, &a.Search)
+	found, err := s.matchingWhole(ctx, &a.Search)
 	if err != nil {
 		return reply{}, err
 	}

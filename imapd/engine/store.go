@@ -24,6 +24,7 @@ func (s *Session) store(ctx context.Context, cmd *wire.Command) (reply, error) {
 	if s.readOnly {
 		return reply{}, errReadOnly
 	}
+	uids, part := s.highest(uids)
 	req := access.StoreRequest{Op: storeOp(a.Op)}
 	if req.Flags, req.Keywords, err = parseFlags(a.Flags); err != nil {
 		return reply{}, err
@@ -51,11 +52,11 @@ func (s *Session) store(ctx context.Context, cmd *wire.Command) (reply, error) {
 	}
 	switch {
 	case modified.Len() > 0:
-		return s.modified(modified, cmd.UID), nil
+		return s.partial(part, s.modified(modified, cmd.UID), nil)
 	case !cmd.UID && s.view.Gone(uids):
-		return reply{}, errExpunged
+		return s.partial(part, reply{}, errExpunged)
 	}
-	return reply{}, nil
+	return s.partial(part, reply{}, nil)
 }
 
 func storeOp(op wire.StoreOp) access.FlagOp {
@@ -68,10 +69,10 @@ func storeOp(op wire.StoreOp) access.FlagOp {
 	return access.Set
 }
 
-// storeFlags changes the flags of uids, some at a time.
+// storeFlags changes the flags of uids, some at a time, those of the highest UIDs first (RFC 9738, section 3.1).
 func (s *Session) storeFlags(ctx context.Context, uids *uidset.Set, req access.StoreRequest) (own []told, modified *uidset.Set, err error) {
 	modified = uidset.New()
-	for batch := range uids.Batches(storeBatch) {
+	for batch := range downward(uids, storeBatch) {
 		s.dirty = true
 		req.UIDs = batch
 		res, err := s.box.Store(ctx, req)

@@ -27,7 +27,7 @@ func (s *Session) thread(ctx context.Context, cmd *wire.Command) (reply, error) 
 	default:
 		return bad("unknown thread algorithm"), nil
 	}
-	found, err := s.matching(ctx, &a.Search)
+	found, err := s.matchingWhole(ctx, &a.Search)
 	if err != nil {
 		return reply{}, err
 	}

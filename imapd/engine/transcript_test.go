@@ -65,6 +65,7 @@ type stage struct {
 	cluster *mailstoretest.Cluster
 	store   *mailstore.Store
 	engine  *engine.Engine
+	config  engine.Config
 	now     time.Time
 	slow    time.Duration // how much later it is whenever somebody looks
 	actors  map[string]*actor
@@ -90,7 +91,8 @@ func newStage(t testing.TB) *stage {
 			return st.quotas[a][0], st.quotas[a][1]
 		}
 	})
-	st.engine = engine.New(engine.Config{Version: "test", MaxMessage: 1 << 20, Limits: wire.DefaultLimits(), Now: clock, Events: st, Site: st})
+	st.config = engine.Config{Version: "test", MaxMessage: 1 << 20, Limits: wire.DefaultLimits(), Now: clock, Events: st, Site: st}
+	st.engine = engine.New(st.config)
 	return st
 }
 
@@ -185,6 +187,10 @@ func (st *stage) happen(words []string) {
 			st.t.Fatal(err)
 		}
 		st.slow = d
+	case "limit": // limit MESSAGES SAVES: of what one command of a client that comes from now on works on
+		var messages, saves int
+		fmt.Sscan(strings.Join(words[1:], " "), &messages, &saves)
+		st.limit(messages, saves)
 	case "sharing": // before the first client: accounts may share; then see neighbourhood.happen
 		if st.sharing == nil {
 			st.sharing = newNeighbourhood(st)
@@ -206,6 +212,11 @@ func (st *stage) happen(words []string) {
 		st.t.Fatalf("nobody knows what %q is", words)
 	}
 	st.hear()
+}
+
+func (st *stage) limit(messages, saves int) {
+	st.config.MessageLimit, st.config.SaveLimit = messages, saves
+	st.engine = engine.New(st.config)
 }
 
 func (st *stage) deliver(a index.AccountID, mailbox, name string) {

@@ -1,6 +1,9 @@
 package wire
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // flagKey gives the keys that have no argument.
 func flagKey(word string) (SearchKey, bool) {
@@ -74,6 +77,10 @@ func (r *Reader) valueKey(word string) SearchKey {
 		return SearchKey{Op: SearchOlder, N: uint64(r.nzNumber32())}
 	case "YOUNGER":
 		return SearchKey{Op: SearchYounger, N: uint64(r.nzNumber32())}
+	case "UIDAFTER": // RFC 9738, section 3.2, as the next
+		return uidsBetween(uint64(r.nzNumber32())+1, math.MaxUint32)
+	case "UIDBEFORE":
+		return uidsBetween(1, uint64(r.nzNumber32())-1)
 	case "BCC", "CC", "FROM", "SUBJECT", "TO":
 		return SearchKey{Op: SearchHeader, Field: strings.ToLower(word), Text: r.astring()}
 	case "HEADER":
@@ -93,6 +100,14 @@ func (r *Reader) valueKey(word string) SearchKey {
 	}
 	r.fail("unknown search key %.30s", word)
 	return SearchKey{}
+}
+
+// uidsBetween is the key of a range of UIDs, both ends included, that may be empty.
+func uidsBetween(lo, hi uint64) SearchKey {
+	if lo > hi {
+		return SearchKey{Op: SearchNone}
+	}
+	return SearchKey{Op: SearchUID, Set: NumSet{Ranges: []NumRange{{Lo: uint32(lo), Hi: uint32(hi)}}}}
 }
 
 // modSeqKey reads MODSEQ ["/flags/name" all|priv|shared] n; flags have one modification sequence

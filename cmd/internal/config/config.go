@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,6 +65,10 @@ type IMAP struct {
 	MaxConnections int      `toml:"max_connections"` // -1 is no limit, here and below
 	MaxPerAddress  int      `toml:"max_connections_per_address"`
 	MaxPerAccount  int      `toml:"max_connections_per_account"`
+	// MessageLimit is how many messages one command works on (RFC 9738); -1 is any number.
+	MessageLimit int `toml:"message_limit"`
+	// SaveLimit is how many messages one COPY or APPEND takes; unless -1 it replaces MessageLimit.
+	SaveLimit int `toml:"save_limit"`
 }
 
 // Search says whether this node keeps an index for SEARCH of the mailboxes that are searched here.
@@ -106,7 +111,7 @@ func Default() Config {
 		SMTP: SMTP{Hostname: host, MX: []string{":25"}, Submission: []string{":587"}, Submissions: []string{":465"},
 			MaxConnections: 2000, MaxPerAddress: 100, MaxPerAccount: 50},
 		IMAP: IMAP{Listen: []string{":143"}, TLSListen: []string{":993"},
-			MaxConnections: 20000, MaxPerAddress: 500, MaxPerAccount: 50},
+			MaxConnections: 20000, MaxPerAddress: 500, MaxPerAccount: 50, MessageLimit: 10000000, SaveLimit: -1},
 		Search: Search{Index: true},
 		Log:    Log{Level: "info", Format: "text"},
 	}
@@ -189,6 +194,24 @@ func (c *Config) checkLimits() error {
 	} {
 		if limit.value < -1 || limit.value == 0 {
 			return fmt.Errorf("%s = %d: use a number from 1, or -1 for no limit", limit.field, limit.value)
+		}
+	}
+	return c.checkMessageLimits()
+}
+
+// leastMessages is how low a limit of messages may be (RFC 9738, section 3).
+const leastMessages = 1000
+
+// mostMessages is the highest number that IMAP can tell.
+const mostMessages = math.MaxUint32
+
+func (c *Config) checkMessageLimits() error {
+	for _, l := range []struct {
+		field string
+		value int
+	}{{"imap.message_limit", c.IMAP.MessageLimit}, {"imap.save_limit", c.IMAP.SaveLimit}} {
+		if l.value != -1 && (l.value < leastMessages || int64(l.value) > mostMessages) {
+			return fmt.Errorf("%s = %d: use a number from %d to %d, or -1 for no limit", l.field, l.value, leastMessages, int64(mostMessages))
 		}
 	}
 	return nil
