@@ -76,7 +76,7 @@ func TestShutdown(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	h := newHouse(t, func(c *imapd.Config) {
-		c.Limits = imapd.Limits{ConnectionsPerAddress: 3, ConnectionsPerAccount: 1, Login: 300 * time.Millisecond}
+		c.Limits = imapd.Limits{ConnectionsPerAddress: 3, ConnectionsPerAccount: 1, Login: 5 * time.Second}
 	})
 	first, second, third := h.dialTLS(), h.dialTLS(), h.dial()
 	third.until("* OK")

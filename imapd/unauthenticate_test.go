@@ -11,7 +11,7 @@ import (
 // TestUnauthenticate: who left is not counted as a connection of the account, and has to log in again in time.
 func TestUnauthenticate(t *testing.T) {
 	h := newHouse(t, func(c *imapd.Config) {
-		c.Limits = imapd.Limits{ConnectionsPerAccount: 1, Login: 2 * time.Second}
+		c.Limits = imapd.Limits{ConnectionsPerAccount: 1, Login: 5 * time.Second}
 	})
 	first, second := h.dialTLS(), h.dialTLS()
 	first.do(login1)
