@@ -13,6 +13,9 @@ import (
 // idleConnections is the scenario's own number.
 const idleConnections = 9000
 
+// sessionsPerUser is how many idle connections a user has: some devices with several folders each. Servers bound it.
+const sessionsPerUser = 20
+
 // idleDials is how many clients connect at once when a storm breaks loose.
 const idleDials = 200
 
@@ -24,7 +27,7 @@ func runIdle(ctx context.Context, s site.Site, o Options) (Result, error) {
 	if err := enoughFiles(n); err != nil {
 		return r, err
 	}
-	accounts, err := s.Accounts(ctx, o.accounts(40))
+	accounts, err := s.Accounts(ctx, o.accounts(max(40, n/sessionsPerUser)))
 	if err != nil {
 		return r, err
 	}
