@@ -22,6 +22,8 @@ type Sharing interface {
 	Remote(ctx context.Context, owner, who index.AccountID) ([]access.Shared, error)
 	// Find gives the account of an address, Address the reverse: index.ErrNoAccount.
 	Find(ctx context.Context, address string) (index.AccountID, error)
+	// Reader is Find for those who may log in; others are index.ErrNoAccount too.
+	Reader(ctx context.Context, address string) (index.AccountID, error)
 	Address(ctx context.Context, id index.AccountID) (string, error)
 }
 

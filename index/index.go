@@ -82,6 +82,7 @@ type Mailbox struct {
 	Subscribed    bool
 	Created       time.Time
 	Keywords      []string // every keyword used in it so far
+	KeyResets     uint32   // how often the key that its URLs are signed with was replaced or taken away
 }
 
 // FlagState is what of a message can change.

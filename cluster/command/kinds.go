@@ -45,6 +45,7 @@ const (
 	Undelete       Kind = 0x0211
 	SetACL         Kind = 0x0216
 	SetMetadata    Kind = 0x0212
+	SetURLKey      Kind = 0x0213
 
 	StageChunk  Kind = 0x0301
 	DropUploads Kind = 0x0302
@@ -144,6 +145,8 @@ func (k Kind) name() string {
 		return "SetACL"
 	case SetMetadata:
 		return "SetMetadata"
+	case SetURLKey:
+		return "SetURLKey"
 	case StageChunk:
 		return "StageChunk"
 	case DropUploads:

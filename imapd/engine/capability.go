@@ -35,7 +35,7 @@ func (s *Session) capabilities() string {
 			caps = append(caps, "COMPRESS=DEFLATE")
 		}
 		if s.peer.Others != nil {
-			caps = append(caps, "ACL", "RIGHTS=texk", "LIST-MYRIGHTS")
+			caps = append(caps, "ACL", "RIGHTS=texk", "LIST-MYRIGHTS", "URLAUTH")
 		}
 		if s.peer.Leave != nil {
 			caps = append(caps, "UNAUTHENTICATE")

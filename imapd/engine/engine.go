@@ -103,6 +103,7 @@ type Metadata interface {
 type Account interface {
 	Folders
 	Grants
+	Keys
 	Open(ctx context.Context, name string) (Mailbox, error)
 	NewIncoming(ctx context.Context) Incoming
 	// AppendAll files messages of NewIncoming, all or none.
@@ -241,6 +242,9 @@ func commands() map[string]command {
 		"GETACL":         {in: loggedIn, run: (*Session).getACL, expunges: true},
 		"LISTRIGHTS":     {in: loggedIn, run: (*Session).listRights, expunges: true},
 		"MYRIGHTS":       {in: loggedIn, run: (*Session).myRights, expunges: true},
+		"GENURLAUTH":     {in: loggedIn, run: (*Session).genURLAuth, expunges: true},
+		"URLFETCH":       {in: loggedIn, run: (*Session).urlFetch, expunges: true},
+		"RESETKEY":       {in: loggedIn, run: (*Session).resetKey, expunges: true},
 		"IDLE":           {in: loggedIn, run: (*Session).idle, expunges: true},
 		"GETQUOTA":       {in: loggedIn, run: (*Session).getQuota, expunges: true},
 		"SETQUOTA":       {in: loggedIn, run: (*Session).setQuota, expunges: true},

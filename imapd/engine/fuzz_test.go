@@ -59,12 +59,14 @@ func FuzzSession(f *testing.F) {
 		if len(said)%2 == 1 {
 			st.limit(1, 0)
 		}
+		st.sharing = newNeighbourhood(st)
 		st.deliver(2, "INBOX", "mixed")
 		st.deliver(2, "INBOX", "utf8")
 		mail := imapd.Mailstore(st.store)
 		c := &tape{in: bytes.NewReader(append([]byte("s SELECT INBOX\r\n"), said...))}
-		session := st.engine.NewSession(engine.Peer{Conn: c, Login: &actor{}, Authenticated: &engine.Identity{Account: 2},
-			Open: func(_ context.Context, who engine.Identity) (engine.Account, error) { return mail(who.Account), nil }})
+		session := st.engine.NewSession(engine.Peer{Conn: c, Login: &actor{}, Others: st.sharing.others(),
+			Authenticated: &engine.Identity{Account: 2, Address: "chris@example.org"},
+			Open:          func(_ context.Context, who engine.Identity) (engine.Account, error) { return mail(who.Account), nil }})
 		err := session.Run(t.Context())
 		if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 			errors.Is(err, wire.ErrOutOfSync) || errors.Is(err, index.ErrGone) {

@@ -32,6 +32,8 @@ type Others interface {
 	Shared(ctx context.Context, who index.AccountID) ([]Neighbour, error)
 	// Find gives the account of an address, or index.ErrNoAccount.
 	Find(ctx context.Context, address string) (index.AccountID, error)
+	// Reader is Find for those who may log in; others are index.ErrNoAccount too.
+	Reader(ctx context.Context, address string) (index.AccountID, error)
 	// Address is the reverse of Find.
 	Address(ctx context.Context, id index.AccountID) (string, error)
 	// Note has it known that owner may share with grantee, before it does.

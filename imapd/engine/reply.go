@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/rookery-mail/rookery/cluster"
+	replicated "github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/imapd/view"
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
@@ -51,6 +52,8 @@ var (
 	errNoIdentifier   = errors.New("an identifier is an address, or anyone")
 	errNegative       = errors.New("negative rights are not supported")
 	errAcross         = errors.New("not from one account to another")
+	errMechanism      = errors.New("INTERNAL is the mechanism that there is")
+	errSharedKey      = errors.New("only URLs of your own mailboxes are signed")
 	errElsewhere      = errors.New("this mailbox is kept on other nodes than the one you are connected to")
 	errRevoked        = errors.New("you may not read the selected mailbox any more")
 	errExpunged       = errors.New("some of the messages were expunged")
@@ -121,6 +124,12 @@ func replyTo(err error) (reply, bool) {
 		return refuse("CANNOT", "there is no account of that address")
 	case errors.Is(err, index.ErrTooManyGrants):
 		return refuse("LIMIT", index.ErrTooManyGrants.Error())
+	case errors.Is(err, errMechanism):
+		return refuse("CANNOT", errMechanism.Error())
+	case errors.Is(err, errSharedKey):
+		return refuse("CANNOT", errSharedKey.Error())
+	case errors.Is(err, replicated.ErrTooEarly):
+		return refuse("UNAVAILABLE", replicated.ErrTooEarly.Error())
 	case errors.Is(err, errElsewhere):
 		return refuse("UNAVAILABLE", errElsewhere.Error())
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

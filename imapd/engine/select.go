@@ -39,7 +39,7 @@ func (s *Session) selectMailbox(ctx context.Context, cmd *wire.Command) (reply, 
 	v.Mailbox = p.shown(v.Mailbox)
 	s.box, s.name, s.readOnly, s.state = box, a.Mailbox, a.ReadOnly, selected
 	s.view = view.New(v.UIDs, v.Mailbox.UIDNext, v.Mailbox.HighestModSeq)
-	s.keywords = len(v.Mailbox.Keywords)
+	s.keywords, s.keyResets = len(v.Mailbox.Keywords), v.Mailbox.KeyResets
 	if s.notify != nil {
 		s.notify.fetched = s.view.Top()
 	}
@@ -76,6 +76,9 @@ func (s *Session) describe(v access.View) {
 	s.w.Raw("* OK [MAILBOXID")
 	s.writeID(s.mailboxID(m))
 	s.w.Raw("] its name for ever\r\n")
+	if s.signs() {
+		s.w.StatusLine("*", wire.OK, codeURLMech, "URLs can be signed")
+	}
 	if s.enabled.rev2 {
 		s.w.List(wire.ListLine{Name: "LIST", Delimiter: '/', Mailbox: m.Name})
 	}

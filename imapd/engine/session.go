@@ -41,6 +41,8 @@ type Session struct {
 	dirty    bool // the store may have changes that view has not
 	quiet    bool // sync leaves out flags
 
+	keyResets uint32 // as the client was told last: see tellURLMech
+
 	notify *notification // nil before the first NOTIFY
 
 	changedThere <-chan struct{} // as changed, of the account of a selected mailbox that is another's
@@ -154,7 +156,7 @@ func (s *Session) misread(wrong *wire.SyntaxError) error {
 func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 	s.tag = cmd.Tag
 	c, ok := s.commands[cmd.Name]
-	if _, acl := cmd.Args.(*wire.ACL); acl && s.peer.Others == nil {
+	if s.peer.Others == nil && amongOthers(cmd) {
 		ok = false
 	}
 	var rep reply
@@ -272,6 +274,7 @@ func (s *Session) deselect() {
 	}
 	s.at, s.changedThere, s.leaveThere = place{}, nil, nil
 	s.box, s.view, s.name, s.readOnly, s.keywords, s.contexts = nil, nil, "", false, 0, nil
+	s.keyResets = 0
 	if s.state == selected {
 		s.state = authenticated
 	}

@@ -20,6 +20,7 @@ type neighbourhood struct {
 	addresses map[index.AccountID]string
 	pairs     map[[2]index.AccountID]bool
 	elsewhere map[index.AccountID]bool
+	disabled  map[index.AccountID]bool
 	cut       bool // other nodes do not answer
 }
 
@@ -29,8 +30,8 @@ func newNeighbourhood(st *stage) *neighbourhood {
 			c.Replica = func(cluster.GroupID) (mailstore.Replica, error) { return nil, cluster.ErrNoReplica }
 		}),
 		addresses: map[index.AccountID]string{1: "fred@example.org", 2: "chris@example.org", 3: "david@example.org",
-			4: "a/b%c=*@example.org", 5: "byron@example.org"},
-		pairs: map[[2]index.AccountID]bool{}, elsewhere: map[index.AccountID]bool{}}
+			4: "a/b%c=*@example.org", 5: "byron@example.org", 9: "root@example.org"},
+		pairs: map[[2]index.AccountID]bool{}, elsewhere: map[index.AccountID]bool{}, disabled: map[index.AccountID]bool{}}
 }
 
 // others is what the sessions of a stage get, nil without a neighbourhood.
@@ -76,6 +77,14 @@ func (n *neighbourhood) Find(_ context.Context, address string) (index.AccountID
 	return 0, index.ErrNoAccount
 }
 
+func (n *neighbourhood) Reader(ctx context.Context, address string) (index.AccountID, error) {
+	id, err := n.Find(ctx, address)
+	if n.disabled[id] {
+		return 0, index.ErrNoAccount
+	}
+	return id, err
+}
+
 func (n *neighbourhood) Address(_ context.Context, id index.AccountID) (string, error) {
 	if a := n.addresses[id]; a != "" {
 		return a, nil
@@ -90,6 +99,8 @@ func (n *neighbourhood) happen(words []string) {
 		delete(n.addresses, index.AccountID(words[1][0]-'0'))
 	case "elsewhere": // an account is on other nodes
 		n.elsewhere[index.AccountID(words[1][0]-'0')] = true
+	case "disable": // an account
+		n.disabled[index.AccountID(words[1][0]-'0')] = true
 	case "cut":
 		n.cut = true
 	}

@@ -44,6 +44,7 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 		return nil, errInboxRenamed
 	}
 	s.tellKeywords(ch.Mailbox)
+	s.tellURLMech(ch.Mailbox)
 	if expunges && len(s.contexts) > 0 {
 		s.leave(s.view.Leaving(ch))
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/imapd/engine"
 	"github.com/rookery-mail/rookery/imapd/wire"
@@ -74,6 +75,7 @@ type stage struct {
 	sharing *neighbourhood // nil where accounts share nothing
 	out     strings.Builder
 
+	keys        byte                          // that were made to sign URLs
 	annotations []index.Annotation            // of the server
 	quotas      map[index.AccountID][2]uint64 // octets and messages
 }
@@ -87,6 +89,13 @@ func newStage(t testing.TB) *stage {
 	}
 	st.store = st.cluster.Store(func(c *mailstore.Config) {
 		c.Clock = clock
+		c.NewURLKey = func() (key [32]byte) {
+			st.keys++
+			for i := range key {
+				key[i] = st.keys // that of the first is 32 times 1, and so on
+			}
+			return key
+		}
 		c.Limits = func(a index.AccountID) (uint64, uint64) {
 			return st.quotas[a][0], st.quotas[a][1]
 		}
@@ -169,6 +178,9 @@ func (st *stage) happen(words []string) {
 		st.secure = true
 	case "user": // user NAME ACCOUNT: a session that is logged in
 		id := engine.Identity{Account: index.AccountID(words[2][0] - '0'), Address: "fred@example.org"}
+		if st.sharing != nil {
+			id.Address = st.sharing.addresses[id.Account]
+		}
 		st.actor(strings.TrimPrefix(words[1], "C"), &id)
 	case "deliver": // deliver ACCOUNT MAILBOX MESSAGE
 		st.deliver(index.AccountID(words[1][0]-'0'), words[2], words[3])
@@ -200,6 +212,8 @@ func (st *stage) happen(words []string) {
 		}
 	case "minority":
 		st.cluster.Fail(cluster.ErrUnavailable)
+	case "upgrading": // some nodes are of the version before
+		st.cluster.Fail(fmt.Errorf("%w: %w", command.ErrTooEarly, cluster.ErrUnavailable))
 	case "majority":
 		st.cluster.Fail(nil)
 	case "wait":

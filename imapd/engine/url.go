@@ -30,12 +30,13 @@ func (e *urlError) code() string {
 
 var (
 	errURLUser    = errors.New("of another user or server")
+	errURLAuth    = errors.New("not signed for this user, or no more")
 	errURLSection = errors.New("no such part")
 )
 
 // isNothing reports whether an error is of a URL that leads to nothing; others may be temporary.
 func isNothing(err error) bool {
-	for _, e := range []error{index.ErrNoMailbox, index.ErrNoMessage, index.ErrGone, index.ErrInvalidName, index.ErrNoAccount, errURLUser, errURLSection, wire.ErrURL} {
+	for _, e := range []error{index.ErrNoMailbox, index.ErrNoMessage, index.ErrGone, index.ErrInvalidName, index.ErrNoAccount, errURLUser, errURLAuth, errURLSection, wire.ErrURL} {
 		if errors.Is(err, e) {
 			return true
 		}

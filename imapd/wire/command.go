@@ -99,6 +99,12 @@ func (r *Reader) args(cmd *Command) {
 		cmd.Args = r.oneMailbox()
 	case "SETACL", "DELETEACL", "LISTRIGHTS", "GETACL", "MYRIGHTS":
 		cmd.Args = r.acl(cmd.Name)
+	case "GENURLAUTH":
+		cmd.Args = r.genURLAuth()
+	case "URLFETCH":
+		cmd.Args = r.urlFetch()
+	case "RESETKEY":
+		cmd.Args = r.resetKey()
 	case "GETQUOTA":
 		cmd.Args = r.quota()
 	case "SETQUOTA":

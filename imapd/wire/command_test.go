@@ -86,6 +86,8 @@ func TestBadInput(t *testing.T) {
 		"keys":           {"a SEARCH " + strings.Repeat("ALL ", 5000) + "\r\nb NOOP\r\n", "more than 2000"},
 		"set":            {"a FETCH 4294967296 FLAGS\r\nb NOOP\r\n", "too large"},
 		"utf7":           {"a SELECT &AAA-\r\nb NOOP\r\n", "UTF-7"},
+		"urls":           {"a URLFETCH" + strings.Repeat(" x", 101) + "\r\nb NOOP\r\n", "more than 100"},
+		"rumps":          {"a GENURLAUTH" + strings.Repeat(" x INTERNAL", 101) + "\r\nb NOOP\r\n", "more than 100"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := transcript(c.input)

@@ -793,6 +793,8 @@ type MailboxRecord struct {
 	NameModSeq      uint64                 `protobuf:"varint,12,opt,name=name_mod_seq,json=nameModSeq,proto3" json:"name_mod_seq,omitempty"`                // of the last create, rename or subscription change
 	Keywords        []string               `protobuf:"bytes,13,rep,name=keywords,proto3" json:"keywords,omitempty"`                                         // position is the keyword's number, for ever in this mailbox
 	ForgottenModSeq uint64                 `protobuf:"varint,14,opt,name=forgotten_mod_seq,json=forgottenModSeq,proto3" json:"forgotten_mod_seq,omitempty"` // of the latest tombstone that was dropped; what vanished up to it is not known
+	UrlKey          []byte                 `protobuf:"bytes,15,opt,name=url_key,json=urlKey,proto3" json:"url_key,omitempty"`                               // 32 bytes that URLs are signed with (RFC 4467); empty before the first, and where it was taken away
+	UrlKeyResets    uint32                 `protobuf:"varint,16,opt,name=url_key_resets,json=urlKeyResets,proto3" json:"url_key_resets,omitempty"`          // how often url_key was replaced or taken away
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -921,6 +923,20 @@ func (x *MailboxRecord) GetKeywords() []string {
 func (x *MailboxRecord) GetForgottenModSeq() uint64 {
 	if x != nil {
 		return x.ForgottenModSeq
+	}
+	return 0
+}
+
+func (x *MailboxRecord) GetUrlKey() []byte {
+	if x != nil {
+		return x.UrlKey
+	}
+	return nil
+}
+
+func (x *MailboxRecord) GetUrlKeyResets() uint32 {
+	if x != nil {
+		return x.UrlKeyResets
 	}
 	return 0
 }
@@ -2593,6 +2609,84 @@ func (x *AnnotationChange) GetValue() []byte {
 	return nil
 }
 
+// SetURLKeyCommand gives a mailbox the key that its URLs are signed with, or takes away the keys of all
+// mailboxes of the account (RFC 4467).
+type SetURLKeyCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	MailboxId     uint32                 `protobuf:"varint,2,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"` // 0 is all mailboxes; there is no key then
+	UidValidity   uint32                 `protobuf:"varint,3,opt,name=uid_validity,json=uidValidity,proto3" json:"uid_validity,omitempty"`
+	Key           []byte                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`          // 32 random bytes
+	Replace       bool                   `protobuf:"varint,5,opt,name=replace,proto3" json:"replace,omitempty"` // the key that there is goes; without it that one stays
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetURLKeyCommand) Reset() {
+	*x = SetURLKeyCommand{}
+	mi := &file_index_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetURLKeyCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetURLKeyCommand) ProtoMessage() {}
+
+func (x *SetURLKeyCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetURLKeyCommand.ProtoReflect.Descriptor instead.
+func (*SetURLKeyCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SetURLKeyCommand) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *SetURLKeyCommand) GetMailboxId() uint32 {
+	if x != nil {
+		return x.MailboxId
+	}
+	return 0
+}
+
+func (x *SetURLKeyCommand) GetUidValidity() uint32 {
+	if x != nil {
+		return x.UidValidity
+	}
+	return 0
+}
+
+func (x *SetURLKeyCommand) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *SetURLKeyCommand) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
 type DropAccountCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -2602,7 +2696,7 @@ type DropAccountCommand struct {
 
 func (x *DropAccountCommand) Reset() {
 	*x = DropAccountCommand{}
-	mi := &file_index_proto_msgTypes[33]
+	mi := &file_index_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +2708,7 @@ func (x *DropAccountCommand) String() string {
 func (*DropAccountCommand) ProtoMessage() {}
 
 func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[33]
+	mi := &file_index_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +2721,7 @@ func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropAccountCommand.ProtoReflect.Descriptor instead.
 func (*DropAccountCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{33}
+	return file_index_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DropAccountCommand) GetAccount() uint64 {
@@ -2648,7 +2742,7 @@ type StageChunkCommand struct {
 
 func (x *StageChunkCommand) Reset() {
 	*x = StageChunkCommand{}
-	mi := &file_index_proto_msgTypes[34]
+	mi := &file_index_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2660,7 +2754,7 @@ func (x *StageChunkCommand) String() string {
 func (*StageChunkCommand) ProtoMessage() {}
 
 func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[34]
+	mi := &file_index_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2673,7 +2767,7 @@ func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChunkCommand.ProtoReflect.Descriptor instead.
 func (*StageChunkCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{34}
+	return file_index_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StageChunkCommand) GetUploadId() []byte {
@@ -2706,7 +2800,7 @@ type DropUploadsCommand struct {
 
 func (x *DropUploadsCommand) Reset() {
 	*x = DropUploadsCommand{}
-	mi := &file_index_proto_msgTypes[35]
+	mi := &file_index_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2718,7 +2812,7 @@ func (x *DropUploadsCommand) String() string {
 func (*DropUploadsCommand) ProtoMessage() {}
 
 func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[35]
+	mi := &file_index_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2731,7 +2825,7 @@ func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUploadsCommand.ProtoReflect.Descriptor instead.
 func (*DropUploadsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{35}
+	return file_index_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DropUploadsCommand) GetUntouchedSince() int64 {
@@ -2752,7 +2846,7 @@ type DrainGraveyardCommand struct {
 
 func (x *DrainGraveyardCommand) Reset() {
 	*x = DrainGraveyardCommand{}
-	mi := &file_index_proto_msgTypes[36]
+	mi := &file_index_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +2858,7 @@ func (x *DrainGraveyardCommand) String() string {
 func (*DrainGraveyardCommand) ProtoMessage() {}
 
 func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[36]
+	mi := &file_index_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +2871,7 @@ func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainGraveyardCommand.ProtoReflect.Descriptor instead.
 func (*DrainGraveyardCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{36}
+	return file_index_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DrainGraveyardCommand) GetLimit() uint32 {
@@ -2799,7 +2893,7 @@ type KeptRecord struct {
 
 func (x *KeptRecord) Reset() {
 	*x = KeptRecord{}
-	mi := &file_index_proto_msgTypes[37]
+	mi := &file_index_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2811,7 +2905,7 @@ func (x *KeptRecord) String() string {
 func (*KeptRecord) ProtoMessage() {}
 
 func (x *KeptRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[37]
+	mi := &file_index_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2824,7 +2918,7 @@ func (x *KeptRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptRecord.ProtoReflect.Descriptor instead.
 func (*KeptRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{37}
+	return file_index_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *KeptRecord) GetName() string {
@@ -2865,7 +2959,7 @@ type SetACLCommand struct {
 
 func (x *SetACLCommand) Reset() {
 	*x = SetACLCommand{}
-	mi := &file_index_proto_msgTypes[38]
+	mi := &file_index_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2877,7 +2971,7 @@ func (x *SetACLCommand) String() string {
 func (*SetACLCommand) ProtoMessage() {}
 
 func (x *SetACLCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[38]
+	mi := &file_index_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2890,7 +2984,7 @@ func (x *SetACLCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetACLCommand.ProtoReflect.Descriptor instead.
 func (*SetACLCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{38}
+	return file_index_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SetACLCommand) GetAccount() uint64 {
@@ -2955,7 +3049,7 @@ type TargetResult struct {
 
 func (x *TargetResult) Reset() {
 	*x = TargetResult{}
-	mi := &file_index_proto_msgTypes[39]
+	mi := &file_index_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2967,7 +3061,7 @@ func (x *TargetResult) String() string {
 func (*TargetResult) ProtoMessage() {}
 
 func (x *TargetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[39]
+	mi := &file_index_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2980,7 +3074,7 @@ func (x *TargetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetResult.ProtoReflect.Descriptor instead.
 func (*TargetResult) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{39}
+	return file_index_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TargetResult) GetCode() Code {
@@ -3037,7 +3131,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[40]
+	mi := &file_index_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3049,7 +3143,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[40]
+	mi := &file_index_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3062,7 +3156,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{40}
+	return file_index_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Result) GetCode() Code {
@@ -3224,7 +3318,7 @@ const file_index_proto_rawDesc = "" +
 	"used_bytes\x18\x04 \x01(\x04R\tusedBytes\x12#\n" +
 	"\rused_messages\x18\x05 \x01(\x04R\fusedMessages\x12\x1c\n" +
 	"\tmailboxes\x18\x06 \x01(\rR\tmailboxes\x12,\n" +
-	"\x12annotation_mod_seq\x18\f \x01(\x04R\x10annotationModSeq\"\xa3\x03\n" +
+	"\x12annotation_mod_seq\x18\f \x01(\x04R\x10annotationModSeq\"\xe2\x03\n" +
 	"\rMailboxRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fuid_validity\x18\x02 \x01(\rR\vuidValidity\x12\x19\n" +
@@ -3244,7 +3338,9 @@ const file_index_proto_rawDesc = "" +
 	"\fname_mod_seq\x18\f \x01(\x04R\n" +
 	"nameModSeq\x12\x1a\n" +
 	"\bkeywords\x18\r \x03(\tR\bkeywords\x12*\n" +
-	"\x11forgotten_mod_seq\x18\x0e \x01(\x04R\x0fforgottenModSeq\"Y\n" +
+	"\x11forgotten_mod_seq\x18\x0e \x01(\x04R\x0fforgottenModSeq\x12\x17\n" +
+	"\aurl_key\x18\x0f \x01(\fR\x06urlKey\x12$\n" +
+	"\x0eurl_key_resets\x18\x10 \x01(\rR\furlKeyResets\"Y\n" +
 	"\n" +
 	"FlagRecord\x12\x17\n" +
 	"\amod_seq\x18\x01 \x01(\x04R\x06modSeq\x12\x16\n" +
@@ -3373,7 +3469,14 @@ const file_index_proto_rawDesc = "" +
 	"\x10AnnotationChange\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x88\x01\x01B\b\n" +
-	"\x06_value\".\n" +
+	"\x06_value\"\x9a\x01\n" +
+	"\x10SetURLKeyCommand\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x1d\n" +
+	"\n" +
+	"mailbox_id\x18\x02 \x01(\rR\tmailboxId\x12!\n" +
+	"\fuid_validity\x18\x03 \x01(\rR\vuidValidity\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\fR\x03key\x12\x18\n" +
+	"\areplace\x18\x05 \x01(\bR\areplace\".\n" +
 	"\x12DropAccountCommand\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\"X\n" +
 	"\x11StageChunkCommand\x12\x1b\n" +
@@ -3454,7 +3557,7 @@ func file_index_proto_rawDescGZIP() []byte {
 }
 
 var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_index_proto_goTypes = []any{
 	(FlagOp)(0),                   // 0: rookery.index.v1.FlagOp
 	(Code)(0),                     // 1: rookery.index.v1.Code
@@ -3491,14 +3594,15 @@ var file_index_proto_goTypes = []any{
 	(*KeepDeletedCommand)(nil),    // 32: rookery.index.v1.KeepDeletedCommand
 	(*SetMetadataCommand)(nil),    // 33: rookery.index.v1.SetMetadataCommand
 	(*AnnotationChange)(nil),      // 34: rookery.index.v1.AnnotationChange
-	(*DropAccountCommand)(nil),    // 35: rookery.index.v1.DropAccountCommand
-	(*StageChunkCommand)(nil),     // 36: rookery.index.v1.StageChunkCommand
-	(*DropUploadsCommand)(nil),    // 37: rookery.index.v1.DropUploadsCommand
-	(*DrainGraveyardCommand)(nil), // 38: rookery.index.v1.DrainGraveyardCommand
-	(*KeptRecord)(nil),            // 39: rookery.index.v1.KeptRecord
-	(*SetACLCommand)(nil),         // 40: rookery.index.v1.SetACLCommand
-	(*TargetResult)(nil),          // 41: rookery.index.v1.TargetResult
-	(*Result)(nil),                // 42: rookery.index.v1.Result
+	(*SetURLKeyCommand)(nil),      // 35: rookery.index.v1.SetURLKeyCommand
+	(*DropAccountCommand)(nil),    // 36: rookery.index.v1.DropAccountCommand
+	(*StageChunkCommand)(nil),     // 37: rookery.index.v1.StageChunkCommand
+	(*DropUploadsCommand)(nil),    // 38: rookery.index.v1.DropUploadsCommand
+	(*DrainGraveyardCommand)(nil), // 39: rookery.index.v1.DrainGraveyardCommand
+	(*KeptRecord)(nil),            // 40: rookery.index.v1.KeptRecord
+	(*SetACLCommand)(nil),         // 41: rookery.index.v1.SetACLCommand
+	(*TargetResult)(nil),          // 42: rookery.index.v1.TargetResult
+	(*Result)(nil),                // 43: rookery.index.v1.Result
 }
 var file_index_proto_depIdxs = []int32{
 	2,  // 0: rookery.index.v1.Envelope.from:type_name -> rookery.index.v1.Address
@@ -3535,7 +3639,7 @@ var file_index_proto_depIdxs = []int32{
 	0,  // 31: rookery.index.v1.SetACLCommand.op:type_name -> rookery.index.v1.FlagOp
 	1,  // 32: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
 	1,  // 33: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
-	41, // 34: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
+	42, // 34: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
 	27, // 35: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
 	27, // 36: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
 	27, // 37: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
@@ -3564,7 +3668,7 @@ func file_index_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,6 +1,7 @@
 package mailbox_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,9 +84,11 @@ func (d *driver) same(what string, got, want any) {
 func (d *driver) step() {
 	id := uint64(draw(d, "account", 1, 2))
 	switch draw(d, "command", "deliver", "deliver", "append", "create", "delete", "rename", "subscribe", "store", "store",
-		"copy", "move", "expunge", "replace", "drain", "grant", "grant", "keep", "keep", "drop mailbox", "drain kept", "undelete") {
+		"copy", "move", "expunge", "replace", "drain", "grant", "grant", "key", "key", "keep", "keep", "drop mailbox", "drain kept", "undelete") {
 	case "grant":
 		d.grant(id)
+	case "key":
+		d.key(id)
 	case "deliver":
 		d.deliver(id)
 	case "append":
@@ -141,6 +144,51 @@ func (d *driver) grant(id uint64) {
 	if b.grants[cmd.Grantee] == 0 {
 		delete(b.grants, cmd.Grantee)
 	}
+}
+
+// key gives a mailbox a key, another one, or takes all keys away; what is no key is refused.
+func (d *driver) key(id uint64) {
+	a, b, m, _ := d.opened(id)
+	cmd := &indexpb.SetURLKeyCommand{Account: id, MailboxId: b.id, UidValidity: m.UIDValidity, Replace: rapid.Bool().Draw(d.Rand, "replace"),
+		Key: bytes.Repeat([]byte{draw(d, "key", byte(1), 2, 3)}, draw(d, "key size", 32, 32, 32, 0, 31, 33))}
+	want := indexpb.Code_CODE_OK
+	switch draw(d, "keys", "one", "one", "all", "stale", "nonsense") {
+	case "one":
+		switch {
+		case len(cmd.Key) != mailbox.URLKeySize:
+			want = indexpb.Code_CODE_INVALID
+		case cmd.Replace:
+			b.key, b.resets = cmd.Key, b.resets+1
+		case b.key == nil:
+			b.key = cmd.Key
+		}
+	case "all":
+		cmd = &indexpb.SetURLKeyCommand{Account: id}
+		for _, box := range a.boxes {
+			if box.key != nil {
+				box.key, box.resets = nil, box.resets+1
+			}
+		}
+	case "stale":
+		if cmd.UidValidity++; len(cmd.Key) == mailbox.URLKeySize {
+			want = indexpb.Code_CODE_UID_VALIDITY
+		} else {
+			want = indexpb.Code_CODE_INVALID
+		}
+	case "nonsense":
+		cmd.MailboxId = 0
+		want = indexpb.Code_CODE_INVALID
+	}
+	d.same("key", d.do(command.SetURLKey, cmd).Code, want)
+}
+
+// compareKey holds a mailbox's key against the model.
+func (d *driver) compareKey(id uint64, m index.Mailbox, b *modelBox) {
+	key, err := mailbox.URLKey(d.b, index.AccountID(id), m.ID)
+	if err != nil {
+		d.Rand.Fatal(err)
+	}
+	d.same("key of "+m.Name, []any{key, m.KeyResets}, []any{b.key, b.resets})
 }
 
 // compareGrants holds what is read of rights against the model, both ways of reading.
@@ -388,6 +436,7 @@ func (d *driver) compare() {
 			validities[m.UIDValidity] = true
 			d.same("mailbox "+m.Name, []any{m.ID, m.UIDNext, m.Subscribed, int(m.Messages)}, []any{b.id, b.next, b.subscribed, len(b.messages)})
 			d.compareGrants(id, m.ID, b)
+			d.compareKey(id, m, b)
 			d.compareMessages(id, m, b)
 		}
 		d.same("names", len(names), len(a.boxes)+len(a.subs))

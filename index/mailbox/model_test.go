@@ -68,6 +68,8 @@ type modelBox struct {
 	next       uint32
 	subscribed bool
 	grants     map[uint64]uint32
+	key        []byte // that URLs are signed with
+	resets     uint32
 	messages   map[uint32]*modelMessage
 	gone       map[uint32]uint64 // modseq at which a UID went
 }

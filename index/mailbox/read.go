@@ -188,6 +188,6 @@ func decodeMailbox(id index.MailboxID, value []byte) (index.Mailbox, error) {
 		ID: id, Name: rec.Name, UIDValidity: rec.UidValidity, UIDNext: index.UID(rec.UidNext),
 		HighestModSeq: index.ModSeq(rec.ModSeq), Messages: rec.Messages, Unseen: rec.Unseen, Deleted: rec.Deleted,
 		Bytes: rec.Bytes, SpecialUse: index.SpecialUse(rec.SpecialUse), Subscribed: rec.Subscribed,
-		Created: time.UnixMilli(rec.Created).UTC(), Keywords: rec.Keywords,
+		Created: time.UnixMilli(rec.Created).UTC(), Keywords: rec.Keywords, KeyResets: rec.UrlKeyResets,
 	}, nil
 }

@@ -87,6 +87,12 @@ func (w *world) story() (all []command.Command) {
 		{Entry: "/shared/comment", Value: []byte("go")}, {Entry: "/private/comment", Value: []byte{}}, {Entry: "/private/none"}}})
 	add(command.SetMetadata, &indexpb.SetMetadataCommand{Account: 8, User: 8, Changes: []*indexpb.AnnotationChange{
 		{Entry: "/private/vendor/x", Value: []byte("account")}}})
+	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, mailbox.URLKeySize) }
+	add(command.SetURLKey, &indexpb.SetURLKeyCommand{Account: 7, MailboxId: 1, UidValidity: v, Key: key(1)})
+	add(command.SetURLKey, &indexpb.SetURLKeyCommand{Account: 7})
+	add(command.SetURLKey, &indexpb.SetURLKeyCommand{Account: 8, MailboxId: 8, UidValidity: v + 7, Key: key(2)})
+	add(command.SetURLKey, &indexpb.SetURLKeyCommand{Account: 8, MailboxId: 8, UidValidity: v + 7, Key: key(3)})
+	add(command.SetURLKey, &indexpb.SetURLKeyCommand{Account: 8, MailboxId: 8, UidValidity: v + 7, Key: key(4), Replace: true})
 	return all
 }
 

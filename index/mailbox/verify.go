@@ -89,6 +89,9 @@ func (v *verifier) account(a index.AccountID, rec *indexpb.AccountRecord) error 
 		if err := v.grants(a, m.ID); err != nil {
 			return fmt.Errorf("account %d, mailbox %d: %w", a, m.ID, err)
 		}
+		if err := v.urlKey(a, m.ID); err != nil {
+			return fmt.Errorf("account %d, mailbox %d: %w", a, m.ID, err)
+		}
 		boxes++
 		bytes, messages = bytes+m.Bytes, messages+uint64(m.Messages)
 		v.boxes[place{a, m.ID}] = false

@@ -8,6 +8,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailbox"
 )
 
 // The defaults of Config.
@@ -28,6 +29,9 @@ func (c *Config) defaults() {
 	}
 	if c.NewID == nil {
 		c.NewID = randomID
+	}
+	if c.NewURLKey == nil {
+		c.NewURLKey = randomURLKey
 	}
 	if c.Level == nil {
 		c.Level = func() command.Level { return command.Latest }
@@ -53,4 +57,9 @@ func (c *Config) defaults() {
 func randomID() (id cluster.CommandID) {
 	rand.Read(id[:]) // never fails, see crypto/rand
 	return id
+}
+
+func randomURLKey() (key [mailbox.URLKeySize]byte) {
+	rand.Read(key[:]) // as above
+	return key
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/frame"
+	"github.com/rookery-mail/rookery/index/mailbox"
 	"github.com/rookery-mail/rookery/index/search/trigram"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
@@ -67,8 +68,10 @@ type Config struct {
 	// Clock gives the time that commands carry. Nil: time.Now.
 	Clock func() time.Time
 	// NewID gives random identities of commands and uploads. Nil: crypto/rand.
-	NewID  func() cluster.CommandID
-	Logger *slog.Logger // nil: none
+	NewID func() cluster.CommandID
+	// NewURLKey gives random keys that URLs are signed with. Nil: crypto/rand.
+	NewURLKey func() [mailbox.URLKeySize]byte
+	Logger    *slog.Logger // nil: none
 	// Level is what every member of the cluster reads and executes; below the second no chunk is
 	// written in package frame's short form. Nil: everything that this build knows.
 	Level func() command.Level

@@ -101,6 +101,8 @@ func dispatch(x *mailbox.Execution, b kv.Batch, c command.Command) (*indexpb.Res
 		return run(c, new(indexpb.SetACLCommand), x.SetACL)
 	case command.SetMetadata:
 		return run(c, new(indexpb.SetMetadataCommand), x.SetMetadata)
+	case command.SetURLKey:
+		return run(c, new(indexpb.SetURLKeyCommand), x.SetURLKey)
 	case command.StageChunk:
 		return run(c, new(indexpb.StageChunkCommand), func(m *indexpb.StageChunkCommand) (*indexpb.Result, error) {
 			return staging.Stage(b, m, c.Time)

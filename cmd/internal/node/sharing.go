@@ -94,6 +94,18 @@ func (s sharing) Find(_ context.Context, address string) (id index.AccountID, er
 	return id, err
 }
 
+// Reader gives the account of an address if it may log in.
+func (s sharing) Reader(_ context.Context, address string) (id index.AccountID, err error) {
+	err = s.read(func(v directory.View) error {
+		a, err := v.AccountByAddress(address)
+		if id = a.ID; err == nil && a.Disabled {
+			err = fmt.Errorf("account %d is disabled: %w", id, directory.ErrNotFound)
+		}
+		return err
+	})
+	return id, err
+}
+
 // Address gives the address of an account.
 func (s sharing) Address(_ context.Context, id index.AccountID) (address string, err error) {
 	err = s.read(func(v directory.View) error {

@@ -47,3 +47,37 @@ func TestAdministratorOverIMAP(t *testing.T) {
 	admin(false)
 	expect(root, `SETMETADATA "" (/shared/comment NIL)`, "NO [NOPERM]")
 }
+
+// TestSignedURLOverIMAP: who gets a URL from another reads the message, until the other's account is disabled.
+func TestSignedURLOverIMAP(t *testing.T) {
+	s := newSite(t, 19)
+	s.start(1)
+	if err := s.ask(1, "POST", "/v1/accounts", adminapi.Account{Address: "root@example.org", Password: "secret"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	root, ada := s.talkAs(1, "root@example.org"), s.talk(1)
+	ada.ok("APPEND INBOX {%d+}\r\n%s", len(letter), letter)
+	signed := ""
+	s.eventually("a URL is signed", func() error { // not before the level is raised
+		answer, untagged := ada.say(`GENURLAUTH "%s" INTERNAL`, "imap://ada%40example.org@n1.example.org/INBOX/;UID=1;URLAUTH=user+root%40example.org")
+		if !strings.HasPrefix(answer, "OK") || len(untagged) != 1 {
+			return fmt.Errorf("answered %q", append(untagged, answer))
+		}
+		signed = strings.TrimPrefix(untagged[0], "* GENURLAUTH ")
+		return nil
+	})
+	expect := func(k *talk, want string) {
+		t.Helper()
+		got := strings.Join(k.ok("URLFETCH %s", signed), "\r\n")
+		if want := "* URLFETCH " + signed + " " + want; got != want {
+			t.Errorf("answered %q, not %q", got, want)
+		}
+	}
+	expect(root, fmt.Sprintf("{%d}\r\n%s", len(letter), letter))
+	expect(ada, "NIL")
+	yes := true
+	if err := s.ask(1, "PATCH", "/v1/accounts/ada@example.org", adminapi.AccountChange{Disabled: &yes}, nil); err != nil {
+		t.Fatal(err)
+	}
+	expect(root, "NIL")
+}
