@@ -4,13 +4,16 @@ import (
 	"context"
 	"slices"
 
+	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
 )
 
-// heard is what a client that enabled METADATA knows: which annotations there are, of which age. The
-// account's record says when one of them changed last, so that nothing is read while nothing happens.
+// heard is what a client knows that enabled METADATA, or asked for its changes with NOTIFY: which annotations
+// there are, of which age. The account's record says when one of them changed last, so that nothing is read
+// while nothing happens.
 type heard struct {
+	all    bool // METADATA is enabled; else it hears what NOTIFY asked for
 	at     index.ModSeq
 	of     map[heardEntry]access.MailboxAnnotation
 	server map[string]string // values of the server's by entry
@@ -23,6 +26,18 @@ type heardEntry struct {
 
 // useMetadata turns METADATA responses on (RFC 5464, section 4.1): what changes from now on is told.
 func (s *Session) useMetadata(ctx context.Context) error {
+	if err := s.hear(ctx); err != nil {
+		return err
+	}
+	s.heard.all = true
+	return nil
+}
+
+// hear begins to remember which annotations there are, unless the session does already.
+func (s *Session) hear(ctx context.Context) error {
+	if s.heard != nil {
+		return nil
+	}
 	h := &heard{}
 	if err := h.account(ctx, s); err != nil {
 		return err
@@ -34,6 +49,33 @@ func (s *Session) useMetadata(ctx context.Context) error {
 	h.server = server
 	s.heard = h
 	return nil
+}
+
+// watchMetadata begins or ends to remember annotations for a NOTIFY (RFC 5465, sections 5.6 and 5.7).
+func (s *Session) watchMetadata(ctx context.Context, n *notification) error {
+	for _, g := range n.groups {
+		if g.Events&(wire.MailboxMetadataChange|wire.ServerMetadataChange) != 0 {
+			return s.hear(ctx)
+		}
+	}
+	if s.heard != nil && !s.heard.all {
+		s.heard = nil
+	}
+	return nil
+}
+
+// hears reports whether the client wants to hear of the annotations of a mailbox, or with nil of the server's
+// and the account's, which NOTIFY asks for together with any mailboxes.
+func (s *Session) hears(m *index.Mailbox) bool {
+	switch {
+	case s.heard.all:
+		return true
+	case s.notify == nil:
+		return false
+	case m != nil:
+		return s.notify.events(m)&wire.MailboxMetadataChange != 0
+	}
+	return slices.ContainsFunc(s.notify.groups, func(g wire.NotifyGroup) bool { return g.Events&wire.ServerMetadataChange != 0 })
 }
 
 // account reads the annotations of the account.
@@ -67,7 +109,9 @@ func (s *Session) syncMetadata(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tellEntries("", differing(s.heard.server, server))
+	if s.hears(nil) {
+		s.tellEntries("", differing(s.heard.server, server))
+	}
 	s.heard.server = server
 	at, err := s.account.MetadataModSeq(ctx)
 	if err != nil || at == s.heard.at {
@@ -97,13 +141,15 @@ func (s *Session) tellChanged(ctx context.Context, before, after map[heardEntry]
 	if len(changed) == 0 {
 		return nil
 	}
-	s.tellEntries("", changed[0])
+	if s.hears(nil) {
+		s.tellEntries("", changed[0])
+	}
 	boxes, err := s.account.Mailboxes(ctx)
 	if err != nil {
 		return err
 	}
-	for _, m := range boxes {
-		if m.ID != 0 {
+	for i := range boxes {
+		if m := &boxes[i]; m.ID != 0 && len(changed[m.ID]) > 0 && s.hears(m) {
 			s.tellEntries(m.Name, changed[m.ID])
 		}
 	}

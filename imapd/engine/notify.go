@@ -51,6 +51,9 @@ func (s *Session) notifyCommand(ctx context.Context, cmd *wire.Command) (reply, 
 	if err := s.watchFolders(ctx, n, a.Status); err != nil {
 		return reply{}, err
 	}
+	if err := s.watchMetadata(ctx, n); err != nil {
+		return reply{}, err
+	}
 	s.notify = n
 	return reply{}, nil
 }
@@ -98,6 +101,9 @@ func (s *Session) await(ctx context.Context) error {
 	for {
 		if s.notify.listens() {
 			if err := s.survives(s.tellNews(ctx, !s.notify.delayed, false), "notify"); err != nil {
+				return err
+			}
+			if err := s.survives(s.syncMetadata(ctx), "notify of metadata"); err != nil {
 				return err
 			}
 		}

@@ -151,7 +151,7 @@ func replyTo(err error) (reply, bool) {
 	case errors.Is(err, errTooManyAppends):
 		return refuse("LIMIT", errTooManyAppends.Error())
 	case errors.Is(err, errBadEvent): // with those that are (RFC 5465, section 3.1)
-		return refuse("BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)", errBadEvent.Error())
+		return refuse("BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange)", errBadEvent.Error())
 	case errors.Is(err, errOverflow):
 		return refuse("NOTIFICATIONOVERFLOW", errOverflow.Error())
 	case errors.Is(err, errNoPermission):

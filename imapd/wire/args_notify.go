@@ -10,6 +10,8 @@ const (
 	FlagChange
 	MailboxName
 	SubscriptionChange
+	MailboxMetadataChange
+	ServerMetadataChange
 
 	// MessageEvents are those of a mailbox's messages, which alone the selected mailbox can have.
 	MessageEvents = MessageNew | MessageExpunge | FlagChange
@@ -130,6 +132,10 @@ func (r *Reader) notifyEvent(n *Notify, name string) NotifyEvents {
 		return MailboxName
 	case "SUBSCRIPTIONCHANGE":
 		return SubscriptionChange
+	case "MAILBOXMETADATACHANGE":
+		return MailboxMetadataChange
+	case "SERVERMETADATACHANGE":
+		return ServerMetadataChange
 	}
 	n.Unknown = true // an event-ext, which the session refuses
 	return 0
