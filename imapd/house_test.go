@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/bearer"
 	"github.com/rookery-mail/rookery/cluster/directory/directorytest"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/imapd"
@@ -50,7 +51,7 @@ func newHouse(t testing.TB, change ...func(*imapd.Config)) *house {
 	d.Must(t)(directory.SetSetting("password_iterations", fmt.Sprint(directorytest.Iterations)))
 	h := &house{t: t, dir: d, store: mailstoretest.New(t), ann: d.AddAccount(t, "ann@example.com", "secret")}
 	var err error
-	if h.auth, err = login.New(login.Config{Directory: d, Authorities: h.authorities.Load}); err != nil {
+	if h.auth, err = login.New(login.Config{Directory: d, Tokens: bearer.New(bearer.Config{}), Authorities: h.authorities.Load}); err != nil {
 		t.Fatal(err)
 	}
 	config := imapd.Config{Mail: imapd.Mailstore(h.store), Auth: imapd.Logins(h.auth), TLS: certificate(t), Authorities: h.authorities.Load, Version: "test"}

@@ -86,6 +86,7 @@ func loginError(err error) error {
 		{login.ErrThrottled, engine.ErrThrottled},
 		{login.ErrMechanism, engine.ErrNoMechanism},
 		{login.ErrEncryption, engine.ErrNoMechanism},
+		{login.ErrIssuer, engine.ErrNoIssuer},
 	} {
 		if errors.Is(err, pair.from) {
 			return fmt.Errorf("%w: %w", pair.to, err)

@@ -26,6 +26,9 @@ type Settings struct {
 	TrustedNetworks     string // networks that no ban locks out, apart by a space: see Trusts
 	SCRAMSHA1           bool   // whether SCRAM-SHA-1 is offered, and new passwords keep its keys
 	UndeleteDays        int    // how long expunged mail is kept, 0: not at all
+	OIDCIssuer          string // URL of the issuer whose tokens are taken, or empty
+	OIDCAudience        string // for whom tokens have to be, or empty
+	OIDCClaim           string // the claim of a token that holds the account's address
 }
 
 // Definition is one row of the table of settings.
@@ -47,6 +50,12 @@ func Definitions() []Definition {
 			sizeSetting(64<<10, 1<<30, func(s *Settings) *uint64 { return &s.MaxMessageSize })},
 		{"max_recipients", "100 to 100000", "1000", "How many recipients one SMTP transaction may have.",
 			intSetting(100, 100_000, func(s *Settings) *int { return &s.MaxRecipients })},
+		{"oidc_audience", "a word, or empty", "", "Which audience (aud) the tokens of oidc_issuer have to be for; none are taken while it is empty.",
+			wordSetting(true, func(s *Settings) *string { return &s.OIDCAudience })},
+		{"oidc_claim", "a word", "email", "Which claim of a token holds the address of the account; with email, email_verified has to be true.",
+			wordSetting(false, func(s *Settings) *string { return &s.OIDCClaim })},
+		{"oidc_issuer", "a URL that begins with https://, or empty", "", "The OpenID Connect issuer whose tokens let users in by OAUTHBEARER and XOAUTH2, as its tokens name it.",
+			issuerSetting(func(s *Settings) *string { return &s.OIDCIssuer })},
 		{"password_iterations", "4096 to 1000000", strconv.Itoa(credential.Iterations), "The PBKDF2 count that new passwords are kept with.",
 			intSetting(credential.MinIterations, credential.MaxIterations, func(s *Settings) *int { return &s.PasswordIterations })},
 		{"postmaster", "an address, or empty", "", "Who gets mail for the postmaster of a domain that has none; empty: the first administrator.",

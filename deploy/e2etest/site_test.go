@@ -32,6 +32,7 @@ type site struct {
 	authority  string // PEM file of the authority that signed the doors' certificates
 	addAccount func(t *testing.T, address, password string)
 	addAlias   func(t *testing.T, address, target string)
+	set        func(t *testing.T, setting, value string)
 
 	next atomic.Uint32 // door of the next account
 }

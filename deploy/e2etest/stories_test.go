@@ -65,6 +65,14 @@ func start(t *testing.T, nodes int) (*site, *harness.Cluster) {
 			t.Fatal(err)
 		}
 	}
+	s.set = func(t *testing.T, setting, value string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience) // it may be when the story is over
+		defer cancel()
+		if _, err := first.Run(ctx, "", "setting", "set", setting, value); err != nil {
+			t.Error(err)
+		}
+	}
 	return s, c
 }
 
@@ -93,6 +101,7 @@ func tell(t *testing.T, s *site) {
 		{"curl sends", curlSends},
 		{"curl reads", curlReads},
 		{"curl logs in", curlLogsIn},
+		{"curl logs in by token", curlByToken},
 		{"swaks sends from outside", swaksFromOutside},
 		{"swaks submits", swaksSubmits},
 		{"mbsync syncs two ways", mbsyncTwoWays},

@@ -21,6 +21,8 @@ var (
 	ErrThrottled = errors.New("too many failed logins, try later")
 	// ErrNoMechanism says that a SASL mechanism is not offered.
 	ErrNoMechanism = errors.New("mechanism is not offered")
+	// ErrNoIssuer says that a token cannot be checked now; it is temporary.
+	ErrNoIssuer = errors.New("tokens cannot be checked now, try again later")
 	// ErrTooMany says that the account has as many connections as it may have.
 	ErrTooMany = errors.New("too many connections of this account")
 	// ErrElsewhere says that another node serves the account: the connection is handed over.
@@ -200,7 +202,7 @@ func broken(err error) error {
 }
 
 func isLogin(err error) bool {
-	for _, e := range []error{ErrBadCredentials, ErrDisabled, ErrThrottled, ErrNoMechanism, ErrTooMany, errCancelled, errNotBase64} {
+	for _, e := range []error{ErrBadCredentials, ErrDisabled, ErrThrottled, ErrNoMechanism, ErrNoIssuer, ErrTooMany, errCancelled, errNotBase64} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -215,6 +217,8 @@ func replyToLogin(err error) reply {
 		return refuse("AUTHORIZATIONFAILED", ErrDisabled)
 	case errors.Is(err, ErrThrottled):
 		return refuse("UNAVAILABLE", ErrThrottled)
+	case errors.Is(err, ErrNoIssuer):
+		return refuse("UNAVAILABLE", ErrNoIssuer)
 	case errors.Is(err, ErrTooMany):
 		return refuse("LIMIT", ErrTooMany)
 	case errors.Is(err, ErrNoMechanism):

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/bearer"
 	"github.com/rookery-mail/rookery/cluster/directory/directorytest"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/index"
@@ -37,7 +38,7 @@ func newWhole(t *testing.T, config *tls.Config) *whole {
 			return bytes, messages
 		}
 	})
-	auth, err := login.New(login.Config{Directory: w.people})
+	auth, err := login.New(login.Config{Directory: w.people, Tokens: bearer.New(bearer.Config{})})
 	if err != nil {
 		t.Fatal(err)
 	}

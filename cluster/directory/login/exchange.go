@@ -19,6 +19,9 @@ const (
 	MechanismLogin     = "LOGIN"              // draft-murchison-sasl-login; Outlook has no other
 	MechanismSCRAM     = "SCRAM-SHA-256"      // RFC 7677
 	MechanismSCRAMPlus = "SCRAM-SHA-256-PLUS" // RFC 7677, bound to the TLS connection
+	// Offered only where the setting oidc_issuer says whose tokens are taken.
+	MechanismOAuth   = "OAUTHBEARER" // RFC 7628
+	MechanismXOAuth2 = "XOAUTH2"     // Gmail's forerunner of it
 	// Offered only where the setting scram_sha1 is on.
 	MechanismSHA1     = "SCRAM-SHA-1"      // RFC 5802
 	MechanismSHA1Plus = "SCRAM-SHA-1-PLUS" // RFC 5802, bound to the TLS connection
@@ -63,7 +66,7 @@ func (a *Authenticator) Mechanisms(tlsActive bool) []string {
 
 // MechanismsFor lists what is offered on a connection. It knows more than Mechanisms: clients of this
 // machine may be allowed PLAIN without TLS, without channel binding there is no PLUS, the cluster may offer
-// SCRAM-SHA-1, and who has shown a certificate EXTERNAL.
+// SCRAM-SHA-1 and take the tokens of an issuer, and who has shown a certificate may use EXTERNAL.
 func (a *Authenticator) MechanismsFor(conn Conn) []string {
 	var out []string
 	if a.offersExternal(conn) {
@@ -80,10 +83,13 @@ func (a *Authenticator) MechanismsFor(conn Conn) []string {
 		}
 		out = append(out, MechanismSHA1)
 	}
-	if a.private(conn) {
-		out = append(out, MechanismPlain, MechanismLogin)
+	if !a.private(conn) {
+		return out
 	}
-	return out
+	if _, ok := a.trust(); ok {
+		out = append(out, MechanismOAuth, MechanismXOAuth2)
+	}
+	return append(out, MechanismPlain, MechanismLogin)
 }
 
 // offersSHA1 reads the cluster's setting scram_sha1. One that cannot be read is off.
@@ -109,7 +115,7 @@ func (a *Authenticator) bindings(conn Conn) []scram.ChannelBinding {
 	return bindingsOf(conn)
 }
 
-// private reports whether a password may cross the connection as it is.
+// private reports whether a password, or a token, may cross the connection as it is.
 func (a *Authenticator) private(conn Conn) bool {
 	return conn.TLS != nil || a.config.PlainOnLoopback && conn.Remote.Unmap().IsLoopback()
 }
@@ -126,6 +132,10 @@ func (a *Authenticator) Server(mechanism string, conn Conn) (*Exchange, error) {
 		x.step, x.prompt = x.loginStep, []byte("Username:")
 	case MechanismExternal:
 		return x.startExternal()
+	case MechanismOAuth, MechanismXOAuth2:
+		if err := x.startBearer(name); err != nil {
+			return nil, err
+		}
 	case MechanismSHA1, MechanismSHA1Plus:
 		if !a.offersSHA1() {
 			return nil, fmt.Errorf("mechanism %s: %w", name, ErrMechanism)

@@ -1,6 +1,6 @@
-// Package login decides who a client is: by password, SCRAM-SHA-256 or certificate, against the node's own copy
-// of the directory. It serves all doors alike (SMTP, IMAP, ManageSieve), as calls and as SASL mechanisms
-// (RFC 4422) behind the Server interface of go-sasl.
+// Package login decides who a client is: by password, SCRAM-SHA-256, certificate or a token of an issuer,
+// against the node's own copy of the directory. It serves all doors alike (SMTP, IMAP, ManageSieve), as calls
+// and as SASL mechanisms (RFC 4422) behind the Server interface of go-sasl.
 //
 // It is built for the worst minute: after a failover thousands of clients come back at once. Only so
 // many passwords are computed at a time, the rest wait in a bounded queue; a password that was right
@@ -45,6 +45,9 @@ var (
 	ErrEncryption = errors.New("only on an encrypted connection")
 	// ErrMalformed says that a response is not of the mechanism's form (SMTP 501 5.5.2).
 	ErrMalformed = errors.New("malformed response")
+	// ErrIssuer says that the issuer of tokens could not be asked for its keys. It is temporary (SMTP
+	// 454 4.7.0, IMAP [UNAVAILABLE]).
+	ErrIssuer = errors.New("the issuer of tokens does not answer, try again later")
 	// ErrChannelBinding says that the client sees another TLS connection than we do, or was told
 	// of other mechanisms: somebody may be in between (SMTP 535 5.7.8).
 	ErrChannelBinding = errors.New("channel binding does not fit")
@@ -83,6 +86,8 @@ type Config struct {
 	// Authorities vouch for users by certificates, which EXTERNAL takes; whoever they sign a mail address for is the
 	// user of that address. Nil, and while it returns nil: there is no EXTERNAL. It is called often.
 	Authorities func() *x509.CertPool
+	// Tokens checks tokens of the issuer that the cluster's setting oidc_issuer names; nil takes none.
+	Tokens Tokens
 
 	// PlainOnLoopback offers PLAIN and LOGIN without TLS to clients of this machine.
 	PlainOnLoopback bool

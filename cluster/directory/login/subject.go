@@ -30,9 +30,7 @@ func (a *Authenticator) lookup(username string) (s subject, err error) {
 	account, err := find(view, username)
 	switch {
 	case err == nil && !account.Credential.IsZero():
-		key := binary.BigEndian.AppendUint64([]byte{'a'}, uint64(account.ID))
-		key = binary.BigEndian.AppendUint64(key, account.CredentialVersion)
-		return subject{known: true, account: account, credential: account.Credential, key: key}, nil
+		return subjectOf(account), nil
 	case err != nil && !errors.Is(err, directory.ErrNotFound):
 		return subject{}, fmt.Errorf("look up a user: %w", err)
 	}
@@ -42,6 +40,13 @@ func (a *Authenticator) lookup(username string) (s subject, err error) {
 		return subject{}, fmt.Errorf("look up a user: %w", err)
 	}
 	return subject{credential: decoy, key: append([]byte{'u'}, folded[:]...)}, nil
+}
+
+// subjectOf is an account as a subject.
+func subjectOf(account directory.Account) subject {
+	key := binary.BigEndian.AppendUint64([]byte{'a'}, uint64(account.ID))
+	key = binary.BigEndian.AppendUint64(key, account.CredentialVersion)
+	return subject{known: true, account: account, credential: account.Credential, key: key}
 }
 
 // find returns the account of a user name, or directory.ErrNotFound.

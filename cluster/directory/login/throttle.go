@@ -75,10 +75,24 @@ type ticket struct {
 	account string
 }
 
-// admit takes the tokens of one attempt, or fails with ErrThrottled. Clients of this machine,
-// also by a socket without an address, have no bucket of it: a webmail there speaks for everybody. Where the account logged in from
-// before it has no bucket either, so that nobody else can lock its owner out.
+// admit takes the tokens of one attempt, or fails with ErrThrottled. Where the account logged in from
+// before it has no bucket, so that nobody else can lock its owner out.
 func (a *Authenticator) admit(s subject, remote netip.Addr, now time.Time) (*ticket, error) {
+	t, err := a.admitNetwork(remote, now)
+	if err != nil || a.memory.met(s, remote.Unmap(), now) {
+		return t, err
+	}
+	if key := string(s.key); a.accounts.take(key, now) {
+		t.account = key
+		return t, nil
+	}
+	t.giveBack()
+	return nil, ErrThrottled
+}
+
+// admitNetwork is admit as far as it is about where the client is, for attempts that name no account. Clients
+// of this machine, also by a socket without an address, have no bucket: a webmail there speaks for everybody.
+func (a *Authenticator) admitNetwork(remote netip.Addr, now time.Time) (*ticket, error) {
 	t := &ticket{a: a, now: now}
 	if a.config.Banned != nil && remote.IsValid() && a.config.Banned(remote) {
 		return nil, ErrThrottled
@@ -90,15 +104,7 @@ func (a *Authenticator) admit(s subject, remote netip.Addr, now time.Time) (*tic
 		}
 		t.address = key
 	}
-	if a.memory.met(s, remote, now) {
-		return t, nil
-	}
-	if key := string(s.key); a.accounts.take(key, now) {
-		t.account = key
-		return t, nil
-	}
-	t.giveBack()
-	return nil, ErrThrottled
+	return t, nil
 }
 
 // giveBack returns the tokens, once.

@@ -37,6 +37,8 @@ func Kinds() map[string]Kind {
 		"cluster/directory/address":       Core,
 		"cluster/directory":               Core,
 		"cluster/directory/credential":    Core,
+		"cluster/directory/bearer":        Shell,
+		"cluster/directory/bearertest":    Joint,
 		"cluster/directory/login":         Shell,
 		"cluster/directory/logintest":     Joint,
 		"cluster/directory/directorytest": Joint,

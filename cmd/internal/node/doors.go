@@ -12,6 +12,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/certs"
 	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/bearer"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
@@ -84,7 +85,8 @@ func (n *Node) serveMail(life context.Context) error {
 		return err
 	}
 	source := directorySource{n}
-	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Banned: n.banned, Authorities: authorities.get})
+	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Banned: n.banned, Authorities: authorities.get,
+		Tokens: bearer.New(bearer.Config{Logger: n.log})})
 	if err != nil {
 		return err
 	}
