@@ -25,7 +25,9 @@ func TestExternal(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := &fakeStore{}
-	s := newServer(store, func(c *Config) { c.TLS, c.Auth, c.Authorities, c.Directory = serverTLS, Logins(auth), authorities, Members(people) })
+	s := newServer(store, func(c *Config) {
+		c.TLS, c.Auth, c.Authorities, c.Directory = serverTLS, Logins(auth), authorities, Members(people)
+	})
 	asked := 0
 	cert := users.Issue(t, nil, "alice@example.org")
 	clientTLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
