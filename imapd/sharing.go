@@ -18,6 +18,9 @@ type Sharing interface {
 	SharedBy(ctx context.Context, who index.AccountID) ([]login.Identity, error)
 	// Note has it known that owner may share with grantee, or with index.Anyone, before it does.
 	Note(ctx context.Context, owner, grantee index.AccountID) error
+	// CatchUp is Config.Fresh of several accounts: it has this node's replicas show what was acknowledged before the
+	// call. It returns when ctx ends, too; then the replicas show what they have.
+	CatchUp(ctx context.Context, owners []index.AccountID)
 	// Remote asks another node what owner shares with an account.
 	Remote(ctx context.Context, owner, who index.AccountID) ([]access.Shared, error)
 	// Find gives the account of an address, Address the reverse: index.ErrNoAccount.
@@ -47,12 +50,29 @@ func NewOthers(s Sharing, mail func(index.AccountID) engine.Account) engine.Othe
 // Account implements engine.Others.
 func (o others) Account(id index.AccountID) engine.Account { return o.mail(id) }
 
+// CatchUp implements engine.Others. It takes no longer than a login waits for one's own mail.
+func (o others) CatchUp(ctx context.Context, owners ...index.AccountID) {
+	if len(owners) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, freshPatience)
+	defer cancel()
+	o.Sharing.CatchUp(ctx, owners)
+}
+
 // Shared implements engine.Others. What an account that cannot be asked shares is not left out, since mail
 // clients would take it for deleted: the error is cluster.ErrUnavailable then.
-func (o others) Shared(ctx context.Context, who index.AccountID) ([]engine.Neighbour, error) {
+func (o others) Shared(ctx context.Context, who index.AccountID, catchUp bool) ([]engine.Neighbour, error) {
 	owners, err := o.SharedBy(ctx, who)
 	if err != nil {
 		return nil, fmt.Errorf("find who shares with account %d: %w", who, err)
+	}
+	if catchUp {
+		ids := make([]index.AccountID, len(owners))
+		for i, owner := range owners {
+			ids[i] = owner.Account
+		}
+		o.CatchUp(ctx, ids...)
 	}
 	var out []engine.Neighbour
 	for _, owner := range owners {

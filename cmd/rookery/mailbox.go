@@ -12,9 +12,9 @@ import (
 )
 
 func mailboxCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{Use: "mailbox", Short: "What is in the mailboxes of accounts",
-		Example: "  rookery mailbox undelete ada@example.org --dry-run"}
-	cmd.AddCommand(mailboxUndelete(o))
+	cmd := &cobra.Command{Use: "mailbox", Short: "The mailboxes of accounts: what was deleted, and who has rights on them",
+		Example: "  rookery mailbox undelete ada@example.org --dry-run\n  rookery mailbox acl ada@example.org INBOX"}
+	cmd.AddCommand(mailboxUndelete(o), mailboxACL(o), mailboxGrant(o), mailboxRevoke(o))
 	return cmd
 }
 

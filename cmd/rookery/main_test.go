@@ -59,6 +59,7 @@ func TestMistakesSayWhatToDo(t *testing.T) {
 		{[]string{"account", "delete", "--config", config, "a@example.org"}, "--yes"},
 		{[]string{"node", "rebuild", "--config", config, "--group", "p1"}, "--yes"},
 		{[]string{"account", "set", "--config", config, "a@example.org"}, "at least one"},
+		{[]string{"mailbox", "grant", "--config", config, "a@example.org", "INBOX", "b@example.org", ""}, "rookery mailbox revoke"},
 	} {
 		if _, err := run(t, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: error %v, want %q in it", c.args, err, c.want)

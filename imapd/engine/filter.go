@@ -22,11 +22,11 @@ func canonical(f wire.MailboxFilter) wire.MailboxFilter {
 
 // covers reports whether a filter, which is canonical and not of the selected mailbox, names m. Sieve
 // and addresses with a detail deliver to any mailbox, so that INBOXES are all of the account (RFC 5465,
-// section 6.3).
+// section 6.3). What others share is neither personal nor an inbox.
 func covers(f wire.MailboxFilter, m *index.Mailbox) bool {
 	switch f.Kind {
 	case wire.FilterInboxes, wire.FilterPersonal:
-		return true
+		return m.Owner == 0
 	case wire.FilterSubscribed:
 		return m.Subscribed
 	}
@@ -40,6 +40,29 @@ func covers(f wire.MailboxFilter, m *index.Mailbox) bool {
 		}
 	}
 	return false
+}
+
+// belowOthers reports whether a name is otherUsers or below.
+func belowOthers(name string) bool {
+	_, _, shared := splitShared(name)
+	return shared
+}
+
+// coversOthers reports whether a filter, which is canonical, may name what others share; own are one's own
+// mailboxes and the names that are subscribed.
+func coversOthers(f wire.MailboxFilter, own []index.Mailbox) bool {
+	if f.Kind == wire.FilterSubscribed {
+		return slices.ContainsFunc(own, func(m index.Mailbox) bool { return m.ID == 0 && belowOthers(m.Name) })
+	}
+	return slices.ContainsFunc(f.Names, belowOthers)
+}
+
+// namesOthers reports whether a filter names what is no mailbox of the account's own, but would be another's.
+func (n *notification) namesOthers(own []index.Mailbox) bool {
+	foreign := func(name string) bool {
+		return belowOthers(name) && !slices.ContainsFunc(own, func(m index.Mailbox) bool { return m.ID != 0 && m.Name == name })
+	}
+	return slices.ContainsFunc(n.groups, func(g wire.NotifyGroup) bool { return slices.ContainsFunc(g.Filter.Names, foreign) })
 }
 
 // sortedKeys gives the keys of a map in order.

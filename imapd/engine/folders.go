@@ -99,7 +99,7 @@ func (s *Session) rename(ctx context.Context, cmd *wire.Command) (reply, error) 
 		return reply{}, err
 	}
 	err = from.account.Rename(ctx, from.name, to.name)
-	if err == nil && a.From == index.Inbox && s.name == index.Inbox {
+	if err == nil && from.name == index.Inbox && s.at.name == index.Inbox && s.at.owner == from.owner {
 		s.answer(cmd, reply{})
 		return reply{}, errInboxRenamed
 	}

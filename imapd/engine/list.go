@@ -116,7 +116,7 @@ func (s *Session) list(ctx context.Context, cmd *wire.Command) (reply, error) {
 		if a.ReturnMyRights && f.exists() { // RFC 8440, section 4
 			s.tellMyRights(f.Name, rights)
 		}
-		if a.Metadata != nil && f.exists() && f.Owner == 0 {
+		if a.Metadata != nil && f.exists() {
 			if err := s.listMetadata(ctx, f.Name, a.Metadata); err != nil {
 				return reply{}, err
 			}

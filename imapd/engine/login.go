@@ -146,7 +146,7 @@ func (s *Session) enter(ctx context.Context, who Identity) error {
 	}
 	s.who, s.account, s.state = who, account, authenticated
 	s.changed, s.stop = account.Watch()
-	s.heard = nil
+	s.heard, s.caughtUp, s.allCaughtUp = nil, nil, false
 	return nil
 }
 

@@ -21,12 +21,32 @@ const (
 	privateEntries = "/private/"
 )
 
+// annotated is the mailbox of a name whose annotations are asked for; an empty name is the server. Of another's,
+// the user needs l and any of r, s, w, i and p (RFC 5464, section 4).
+func (s *Session) annotated(ctx context.Context, name string) (place, error) {
+	p, err := s.place(ctx, name)
+	const useful = index.RightRead | index.RightSeen | index.RightWrite | index.RightInsert | index.RightPost
+	switch {
+	case err != nil || !p.shared:
+		return p, err
+	case !p.rights.Has(index.RightLookup):
+		return p, index.ErrNoMailbox
+	case p.rights&useful == 0:
+		return p, errNoPerm
+	}
+	return p, nil
+}
+
 // annotations gives what the user sees of a mailbox's annotations, or with an empty name of the server's:
-// the shared ones are the cluster's, the private ones the account's.
+// the shared ones are the cluster's, the private ones the account's. Of another's mailbox it is the shared ones.
 func (s *Session) annotations(ctx context.Context, name string) ([]index.Annotation, error) {
-	all, err := s.account.Metadata(ctx, s.who.Account, name)
+	p, err := s.annotated(ctx, name)
 	if err != nil {
 		return nil, err
+	}
+	all, err := p.account.Metadata(ctx, s.who.Account, p.name)
+	if err != nil || p.shared {
+		return all, err
 	}
 	if name == "" {
 		shared, err := s.c.Site.ServerMetadata(ctx)
@@ -124,7 +144,11 @@ func (s *Session) tellMetadata(name string, all []index.Annotation) {
 // setMetadata is SETMETADATA (RFC 5464, section 4.3): all of it or none.
 func (s *Session) setMetadata(ctx context.Context, cmd *wire.Command) (reply, error) {
 	a := cmd.Args.(*wire.SetMetadata)
-	change := access.MetadataChange{Mailbox: a.Mailbox, User: s.who.Account}
+	p, err := s.annotated(ctx, a.Mailbox)
+	if err != nil {
+		return reply{}, err
+	}
+	change := access.MetadataChange{Mailbox: p.name, User: s.who.Account}
 	shared, seen := 0, make(map[string]bool)
 	for _, e := range a.Entries {
 		switch {
@@ -134,6 +158,9 @@ func (s *Session) setMetadata(ctx context.Context, cmd *wire.Command) (reply, er
 			return reply{kind: wire.NO, code: codeMetadataSize(), text: "a value is too large"}, nil
 		}
 		seen[e.Entry] = true
+		if err := p.mayAnnotate(e.Entry); err != nil {
+			return reply{}, err
+		}
 		if e.Entry == entrySpecialUse && a.Mailbox != "" {
 			use, err := parseUses(strings.Fields(string(e.Value)))
 			if err != nil {
@@ -150,11 +177,25 @@ func (s *Session) setMetadata(ctx context.Context, cmd *wire.Command) (reply, er
 	if a.Mailbox == "" && shared > 0 {
 		return reply{}, s.setServerMetadata(ctx, change.Entries, shared)
 	}
-	at, err := s.account.SetMetadata(ctx, change)
-	if err != nil {
+	at, err := p.account.SetMetadata(ctx, change)
+	if err != nil || p.shared {
 		return reply{}, err
 	}
 	return reply{}, s.heardOwn(ctx, change, at)
+}
+
+// mayAnnotate refuses entries of another's mailbox that the user may not set. Private ones would be kept on the
+// owner's account, where the owner sees nothing of them.
+func (p *place) mayAnnotate(entry string) error {
+	switch {
+	case !p.shared:
+		return nil
+	case !strings.HasPrefix(entry, sharedEntries):
+		return errNoPrivate
+	case !p.rights.Has(index.RightWrite):
+		return errNoPerm
+	}
+	return nil
 }
 
 // codeMetadataSize says how large a value may be.
@@ -178,10 +219,11 @@ func (s *Session) setServerMetadata(ctx context.Context, changes []index.Annotat
 	return s.heardServer(ctx)
 }
 
-// listMetadata tells of a mailbox what LIST was asked for (RFC 9590, section 3). It may be gone already.
+// listMetadata tells of a mailbox what LIST was asked for (RFC 9590, section 3). It may be gone already, and of
+// another's there is nothing to tell where the user may not know, or this node does not.
 func (s *Session) listMetadata(ctx context.Context, name string, entries []string) error {
 	all, err := s.annotations(ctx, name)
-	if errors.Is(err, index.ErrNoMailbox) {
+	if errors.Is(err, index.ErrNoMailbox) || errors.Is(err, errNoPerm) || errors.Is(err, errElsewhere) {
 		return nil
 	}
 	if err != nil {

@@ -31,12 +31,12 @@ func (s *Session) multiSearch(ctx context.Context, cmd *wire.Command) (reply, er
 	case a.Update:
 		s.refuseContext(cmd.Tag)
 	}
-	boxes, err := s.account.Mailboxes(ctx)
-	if err != nil {
-		return reply{}, err
-	}
 	for i, f := range in {
 		in[i] = canonical(f)
+	}
+	boxes, err := s.searchable(ctx, in)
+	if err != nil {
+		return reply{}, err
 	}
 	boxes = slices.DeleteFunc(boxes, func(m index.Mailbox) bool { return m.ID == 0 || !s.searches(in, &m) })
 	if len(boxes) > maxSearched {
@@ -48,6 +48,28 @@ func (s *Session) multiSearch(ctx context.Context, cmd *wire.Command) (reply, er
 		}
 	}
 	return reply{}, nil
+}
+
+// searchable gives the mailboxes among which filters choose: one's own and, where the filters may name such, those
+// of others that the user may see and read. The selected one is among them.
+func (s *Session) searchable(ctx context.Context, in []wire.MailboxFilter) ([]index.Mailbox, error) {
+	boxes, err := s.account.Mailboxes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.peer.Others != nil && slices.ContainsFunc(in, func(f wire.MailboxFilter) bool { return coversOthers(f, boxes) }) {
+		var rights map[string]index.Rights
+		if boxes, rights, err = s.withShared(ctx, boxes); err != nil {
+			return nil, err
+		}
+		boxes = slices.DeleteFunc(boxes, func(m index.Mailbox) bool { return m.Owner != 0 && !rights[m.Name].Has(index.RightRead) })
+	}
+	if s.box != nil && s.at.shared && !slices.ContainsFunc(boxes, func(m index.Mailbox) bool { return s.isSelected(&m) }) {
+		m := s.at.shown(s.box.Info())
+		m.Name = s.name
+		boxes = append(boxes, m)
+	}
+	return boxes, nil
 }
 
 // searches reports whether one of the filters names a mailbox.
@@ -65,11 +87,19 @@ func usesNumbers(k *wire.SearchKey) bool {
 	return k.Op == wire.SearchSeq || k.Set.Saved || slices.ContainsFunc(k.Keys, func(k wire.SearchKey) bool { return usesNumbers(&k) })
 }
 
-// searchIn searches one mailbox and tells what it found. One that was deleted meanwhile is passed over.
+// searchIn searches one mailbox and tells what it found. One that was deleted meanwhile is passed over, and one
+// that the user may not read any more.
 func (s *Session) searchIn(ctx context.Context, tag string, a *wire.Search, m *index.Mailbox) error {
 	in := s
 	if !s.isSelected(m) {
-		box, err := s.account.Open(ctx, m.Name)
+		p, err := s.need(ctx, m.Name, index.RightRead)
+		if gone(err) || errors.Is(err, errNoPerm) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		box, err := p.account.Open(ctx, p.name)
 		if gone(err) {
 			return nil
 		}
@@ -84,8 +114,9 @@ func (s *Session) searchIn(ctx context.Context, tag string, a *wire.Search, m *i
 			return err
 		}
 		// As much of a session as searching takes. That CONDSTORE is on keeps it from being announced for this mailbox.
-		in = &Session{Engine: s.Engine, r: s.r, w: s.w, tag: tag, account: s.account, box: box,
+		in = &Session{Engine: s.Engine, r: s.r, w: s.w, tag: tag, who: s.who, account: p.account, at: p, box: box,
 			view: view.New(v.UIDs, v.Mailbox.UIDNext, v.Mailbox.HighestModSeq), enabled: enabled{condStore: true}}
+		v.Mailbox = p.shown(v.Mailbox)
 		m = &v.Mailbox
 	}
 	found, err := in.matching(ctx, a)

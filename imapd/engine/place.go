@@ -28,8 +28,12 @@ type Others interface {
 	// Account opens the mail of another account. It says cluster.ErrNoReplica when read where this node
 	// has none of it.
 	Account(id index.AccountID) Account
-	// Shared gives what others share with an account, also what this node cannot open.
-	Shared(ctx context.Context, who index.AccountID) ([]Neighbour, error)
+	// Shared gives what others share with an account, also what this node cannot open. With catchUp, CatchUp is
+	// done for those that share first.
+	Shared(ctx context.Context, who index.AccountID, catchUp bool) ([]Neighbour, error)
+	// CatchUp has this node's replicas of accounts show what was acknowledged before the call, or as much of
+	// it as can be had in short time.
+	CatchUp(ctx context.Context, owners ...index.AccountID)
 	// Find gives the account of an address, or index.ErrNoAccount.
 	Find(ctx context.Context, address string) (index.AccountID, error)
 	// Reader is Find for those who may log in; others are index.ErrNoAccount too.
@@ -92,6 +96,7 @@ func (s *Session) place(ctx context.Context, name string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
+	s.catchUp(ctx, owner)
 	p := place{account: s.peer.Others.Account(owner), owner: owner, shared: true, name: rest,
 		prefix: sharedName(address, "")}
 	m, grants, err := p.account.ACL(ctx, rest)

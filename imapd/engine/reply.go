@@ -52,6 +52,8 @@ var (
 	errTooManyBoxes   = errors.New("too many mailboxes at once")
 	errNoPerm         = errors.New("the owner of the mailbox does not let you do that")
 	errNoIdentifier   = errors.New("an identifier is an address, or anyone")
+	errNotifyOthers   = errors.New("NOTIFY tells of your own mailboxes, and of another's while it is selected")
+	errNoPrivate      = errors.New("no private entries of mailboxes that others share")
 	errNegative       = errors.New("negative rights are not supported")
 	errAcross         = errors.New("not from one account to another")
 	errMechanism      = errors.New("INTERNAL is the mechanism that there is")
@@ -120,6 +122,10 @@ func replyTo(err error) (reply, bool) {
 		return refuse("CANNOT", errAcross.Error())
 	case errors.Is(err, errNegative):
 		return refuse("CANNOT", errNegative.Error())
+	case errors.Is(err, errNotifyOthers):
+		return refuse("CANNOT", errNotifyOthers.Error())
+	case errors.Is(err, errNoPrivate):
+		return refuse("METADATA NOPRIVATE", errNoPrivate.Error())
 	case errors.Is(err, errNoIdentifier):
 		return bad(errNoIdentifier.Error()), true
 	case errors.Is(err, index.ErrNoAccount):

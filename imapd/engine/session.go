@@ -9,6 +9,7 @@ import (
 
 	"github.com/rookery-mail/rookery/imapd/view"
 	"github.com/rookery-mail/rookery/imapd/wire"
+	"github.com/rookery-mail/rookery/index"
 )
 
 // Session is one connection's state. It is for one goroutine.
@@ -30,6 +31,11 @@ type Session struct {
 	stop    func()          // ends changed
 	enabled enabled
 	heard   *heard // nil unless METADATA is enabled
+
+	// Of other accounts: whose mail was brought up to date since the login, and whether that of all who
+	// share was.
+	caughtUp    map[index.AccountID]bool
+	allCaughtUp bool
 
 	// Of the selected mailbox; box is nil where none is.
 	box      Mailbox
@@ -169,7 +175,10 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 	case s.enabled.uidOnly && numbered(cmd):
 		rep, err = s.uidRequired(cmd)
 	default:
-		if err = s.recheck(ctx); err == nil {
+		if cmd.Name != "LOGOUT" { // who may not read any more may leave
+			err = s.recheck(ctx)
+		}
+		if err == nil {
 			rep, err = c.run(s, ctx, cmd)
 		}
 	}

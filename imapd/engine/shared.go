@@ -2,7 +2,8 @@ package engine
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/rookery-mail/rookery/index"
@@ -32,6 +33,19 @@ func (s *Session) news() <-chan struct{} {
 	return s.changed
 }
 
+// catchUp has this node's replica of another's mail show what the user may have seen on another node, once after
+// the login, as is done for one's own: mail clients throw away what a mailbox that goes back in time does not have.
+func (s *Session) catchUp(ctx context.Context, owner index.AccountID) {
+	if s.caughtUp[owner] {
+		return
+	}
+	s.peer.Others.CatchUp(ctx, owner)
+	if s.caughtUp == nil {
+		s.caughtUp = map[index.AccountID]bool{}
+	}
+	s.caughtUp[owner] = true
+}
+
 // recheck looks at the rights on the selected mailbox again. Who may not read it any more is sent away,
 // and what changed of the flags that can be kept is told (RFC 4314, section 5.1.1).
 func (s *Session) recheck(ctx context.Context) error {
@@ -39,6 +53,9 @@ func (s *Session) recheck(ctx context.Context) error {
 		return nil
 	}
 	grants, err := s.box.ACL(ctx)
+	if errors.Is(err, index.ErrNoAccount) {
+		return fmt.Errorf("%w with its account: %w", index.ErrGone, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -163,78 +180,6 @@ func (s *Session) replacePermitted(ctx context.Context, uids *uidset.Set, req ac
 	return append(first, second...), modified, err
 }
 
-// transfer copies or moves messages to a place. Within an account, where all flags may go along, that is
-// one step of the store; else the messages are read and filed anew, and a move then expunges them.
-func (s *Session) transfer(ctx context.Context, uids *uidset.Set, to place, move bool) (access.CopyResult, error) {
-	whole := !to.shared || flagsOf(to.rights) == flagsOf(index.AllRights)
-	switch {
-	case to.owner == s.at.owner && whole && move:
-		return s.box.Move(ctx, uids, to.name)
-	case to.owner == s.at.owner && whole:
-		return s.box.Copy(ctx, uids, to.name)
-	}
-	out, err := s.copyAcross(ctx, uids, to)
-	if err != nil || !move {
-		return out, err
-	}
-	moved := uidset.New()
-	for _, r := range out.From {
-		moved.AddRange(r.Lo, r.Hi)
-	}
-	if _, _, err := s.storeFlags(ctx, moved, access.StoreRequest{Op: access.Add, Flags: index.FlagDeleted}); err != nil {
-		return out, err
-	}
-	_, err = s.box.Expunge(ctx, moved)
-	return out, err
-}
-
-// acrossBatch is how many messages are filed in another account at a time, all or none.
-const acrossBatch = 100
-
-// copyAcross files messages of the selected mailbox in another account.
-func (s *Session) copyAcross(ctx context.Context, uids *uidset.Set, to place) (out access.CopyResult, err error) {
-	for batch := range uids.Batches(acrossBatch) {
-		if err := s.copyBatch(ctx, batch, to, &out); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
-}
-
-func (s *Session) copyBatch(ctx context.Context, uids *uidset.Set, to place, out *access.CopyResult) error {
-	var messages []Incoming
-	var options []access.AppendOptions
-	var from []index.UIDRange
-	defer func() {
-		for _, in := range messages {
-			in.Discard()
-		}
-	}()
-	room := heldAppends
-	err := s.box.Bodies(ctx, uids, func(m access.Message, body access.Body) error {
-		in := to.account.NewIncoming(ctx)
-		messages = append(messages, in)
-		options = append(options, to.keepFlags(access.AppendOptions{Flags: m.State.System, Keywords: m.State.Keywords, InternalDate: m.InternalDate}))
-		from = append(from, index.UIDRange{Lo: m.UID, Hi: m.UID})
-		if _, err := io.Copy(in, io.NewSectionReader(body, 0, body.Size())); err != nil {
-			return err
-		}
-		held, err := in.Park(room)
-		room -= held
-		return err
-	})
-	if err != nil || len(messages) == 0 {
-		return err
-	}
-	res, err := to.account.AppendAll(ctx, to.name, messages, options)
-	if err != nil {
-		return err
-	}
-	out.UIDValidity = res.UIDValidity
-	out.From, out.To = append(out.From, from...), append(out.To, res.To...)
-	return nil
-}
-
 // reachesOthers reports whether a pattern of LIST may match a name below otherUsers.
 func reachesOthers(reference, pattern string) bool {
 	literal := reference + pattern
@@ -251,7 +196,8 @@ func reachesOthers(reference, pattern string) bool {
 // withShared adds to one's own mailboxes those that others let the user see, and gives the rights on these
 // by name. A subscription to one stands among one's own.
 func (s *Session) withShared(ctx context.Context, own []index.Mailbox) ([]index.Mailbox, map[string]index.Rights, error) {
-	neighbours, err := s.peer.Others.Shared(ctx, s.who.Account)
+	neighbours, err := s.peer.Others.Shared(ctx, s.who.Account, !s.allCaughtUp)
+	s.allCaughtUp = true
 	if err != nil || len(neighbours) == 0 {
 		return own, nil, err
 	}

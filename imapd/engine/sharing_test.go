@@ -20,6 +20,7 @@ type neighbourhood struct {
 	addresses map[index.AccountID]string
 	pairs     map[[2]index.AccountID]bool
 	elsewhere map[index.AccountID]bool
+	behind    map[index.AccountID]bool // what this node has of them is too old, until it catches up
 	disabled  map[index.AccountID]bool
 	cut       bool // other nodes do not answer
 }
@@ -31,7 +32,7 @@ func newNeighbourhood(st *stage) *neighbourhood {
 		}),
 		addresses: map[index.AccountID]string{1: "fred@example.org", 2: "chris@example.org", 3: "david@example.org",
 			4: "a/b%c=*@example.org", 5: "byron@example.org", 9: "root@example.org"},
-		pairs: map[[2]index.AccountID]bool{}, elsewhere: map[index.AccountID]bool{}, disabled: map[index.AccountID]bool{}}
+		pairs: map[[2]index.AccountID]bool{}, elsewhere: map[index.AccountID]bool{}, behind: map[index.AccountID]bool{}, disabled: map[index.AccountID]bool{}}
 }
 
 // others is what the sessions of a stage get, nil without a neighbourhood.
@@ -40,7 +41,7 @@ func (n *neighbourhood) others() engine.Others {
 		return nil
 	}
 	return imapd.NewOthers(n, func(a index.AccountID) engine.Account {
-		if n.elsewhere[a] {
+		if n.elsewhere[a] || n.behind[a] {
 			return imapd.Mailstore(n.away)(a)
 		}
 		return imapd.Mailstore(n.store)(a)
@@ -59,6 +60,12 @@ func (n *neighbourhood) SharedBy(_ context.Context, who index.AccountID) (owners
 func (n *neighbourhood) Note(_ context.Context, owner, grantee index.AccountID) error {
 	n.pairs[[2]index.AccountID{owner, grantee}] = true
 	return nil
+}
+
+func (n *neighbourhood) CatchUp(_ context.Context, owners []index.AccountID) {
+	for _, owner := range owners {
+		delete(n.behind, owner)
+	}
 }
 
 func (n *neighbourhood) Remote(ctx context.Context, owner, who index.AccountID) ([]access.Shared, error) {
@@ -97,6 +104,8 @@ func (n *neighbourhood) happen(words []string) {
 	switch words[0] {
 	case "delete": // an account
 		delete(n.addresses, index.AccountID(words[1][0]-'0'))
+	case "behind": // this node has an account's mail of another time
+		n.behind[index.AccountID(words[1][0]-'0')] = true
 	case "elsewhere": // an account is on other nodes
 		n.elsewhere[index.AccountID(words[1][0]-'0')] = true
 	case "disable": // an account

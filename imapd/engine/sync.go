@@ -40,7 +40,7 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 		s.dirty = true
 		return nil, err
 	}
-	if s.name == index.Inbox && ch.Mailbox.Name != index.Inbox {
+	if s.at.name == index.Inbox && ch.Mailbox.Name != index.Inbox {
 		return nil, errInboxRenamed
 	}
 	s.tellKeywords(ch.Mailbox)

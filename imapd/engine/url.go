@@ -36,7 +36,7 @@ var (
 
 // isNothing reports whether an error is of a URL that leads to nothing; others may be temporary.
 func isNothing(err error) bool {
-	for _, e := range []error{index.ErrNoMailbox, index.ErrNoMessage, index.ErrGone, index.ErrInvalidName, index.ErrNoAccount, errURLUser, errURLAuth, errURLSection, wire.ErrURL} {
+	for _, e := range []error{index.ErrNoMailbox, index.ErrNoMessage, index.ErrGone, index.ErrInvalidName, index.ErrNoAccount, errNoPerm, errURLUser, errURLAuth, errURLSection, wire.ErrURL} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -68,12 +68,22 @@ func (s *Session) openURL(ctx context.Context, text string) (*urlPart, error) {
 	}
 	var p *urlPart
 	if err == nil {
-		p, err = openPart(ctx, s.account, &u)
+		p, err = s.openReadable(ctx, &u)
 	}
 	if err != nil && isNothing(err) {
 		return nil, &urlError{text, err}
 	}
 	return p, err
+}
+
+// openReadable opens what a URL names in the user's own mail or in a mailbox of another that the user may read.
+func (s *Session) openReadable(ctx context.Context, u *wire.URL) (*urlPart, error) {
+	from, err := s.need(ctx, u.Mailbox, index.RightRead)
+	if err != nil {
+		return nil, err
+	}
+	u.Mailbox = from.name
+	return openPart(ctx, from.account, u)
 }
 
 // openPart opens what a URL names in an account. The caller closes it.

@@ -68,6 +68,9 @@ func (s *Session) watchFolders(ctx context.Context, n *notification, status bool
 	if len(boxes) > maxWatched {
 		return errOverflow
 	}
+	if s.peer.Others != nil && n.namesOthers(boxes) {
+		return errNotifyOthers
+	}
 	n.known, n.names = make(map[index.MailboxID]folderState, len(boxes)), map[string]bool{}
 	for i := range boxes {
 		m := &boxes[i]
@@ -84,7 +87,11 @@ func (s *Session) watchFolders(ctx context.Context, n *notification, status bool
 }
 
 func (s *Session) isSelected(m *index.Mailbox) bool {
-	return s.box != nil && !s.at.shared && s.box.Info().ID == m.ID
+	owner := m.Owner
+	if owner == 0 {
+		owner = s.who.Account
+	}
+	return s.box != nil && s.at.owner == owner && s.box.Info().ID == m.ID
 }
 
 // statusItems are what a STATUS response says of a change: whether the messages are others, or their flags.

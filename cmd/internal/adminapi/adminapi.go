@@ -40,6 +40,12 @@ type Accounts interface {
 	Undelete(ctx context.Context, address string, u Undelete) (Undeleted, error)
 }
 
+// Sharing is who else has rights on the mailboxes of accounts.
+type Sharing interface {
+	MailboxACL(ctx context.Context, address, mailbox string) ([]Grant, error)
+	ChangeMailboxACL(ctx context.Context, address string, c GrantChange) error
+}
+
 // Aliases are addresses that stand for others.
 type Aliases interface {
 	Aliases(ctx context.Context) ([]Alias, error)
@@ -82,6 +88,7 @@ type Config struct {
 	Observer Observer
 	Domains  Domains
 	Accounts Accounts
+	Sharing  Sharing
 	Aliases  Aliases
 	Bans     Bans
 	Settings Settings
@@ -150,6 +157,7 @@ func routes(cfg Config) *http.ServeMux {
 	observerRoutes(mux, cfg.Observer)
 	domainRoutes(mux, cfg.Domains)
 	accountRoutes(mux, cfg.Accounts)
+	sharingRoutes(mux, cfg.Sharing)
 	aliasRoutes(mux, cfg.Aliases)
 	banRoutes(mux, cfg.Bans)
 	settingRoutes(mux, cfg.Settings)

@@ -65,6 +65,12 @@ func (f *fake) Aliases(context.Context) ([]Alias, error)        { return nil, f.
 func (f *fake) Undelete(_ context.Context, address string, u Undelete) (Undeleted, error) {
 	return Undeleted{Messages: 3}, f.note("undelete %s from %s dry=%v", address, u.Mailbox, u.DryRun)
 }
+func (f *fake) MailboxACL(_ context.Context, address, mailbox string) ([]Grant, error) {
+	return nil, f.note("acl of %s of %s", mailbox, address)
+}
+func (f *fake) ChangeMailboxACL(_ context.Context, address string, c GrantChange) error {
+	return f.note("acl of %s of %s: %s %s", c.Mailbox, address, c.Identifier, c.Rights)
+}
 func (f *fake) PutAlias(_ context.Context, a Alias) error {
 	return f.note("alias %s %v", a.Address, a.Targets)
 }
@@ -95,7 +101,7 @@ func (f *fake) DrainNode(_ context.Context, id string, drain bool) error {
 func (f *fake) RemoveNode(_ context.Context, id string) error { return f.note("remove %s", id) }
 
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f}
 }
 
 // TestSocket: every call of the command line arrives through the socket as it was meant.
@@ -124,6 +130,9 @@ func TestSocket(t *testing.T) {
 		{"POST", "/v1/accounts", Account{Address: "a@example.org"}, "add a@example.org"},
 		{"GET", "/v1/accounts/a%2Fb@example.org", nil, "account a/b@example.org"},
 		{"POST", "/v1/accounts/a@example.org/undelete", Undelete{Mailbox: "Sent", DryRun: true}, "undelete a@example.org from Sent dry=true"},
+		{"GET", "/v1/accounts/a@example.org/acl?mailbox=Lists%2FGo", nil, "acl of Lists/Go of a@example.org"},
+		{"POST", "/v1/accounts/a@example.org/acl", GrantChange{Mailbox: "Sent", Identifier: "b@example.org", Rights: "+lr"},
+			"acl of Sent of a@example.org: b@example.org +lr"},
 		{"PATCH", "/v1/accounts/a@example.org", AccountChange{Disabled: &yes}, "change a@example.org disabled=true"},
 		{"DELETE", "/v1/accounts/a@example.org", nil, "delete a@example.org"},
 		{"GET", "/v1/bans", nil, "bans"},

@@ -60,6 +60,18 @@ func accountRoutes(mux *http.ServeMux, a Accounts) {
 	mux.HandleFunc("DELETE /v1/accounts/{address}", byName("address", a.DeleteAccount))
 }
 
+func sharingRoutes(mux *http.ServeMux, s Sharing) {
+	mux.HandleFunc("GET /v1/accounts/{address}/acl", func(w http.ResponseWriter, r *http.Request) {
+		answer(w)(s.MailboxACL(r.Context(), r.PathValue("address"), r.URL.Query().Get("mailbox")))
+	})
+	mux.HandleFunc("POST /v1/accounts/{address}/acl", func(w http.ResponseWriter, r *http.Request) {
+		var in GrantChange
+		if decode(w, r, &in) {
+			done(w, s.ChangeMailboxACL(r.Context(), r.PathValue("address"), in))
+		}
+	})
+}
+
 func aliasRoutes(mux *http.ServeMux, a Aliases) {
 	mux.HandleFunc("GET /v1/aliases", func(w http.ResponseWriter, r *http.Request) {
 		answer(w)(a.Aliases(r.Context()))

@@ -109,6 +109,19 @@ type KeptMessage struct {
 	Subject   string    `json:"subject"`    // as in the message, 200 octets at most
 }
 
+// Grant is what somebody may do with a mailbox (RFC 4314).
+type Grant struct {
+	Identifier string `json:"identifier"` // the address of an account, or "anyone"
+	Rights     string `json:"rights"`     // letters
+}
+
+// GrantChange changes what somebody may do with a mailbox, as SETACL does (RFC 4314, section 3.1).
+type GrantChange struct {
+	Mailbox    string `json:"mailbox"`
+	Identifier string `json:"identifier"` // the address of an account, or "anyone"
+	Rights     string `json:"rights"`     // letters that replace those of before; after + or - they are added or taken
+}
+
 // Alias is an address that stands for others.
 type Alias struct {
 	Address string   `json:"address"`

@@ -17,12 +17,13 @@ import (
 
 // site is a cluster of real nodes on loopback, in this process.
 type site struct {
-	t    *testing.T
-	dir  string
-	seat int    // third number of the nodes' addresses
-	imap bool   // the nodes serve IMAP
-	more string // further tables of the nodes' configuration
-	runs map[int]*run
+	t      *testing.T
+	dir    string
+	seat   int    // third number of the nodes' addresses
+	imap   bool   // the nodes serve IMAP
+	more   string // further tables of the nodes' configuration
+	factor int    // replicas of a partition
+	runs   map[int]*run
 }
 
 type run struct {
@@ -32,7 +33,7 @@ type run struct {
 
 func newSite(t *testing.T, seat int) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), seat: seat, runs: map[int]*run{}}
+	s := &site{t: t, dir: t.TempDir(), seat: seat, factor: 3, runs: map[int]*run{}}
 	t.Cleanup(func() {
 		for i := range s.runs {
 			s.halt(i)
@@ -212,7 +213,7 @@ func (s *site) messages(i int) uint64 {
 // start makes a cluster of n nodes with an account.
 func (s *site) start(n int) {
 	s.t.Helper()
-	if _, err := Init(s.t.Context(), s.config(1), InitOptions{Partitions: 2, ReplicationFactor: 3, Version: "test"}); err != nil {
+	if _, err := Init(s.t.Context(), s.config(1), InitOptions{Partitions: 2, ReplicationFactor: s.factor, Version: "test"}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.serve(1)

@@ -116,6 +116,21 @@ func (s sharing) Address(_ context.Context, id index.AccountID) (address string,
 	return address, err
 }
 
+// CatchUp brings the replicas that this node has of the owners' partitions up to date.
+func (s sharing) CatchUp(ctx context.Context, owners []index.AccountID) {
+	done := map[cluster.GroupID]bool{}
+	for _, owner := range owners {
+		g, err := s.n.locate(owner)
+		if err != nil || done[g] {
+			continue // one that is gone has nothing to show
+		}
+		done[g] = true
+		if _, err := s.n.router.Fresh(ctx, g); err != nil && !errors.Is(err, cluster.ErrNoReplica) {
+			s.n.log.Info("shared mailboxes may be shown as they were earlier", "partition", g.String(), "error", err)
+		}
+	}
+}
+
 // sharedQuestion is what methodShared asks.
 type sharedQuestion struct{ Owner, Who index.AccountID }
 
@@ -146,6 +161,9 @@ func (n *Node) serveShared(ctx context.Context, _ cluster.NodeID, request []byte
 	var q sharedQuestion
 	if err := json.Unmarshal(request, &q); err != nil {
 		return nil, fmt.Errorf("read who asks: %w", err)
+	}
+	if err := n.leads(q.Owner); err != nil {
+		return nil, err
 	}
 	shared, err := n.store.Account(q.Owner).SharedWith(ctx, q.Who)
 	if err != nil {

@@ -35,6 +35,7 @@ func (n *Node) openStore(members *rpc.Mux) {
 	n.store = mailstore.New(c)
 	members.Register(methodUsage, n.serveUsage)
 	members.Register(methodShared, n.serveShared)
+	members.Register(methodACL, n.serveACL)
 	members.Register(methodUndelete, n.serveUndelete)
 }
 

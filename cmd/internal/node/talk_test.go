@@ -63,6 +63,43 @@ func (k *talk) say(format string, args ...any) (answer string, untagged []string
 	}
 }
 
+// hear waits for a line that begins with prefix.
+func (k *talk) hear(prefix string) {
+	k.t.Helper()
+	if err := k.conn.SetDeadline(time.Now().Add(talkPatience)); err != nil {
+		k.t.Fatal(err)
+	}
+	var before []string
+	for {
+		line, err := k.r.ReadString('\n')
+		if err != nil {
+			k.t.Fatalf("waiting for %q: %v after %q", prefix, err, before)
+		}
+		if strings.HasPrefix(line, prefix) {
+			return
+		}
+		before = append(before, line)
+	}
+}
+
+// idle begins an IDLE, which wake ends.
+func (k *talk) idle() {
+	k.t.Helper()
+	k.said++
+	if _, err := fmt.Fprintf(k.conn, "a%d IDLE\r\n", k.said); err != nil {
+		k.t.Fatal(err)
+	}
+	k.hear("+ ")
+}
+
+func (k *talk) wake() {
+	k.t.Helper()
+	if _, err := fmt.Fprint(k.conn, "DONE\r\n"); err != nil {
+		k.t.Fatal(err)
+	}
+	k.hear(fmt.Sprintf("a%d OK", k.said))
+}
+
 // ok says a command that must be answered OK, and gives the untagged responses.
 func (k *talk) ok(format string, args ...any) []string {
 	k.t.Helper()
