@@ -36,6 +36,7 @@ type candidate struct {
 	envelope *indexpb.Envelope
 	octets   *octets
 	reader   *search.Reader // memory; nil together with summary
+	likes    []liking       // of the fuzzy texts that were looked for so far
 }
 
 // matches decides a criterion. An error is of reading octets.
@@ -53,8 +54,7 @@ func (c *candidate) matches(k *criterion) (verdict, error) {
 	case k.cost == costSummary:
 		return verdictOf(c.summaryMatches(k)), nil
 	case k.cost == costBody:
-		ok, err := c.octets.match(k)
-		return verdictOf(ok), err
+		return c.octetsMatch(k)
 	}
 	switch k.op {
 	case wire.SearchSeq, wire.SearchUID:
@@ -88,6 +88,16 @@ func (c *candidate) combine(k *criterion) (verdict, error) {
 	return result, nil
 }
 
+// octetsMatch decides the criteria of costBody.
+func (c *candidate) octetsMatch(k *criterion) (verdict, error) {
+	if k.like == nil {
+		ok, err := c.octets.match(k)
+		return verdictOf(ok), err
+	}
+	score, err := c.octets.likeness(k)
+	return verdictOf(c.liken(k, score)), err
+}
+
 // summaryMatches decides the criteria of costSummary.
 func (c *candidate) summaryMatches(k *criterion) bool {
 	m := c.summary
@@ -114,30 +124,52 @@ func (c *candidate) summaryMatches(k *criterion) bool {
 
 // envelopeMatches decides the header fields that the envelope holds.
 func (c *candidate) envelopeMatches(k *criterion) bool {
+	if k.like != nil {
+		m := k.like.Match()
+		c.envelopeTexts(k.field, func(text string) bool { return m.Text(search.Fold(text), true) })
+		return c.liken(k, m.Score())
+	}
 	if !spansAddress(k.text) && c.reader.RulesOut(c.summary.EncodedEnvelope, k.text) {
 		return false
 	}
+	found := false
+	c.envelopeTexts(k.field, func(text string) bool {
+		found = search.Holds(text, k.text)
+		return !found
+	})
+	return found
+}
+
+// envelopeTexts calls fn with the texts of a field that the envelope holds, decoded, until fn returns false.
+func (c *candidate) envelopeTexts(field string, fn func(text string) bool) {
 	if c.envelope == nil {
 		c.envelope = c.summary.Envelope()
 	}
 	e := c.envelope
-	switch k.field {
+	var text []byte
+	switch field {
 	case "from":
-		return anyAddress(e.From, k.text)
+		addresses(e.From, fn)
 	case "to":
-		return anyAddress(e.To, k.text)
+		addresses(e.To, fn)
 	case "cc":
-		return anyAddress(e.Cc, k.text)
+		addresses(e.Cc, fn)
 	case "bcc":
-		return anyAddress(e.Bcc, k.text)
+		addresses(e.Bcc, fn)
 	case "subject":
-		return e.Subject != nil && search.Holds(message.DecodeHeader(e.Subject), k.text)
+		if e.Subject != nil {
+			fn(message.DecodeHeader(e.Subject))
+		}
 	case "message-id":
-		return e.MessageId != nil && search.Holds(string(e.MessageId), k.text)
+		text = e.MessageId
 	case "in-reply-to":
-		return e.InReplyTo != nil && search.Holds(string(e.InReplyTo), k.text)
+		text = e.InReplyTo
+	default:
+		text = e.Date
 	}
-	return e.Date != nil && search.Holds(string(e.Date), k.text)
+	if text != nil {
+		fn(string(text))
+	}
 }
 
 // spansAddress reports whether text may be found in an address as people write it though in none of its parts.
@@ -145,12 +177,11 @@ func spansAddress(text []byte) bool {
 	return bytes.ContainsAny(text, "<@>") || bytes.HasSuffix(text, []byte(" "))
 }
 
-// anyAddress looks for text in a list of addresses as people write them.
-func anyAddress(list []*indexpb.Address, text []byte) bool {
+// addresses calls fn with the addresses of a list as people write them, until fn returns false.
+func addresses(list []*indexpb.Address, fn func(text string) bool) {
 	for _, a := range list {
-		if search.Holds(search.Written(a), text) {
-			return true
+		if !fn(search.Written(a)) {
+			return
 		}
 	}
-	return false
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
@@ -13,7 +14,7 @@ import (
 // maxContexts is how many results a session keeps up to date; each holds the set of its messages.
 const maxContexts = 8
 
-// searchContext is the result of a SEARCH that is kept up to date (RFC 5267, section 4.3).
+// searchContext is the result of a SEARCH or SORT that is kept up to date (RFC 5267, section 4.3).
 //
 // Invariant: set is what the client has been told.
 type searchContext struct {
@@ -21,6 +22,7 @@ type searchContext struct {
 	uid   bool // messages are told by UID
 	key   wire.SearchKey
 	set   *uidset.Set
+	order *sorting   // of SORT, else nil; it has the members of set
 	fetch *fetchPlan // what to tell of messages that are added (RFC 5465, section 7); nil is nothing
 }
 
@@ -34,16 +36,19 @@ func (s *Session) context(tag string) *searchContext {
 	return nil
 }
 
-// keepContext keeps a result up to date from now on, or tells that it will not be.
-func (s *Session) keepContext(cmd *wire.Command, a *wire.Search, found *uidset.Set) {
+// keepContext keeps a result up to date from now on, or tells that it will not be. order is that of a SORT.
+func (s *Session) keepContext(cmd *wire.Command, a *wire.Search, found *uidset.Set, order *sorting) {
 	if !a.Update {
 		return
 	}
-	if len(s.contexts) >= maxContexts || !steady(&a.Key) {
+	if len(s.contexts) >= maxContexts || !steady(&a.Key) || order != nil && !order.keepable() {
 		s.refuseContext(cmd.Tag)
 		return
 	}
-	c := &searchContext{tag: cmd.Tag, uid: cmd.UID, key: a.Key, set: found.Intersect(s.view.UIDs())}
+	if order != nil { // without those that were gone when it was made
+		found = membersOf(order.rows)
+	}
+	c := &searchContext{tag: cmd.Tag, uid: cmd.UID, key: a.Key, set: found.Intersect(s.view.UIDs()), order: order}
 	if a.UpdateFetch != nil {
 		plan := newFetchPlan(&wire.Fetch{Items: a.UpdateFetch}, cmd.UID)
 		plan.seen = false // the client has not asked for the message itself
@@ -86,8 +91,7 @@ func wholeMailbox(set wire.NumSet) bool {
 func (s *Session) leave(gone *uidset.Set) {
 	for _, c := range s.contexts {
 		if left := c.set.Intersect(gone); left.Len() > 0 {
-			c.set.Subtract(left)
-			s.tellContext(c, left, nil)
+			s.tellContext(c, s.removeFrom(c, left), nil)
 		}
 	}
 }
@@ -108,7 +112,14 @@ func (s *Session) updateContexts(ctx context.Context, changed []access.Change) e
 			return err
 		}
 	}
-	return nil
+	s.contexts = slices.DeleteFunc(s.contexts, func(c *searchContext) bool {
+		if c.order == nil || c.order.keepable() {
+			return false
+		}
+		s.refuseContext(c.tag)
+		return true
+	})
+	return s.w.Err()
 }
 
 func (s *Session) updateContext(ctx context.Context, c *searchContext, touched *uidset.Set) error {
@@ -116,40 +127,73 @@ func (s *Session) updateContext(ctx context.Context, c *searchContext, touched *
 	if err != nil {
 		return err
 	}
-	found, err := s.find(ctx, &criterion, touched)
+	found, err := s.find(ctx, &criterion, touched, nil)
 	if err != nil {
 		return err
 	}
 	found = found.Intersect(touched)
-	removed, added := touched.Intersect(c.set), found.Clone()
-	removed.Subtract(found)
-	added.Subtract(c.set)
-	if removed.Len() == 0 && added.Len() == 0 {
+	gone, fresh := touched.Intersect(c.set), found.Clone()
+	gone.Subtract(found)
+	fresh.Subtract(c.set)
+	if gone.Len() == 0 && fresh.Len() == 0 {
 		return nil
 	}
-	c.set.Subtract(removed)
-	c.set.Union(added)
-	if c.fetch != nil && added.Len() > 0 {
-		if err := s.fetchFresh(ctx, c.fetch, added); err != nil {
+	var rows []row
+	if c.order != nil {
+		if rows, err = s.rows(ctx, fresh, c.order.criteria, nil); err != nil {
+			return err
+		}
+		fresh = membersOf(rows) // what is gone has no place in an order
+	}
+	if c.fetch != nil && fresh.Len() > 0 {
+		if err := s.fetchFresh(ctx, c.fetch, fresh); err != nil {
 			return err
 		}
 	}
-	s.tellContext(c, removed, added)
+	removed := s.removeFrom(c, gone)
+	s.tellContext(c, removed, s.addTo(c, fresh, rows))
 	return s.w.Err()
 }
 
-// tellContext writes an ESEARCH response of changes (RFC 5267, sections 4.3.3 and 4.3.4). Messages of a SEARCH
-// have no position but their number.
-func (s *Session) tellContext(c *searchContext, removed, added *uidset.Set) {
-	e := wire.ESearch{Tag: c.tag, UID: c.uid}
-	numbers := func(set *uidset.Set) func(func(lo, hi uint32) bool) {
-		if set == nil || set.Len() == 0 {
-			return nil
-		}
-		return (&result{session: s, uid: c.uid, set: set}).ranges()
+// removeFrom takes messages out of a result. Those of a SEARCH have no position but their number.
+func (s *Session) removeFrom(c *searchContext, gone *uidset.Set) []wire.ESearchChange {
+	c.set.Subtract(gone)
+	if c.order != nil {
+		return s.changes(c, c.order.remove(gone))
 	}
-	e.Removed, e.Added = numbers(removed), numbers(added)
-	s.w.ESearch(e)
+	return s.byNumber(c, gone)
+}
+
+// addTo puts messages into a result; rows are they in the order of a SORT.
+func (s *Session) addTo(c *searchContext, fresh *uidset.Set, rows []row) []wire.ESearchChange {
+	c.set.Union(fresh)
+	if c.order != nil {
+		return s.changes(c, c.order.add(rows))
+	}
+	return s.byNumber(c, fresh)
+}
+
+// byNumber are changes of a SEARCH.
+func (s *Session) byNumber(c *searchContext, set *uidset.Set) []wire.ESearchChange {
+	if set.Len() == 0 {
+		return nil
+	}
+	return []wire.ESearchChange{{Set: (&result{session: s, uid: c.uid, set: set}).ranges()}}
+}
+
+// changes are those of a SORT.
+func (s *Session) changes(c *searchContext, pieces []piece) (out []wire.ESearchChange) {
+	for _, p := range pieces {
+		out = append(out, wire.ESearchChange{At: p.at, Set: (&result{session: s, uid: c.uid, order: uidsOf(p.rows)}).ranges()})
+	}
+	return out
+}
+
+// tellContext writes an ESEARCH response of changes (RFC 5267, sections 4.3.3 and 4.3.4).
+func (s *Session) tellContext(c *searchContext, removed, added []wire.ESearchChange) {
+	if len(removed)+len(added) > 0 {
+		s.w.ESearch(wire.ESearch{Tag: c.tag, UID: c.uid, Removed: removed, Added: added})
+	}
 }
 
 // fetchFresh tells of messages what was asked for beforehand.

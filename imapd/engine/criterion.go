@@ -9,6 +9,7 @@ import (
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/search"
+	"github.com/rookery-mail/rookery/index/search/likeness"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
@@ -33,7 +34,8 @@ type criterion struct {
 	keyword  string
 	field    string
 	text     []byte
-	from, to time.Time // a stretch of time that a date names; zero is open
+	like     *likeness.Needle // of a text under FUZZY; nil is exactly text
+	from, to time.Time        // a stretch of time that a date names; zero is open
 	n        uint64
 }
 
@@ -68,16 +70,25 @@ func (s *Session) compile(key *wire.SearchKey) (criterion, error) {
 		c.cost, c.field = costSummary, key.Text
 	case wire.SearchHeader, wire.SearchBody, wire.SearchText:
 		c.cost = textCost(key)
-		if !utf8.ValidString(key.Text) {
-			return c, errCharset
-		}
-		c.text = search.Fold(key.Text)
+		err = c.setText(key)
 	case wire.SearchAll, wire.SearchNone:
 	default:
 		c.cost = costSummary
 		c.from, c.to = s.stretch(key)
 	}
 	return c, err
+}
+
+// setText makes the text of a key ready.
+func (c *criterion) setText(key *wire.SearchKey) error {
+	if !utf8.ValidString(key.Text) {
+		return errCharset
+	}
+	c.text = search.Fold(key.Text)
+	if key.Fuzzy {
+		c.like = likeness.New(c.text) // nil for a text without words
+	}
+	return nil
 }
 
 func textCost(key *wire.SearchKey) cost {

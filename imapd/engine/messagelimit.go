@@ -80,7 +80,7 @@ func (s *Session) highestDeleted(ctx context.Context, uids *uidset.Set) (*uidset
 }
 
 // matchingHighest is matching for SEARCH. The messages that are searched count, not those that match.
-func (s *Session) matchingHighest(ctx context.Context, a *wire.Search) (*uidset.Set, partly, error) {
+func (s *Session) matchingHighest(ctx context.Context, a *wire.Search, scores relevancy) (*uidset.Set, partly, error) {
 	k, err := s.program(a)
 	if err != nil {
 		return nil, 0, err
@@ -89,13 +89,13 @@ func (s *Session) matchingHighest(ctx context.Context, a *wire.Search) (*uidset.
 	if s.exceeds(among) {
 		among, part = s.highest(k.narrow(among))
 	}
-	found, err := s.find(ctx, &k, among)
+	found, err := s.find(ctx, &k, among, scores)
 	return found, part, err
 }
 
 // matchingWhole is matching for SORT and THREAD, which would put part of the messages into an order that is not that
 // of all (RFC 9738, section 3.3).
-func (s *Session) matchingWhole(ctx context.Context, a *wire.Search) (*uidset.Set, error) {
+func (s *Session) matchingWhole(ctx context.Context, a *wire.Search, scores relevancy) (*uidset.Set, error) {
 	k, err := s.program(a)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (s *Session) matchingWhole(ctx context.Context, a *wire.Search) (*uidset.Se
 			return nil, &limitError{limit: s.c.MessageLimit}
 		}
 	}
-	return s.find(ctx, &k, among)
+	return s.find(ctx, &k, among, scores)
 }
 
 func (s *Session) exceeds(uids *uidset.Set) bool {

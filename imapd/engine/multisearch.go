@@ -119,8 +119,9 @@ func (s *Session) searchIn(ctx context.Context, tag string, a *wire.Search, m *i
 		v.Mailbox = p.shown(v.Mailbox)
 		m = &v.Mailbox
 	}
-	found, err := in.matching(ctx, a)
-	res := result{session: in, uid: true, set: found}
+	scores := newRelevancy(a.Relevancy)
+	found, err := in.matching(ctx, a, scores)
+	res := result{session: in, uid: true, set: found, scores: scores}
 	if err == nil {
 		err = in.finish(ctx, a, found, &res)
 	}

@@ -106,11 +106,16 @@ func randomKey(rnd *rand.Rand, depth int) string {
 		if rnd.Intn(3) == 0 && len(t) > 2 {
 			t = strings.ToValidUTF8(t[1:len(t)-1], "")
 		}
+		if r := []rune(t); rnd.Intn(3) == 0 && len(r) > 4 { // what FUZZY is for
+			i := 1 + rnd.Intn(len(r)-1)
+			r[i], r[i-1] = r[i-1], r[i]
+			t = string(r)
+		}
 		return fmt.Sprintf("{%d+}\r\n%s", len(t), t)
 	}
-	n := 9
+	n := 10
 	if depth > 0 {
-		n = 13
+		n = 15
 	}
 	switch rnd.Intn(n) {
 	case 0, 1:
@@ -128,8 +133,12 @@ func randomKey(rnd *rand.Rand, depth int) string {
 	case 8:
 		return "FROM " + []string{"ann", "\"ann <ann@exam\"", "\"> \"", "org", "\"b, ob <ann\"", "{8+}\r\ngrüße "}[rnd.Intn(6)]
 	case 9:
-		return "NOT " + randomKey(rnd, depth-1)
+		return "FUZZY " + []string{"TEXT ", "BODY ", "SUBJECT ", "FROM ", "HEADER X-Note "}[rnd.Intn(5)] + text()
 	case 10:
+		return "FUZZY " + randomKey(rnd, depth-1)
+	case 11:
+		return "NOT " + randomKey(rnd, depth-1)
+	case 12:
 		return "OR " + randomKey(rnd, depth-1) + " " + randomKey(rnd, depth-1)
 	}
 	return "(" + randomKey(rnd, depth-1) + " " + randomKey(rnd, depth-1) + ")"
@@ -164,7 +173,11 @@ func TestNarrowedEqualsScan(t *testing.T) {
 				scans.said()
 				narrows.said()
 			}
-			command := "x SEARCH CHARSET UTF-8 " + randomKey(rnd, 3) + "\r\n"
+			command := "CHARSET UTF-8 " + randomKey(rnd, 3) + "\r\n"
+			if strings.Contains(command, "FUZZY") {
+				command = "RETURN (RELEVANCY) " + command
+			}
+			command = "x SEARCH " + command
 			scans.say(command)
 			narrows.say(command)
 			want, got := scans.said(), narrows.said()

@@ -13,6 +13,7 @@ type result struct {
 	set     *uidset.Set // of SEARCH
 	order   []index.UID // of SORT; then set is nil
 	modSeq  index.ModSeq
+	scores  relevancy // nil is not told
 }
 
 func (r *result) len() int {
@@ -154,10 +155,11 @@ func (s *Session) tellESearch(cmd *wire.Command, a *wire.Search, r *result) {
 	}
 }
 
-// esearch makes the ESEARCH response; with SAVE alone there is none. MIN and MAX of a SORT are
+// esearch makes the ESEARCH response; with SAVE alone there is none. With PARTIAL, RELEVANCY is of
+// the window. MIN and MAX of a SORT are
 // the first and the last of its order (RFC 5267, section 3.1).
 func esearch(cmd *wire.Command, a *wire.Search, r *result) (wire.ESearch, bool) {
-	if a.Return && a.Save && !a.Min && !a.Max && !a.All && !a.Count && a.Partial == nil {
+	if a.Return && a.Save && !a.Min && !a.Max && !a.All && !a.Count && !a.Relevancy && a.Partial == nil {
 		return wire.ESearch{}, false
 	}
 	e := wire.ESearch{Tag: cmd.Tag, UID: cmd.UID, HasCount: a.Count, Count: uint64(r.len())}
@@ -169,10 +171,29 @@ func esearch(cmd *wire.Command, a *wire.Search, r *result) (wire.ESearch, bool) 
 		}
 		e.ModSeq = uint64(r.modSeq)
 	}
+	told := r
 	if e.Partial = a.Partial; e.Partial != nil {
-		if part := r.part(a.Partial); part.len() > 0 {
-			e.Part = part.ranges()
+		if told = r.part(a.Partial); told.len() > 0 {
+			e.Part = told.ranges()
 		}
 	}
+	if a.Relevancy {
+		e.Relevancy = told.relevancies()
+	}
 	return e, true
+}
+
+// relevancies gives how relevant the messages are, in their order.
+func (r *result) relevancies() []int {
+	out := make([]int, 0, r.len())
+	if r.set == nil {
+		for _, u := range r.order {
+			out = append(out, r.scores.of(u))
+		}
+		return out
+	}
+	for u := range r.set.All() {
+		out = append(out, r.scores.of(u))
+	}
+	return out
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
@@ -16,11 +17,12 @@ func (s *Session) search(ctx context.Context, cmd *wire.Command) (reply, error) 
 	if a.Update && s.context(cmd.Tag) != nil {
 		return bad("the tag is that of a result that is kept up to date"), nil
 	}
-	found, part, err := s.matchingHighest(ctx, a)
+	scores := newRelevancy(a.Relevancy)
+	found, part, err := s.matchingHighest(ctx, a, scores)
 	if err != nil {
 		return reply{}, err
 	}
-	res := result{session: s, uid: cmd.UID, set: found}
+	res := result{session: s, uid: cmd.UID, set: found, scores: scores}
 	if err := s.finish(ctx, a, found, &res); err != nil {
 		return reply{}, err
 	}
@@ -32,18 +34,19 @@ func (s *Session) search(ctx context.Context, cmd *wire.Command) (reply, error) 
 	if a.Update && part != 0 { // there are messages of which nobody knows whether they belong to it
 		s.refuseContext(cmd.Tag)
 	} else {
-		s.keepContext(cmd, a, found)
+		s.keepContext(cmd, a, found, nil)
 	}
 	return s.partial(part, reply{}, nil)
 }
 
-// matching gives the messages of a mailbox that a search program names.
-func (s *Session) matching(ctx context.Context, a *wire.Search) (*uidset.Set, error) {
+// matching gives the messages of a mailbox that a search program names, and how relevant they are where scores is not
+// nil.
+func (s *Session) matching(ctx context.Context, a *wire.Search, scores relevancy) (*uidset.Set, error) {
 	k, err := s.program(a)
 	if err != nil {
 		return nil, err
 	}
-	return s.find(ctx, &k, s.view.UIDs())
+	return s.find(ctx, &k, s.view.UIDs(), scores)
 }
 
 // program makes the search program of a SEARCH, SORT or THREAD ready.
@@ -86,13 +89,14 @@ func usesModSeq(k *wire.SearchKey) bool {
 	return false
 }
 
-// find gives the messages among some that match, reading as little as decides it.
-func (s *Session) find(ctx context.Context, k *criterion, among *uidset.Set) (*uidset.Set, error) {
+// find gives the messages among some that match, reading as little as decides it. It notes how relevant they are
+// where scores is not nil.
+func (s *Session) find(ctx context.Context, k *criterion, among *uidset.Set, scores relevancy) (*uidset.Set, error) {
 	rest := k.narrow(among)
 	if k.cost == costSet {
 		return rest, nil
 	}
-	f := finding{Session: s, k: k, found: uidset.New()}
+	f := finding{Session: s, k: k, found: uidset.New(), scores: scores}
 	var err error
 	if k.decidedBy(costFlags) {
 		if rest, err = f.byFlags(ctx, rest); err != nil {
@@ -113,6 +117,7 @@ type finding struct {
 	*Session
 	k      *criterion
 	found  *uidset.Set
+	scores relevancy // nil is not asked for
 	reader search.Reader
 }
 
@@ -121,6 +126,7 @@ func (f *finding) decide(c *candidate, rest *uidset.Set) error {
 	switch v {
 	case yes:
 		f.found.Add(c.uid)
+		f.scores.note(c.uid, c.score(f.k))
 	case unknown:
 		rest.Add(c.uid)
 	}
@@ -151,12 +157,13 @@ func (f *finding) byOctets(ctx context.Context, uids *uidset.Set) error {
 	done := f.newProgress(uids.Len())
 	var all []*finding
 	err := f.box.Sift(ctx, uids, done.step, func() func(*access.Message, access.Body) error {
-		one := &finding{k: f.k, found: uidset.New()}
+		one := &finding{k: f.k, found: uidset.New(), scores: newRelevancy(f.scores != nil)}
 		all = append(all, one)
 		return one.octets
 	})
 	for _, one := range all {
 		f.found.Union(one.found)
+		maps.Copy(f.scores, one.scores)
 	}
 	return err
 }

@@ -19,11 +19,19 @@ func (c *criterion) query() *trigram.Query {
 		}
 		return trigram.And(of...)
 	case wire.SearchHeader:
-		return trigram.Holding(c.text, trigram.Header)
+		return c.having(trigram.Header)
 	case wire.SearchBody:
-		return trigram.Holding(c.text, trigram.Body)
+		return c.having(trigram.Body)
 	case wire.SearchText:
-		return trigram.Holding(c.text, trigram.Header, trigram.Body)
+		return c.having(trigram.Header, trigram.Body)
 	}
 	return nil
+}
+
+// having asks for the criterion's text.
+func (c *criterion) having(sections ...trigram.Section) *trigram.Query {
+	if c.like != nil {
+		return c.like.Query(sections...)
+	}
+	return trigram.Holding(c.text, sections...)
 }

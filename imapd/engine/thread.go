@@ -27,7 +27,7 @@ func (s *Session) thread(ctx context.Context, cmd *wire.Command) (reply, error) 
 	default:
 		return bad("unknown thread algorithm"), nil
 	}
-	found, err := s.matchingWhole(ctx, &a.Search)
+	found, err := s.matchingWhole(ctx, &a.Search, nil)
 	if err != nil {
 		return reply{}, err
 	}

@@ -26,8 +26,9 @@ func Sent(m *access.Message) time.Time {
 }
 
 // Key is a message's sort key: compared octet by octet, keys are in the order of the criteria. Messages
-// with the same key stay in the order of their numbers, REVERSE or not (RFC 5256, section 3).
-func Key(m *access.Message, criteria []wire.SortCriterion) string {
+// with the same key stay in the order of their numbers, REVERSE or not (RFC 5256, section 3). relevancy is from 1 to
+// 100; the most relevant comes first (RFC 6203, section 6).
+func Key(m *access.Message, relevancy int, criteria []wire.SortCriterion) string {
 	var key []byte
 	var e *indexpb.Envelope
 	for _, c := range criteria {
@@ -39,6 +40,8 @@ func Key(m *access.Message, criteria []wire.SortCriterion) string {
 			key = appendTime(key, Sent(m))
 		case wire.SortSize:
 			key = binary.BigEndian.AppendUint64(key, m.Size)
+		case wire.SortRelevancy:
+			key = append(key, byte(100-relevancy))
 		default:
 			if e == nil {
 				e = m.Envelope()

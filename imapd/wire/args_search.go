@@ -47,12 +47,14 @@ type SearchKey struct {
 	Text  string
 	Date  time.Time
 	N     uint64
+	Fuzzy bool // it stands under FUZZY (RFC 6203, section 3)
 }
 
 // Search are the arguments of SEARCH.
 type Search struct {
 	Return                     bool // RETURN was given, perhaps empty
 	Min, Max, All, Count, Save bool
+	Relevancy                  bool // how relevant each message is (RFC 6203, section 4)
 	Partial                    *Partial
 	Update                     bool        // the result is to be kept up to date (RFC 5267, section 4.3)
 	UpdateFetch                []FetchItem // what to tell of messages that are added (RFC 5465, section 7)
@@ -62,6 +64,9 @@ type Search struct {
 
 // maxSearchKeys bounds the work that one SEARCH can ask for by message.
 const maxSearchKeys = 2000
+
+// maxFuzzy is how many texts may stand under FUZZY: finding one costs more than finding what is exactly there.
+const maxFuzzy = 16
 
 func (r *Reader) search() *Search {
 	s := &Search{}
@@ -113,6 +118,12 @@ func (r *Reader) searchKeys(s *Search, first string) {
 		}
 	}
 	s.Key = and(keys)
+	switch n := fuzzyTexts(&s.Key); {
+	case n > maxFuzzy:
+		r.fail("more than %d texts under FUZZY", maxFuzzy)
+	case s.Relevancy && !s.Key.anyFuzzy():
+		r.fail("RELEVANCY needs a FUZZY key")
+	}
 }
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
@@ -124,6 +135,7 @@ func (r *Reader) searchReturn(s *Search) {
 	if s.Partial != nil && s.All {
 		r.fail("ALL and PARTIAL exclude each other")
 	}
+	// UPDATE and RELEVANCY are about a result that is told in one of these ways, or else as a whole.
 	if !s.Min && !s.Max && !s.All && !s.Count && !s.Save && s.Partial == nil {
 		s.All = true
 	}
@@ -141,6 +153,8 @@ func (r *Reader) returnOption(s *Search) {
 		s.Count = true
 	case "SAVE":
 		s.Save = true
+	case "RELEVANCY":
+		s.Relevancy = true
 	case "PARTIAL":
 		s.Partial = r.partial()
 	case "CONTEXT": // a hint that more is to come (RFC 5267, section 4.2)
@@ -149,38 +163,6 @@ func (r *Reader) returnOption(s *Search) {
 	default:
 		r.fail("unknown return option %.30s", o)
 	}
-}
-
-// updateOption reads what may follow UPDATE: data items to fetch, or the next option.
-func (r *Reader) updateOption(s *Search) {
-	if s.Update {
-		r.fail("UPDATE is given twice")
-		return
-	}
-	s.Update = true
-	if !r.maybe(' ') {
-		return
-	}
-	switch r.peek() {
-	case ')':
-	case '(':
-		s.UpdateFetch = r.fetchItems()
-	default:
-		r.returnOption(s)
-	}
-}
-
-// CancelUpdate are the arguments of CANCELUPDATE (RFC 5267, section 4.3.5).
-type CancelUpdate struct{ Tags []string }
-
-func (r *Reader) cancelUpdate() *CancelUpdate {
-	c := &CancelUpdate{}
-	r.sp()
-	c.Tags = append(c.Tags, r.str())
-	for r.maybe(' ') && r.peek() == '"' {
-		c.Tags = append(c.Tags, r.str())
-	}
-	return c
 }
 
 func and(keys []SearchKey) SearchKey {
@@ -231,6 +213,8 @@ func (r *Reader) searchWord(word string, left *int) SearchKey {
 			r.sp()
 			return SearchKey{Op: SearchOr, Keys: []SearchKey{a, r.searchKey(left)}}
 		})
+	case "FUZZY":
+		return r.nested(func() SearchKey { return fuzzy(r.searchKey(left)) })
 	case "KEYWORD":
 		return SearchKey{Op: SearchFlag, Text: r.atom()}
 	case "UNKEYWORD":

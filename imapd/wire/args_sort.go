@@ -1,11 +1,14 @@
 package wire
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // SortBy is what SORT compares.
 type SortBy int
 
-// The sort criteria (RFC 5256, section 3; the DISPLAY ones are of RFC 5957).
+// The sort criteria (RFC 5256, section 3; the DISPLAY ones are of RFC 5957, SortRelevancy is of RFC 6203).
 const (
 	SortArrival SortBy = iota
 	SortCc
@@ -16,6 +19,7 @@ const (
 	SortTo
 	SortDisplayFrom
 	SortDisplayTo
+	SortRelevancy // the most relevant first (RFC 6203, section 6)
 )
 
 // SortCriterion is one criterion of SORT.
@@ -28,6 +32,11 @@ type SortCriterion struct {
 type Sort struct {
 	Search
 	Criteria []SortCriterion
+}
+
+// ByRelevancy reports whether how relevant messages are is a criterion.
+func (s *Sort) ByRelevancy() bool {
+	return slices.ContainsFunc(s.Criteria, func(c SortCriterion) bool { return c.By == SortRelevancy })
 }
 
 // maxSortCriteria bounds the length of sort keys.
@@ -48,6 +57,9 @@ func (r *Reader) sort() *Sort {
 		r.fail("expected 1 to %d sort criteria", maxSortCriteria)
 	}
 	r.charsetAndKeys(&s.Search)
+	if s.ByRelevancy() && !s.Key.anyFuzzy() {
+		r.fail("RELEVANCY needs a FUZZY key")
+	}
 	return s
 }
 
@@ -86,6 +98,8 @@ func (r *Reader) sortCriterion() SortCriterion {
 		c.By = SortDisplayFrom
 	case "DISPLAYTO":
 		c.By = SortDisplayTo
+	case "RELEVANCY":
+		c.By = SortRelevancy
 	default:
 		r.fail("unknown sort criterion %.30s", w)
 	}

@@ -84,6 +84,8 @@ func TestBadInput(t *testing.T) {
 		"big unasked":    {"a LOGIN {70000}\r\nb NOOP\r\n", "toobig=true"},
 		"huge sync":      {"a LOGIN {99999999999999999999999}\r\nb NOOP\r\n", "toobig=true"},
 		"keys":           {"a SEARCH " + strings.Repeat("ALL ", 5000) + "\r\nb NOOP\r\n", "more than 2000"},
+		"fuzzies":        {"a SEARCH " + strings.Repeat("FUZZY ", 10000) + "ALL\r\nb NOOP\r\n", "nested deeper"},
+		"fuzzy texts":    {"a SEARCH FUZZY (" + strings.Repeat("TEXT a ", 17) + "ALL)\r\nb NOOP\r\n", "more than 16"},
 		"set":            {"a FETCH 4294967296 FLAGS\r\nb NOOP\r\n", "too large"},
 		"utf7":           {"a SELECT &AAA-\r\nb NOOP\r\n", "UTF-7"},
 		"urls":           {"a URLFETCH" + strings.Repeat(" x", 101) + "\r\nb NOOP\r\n", "more than 100"},

@@ -134,8 +134,16 @@ type ESearch struct {
 	ModSeq      uint64                               // 0 is not told
 	Partial     *Partial                             // nil is not told
 	Part        func(yield func(lo, hi uint32) bool) // of Partial; nil is none
-	Removed     func(yield func(lo, hi uint32) bool) // since the client was told last (RFC 5267); nil is not told
-	Added       func(yield func(lo, hi uint32) bool) // after Removed; nil is not told
+	Relevancy   []int                                // of 1 to 100, of each message in the order of the result (RFC 6203); nil is not told
+	Removed     []ESearchChange                      // since the client was told last (RFC 5267); none is not told
+	Added       []ESearchChange                      // after Removed; none is not told
+}
+
+// ESearchChange is a piece that enters or leaves a result that is kept up to date (RFC 5267, sections 4.3.3 and
+// 4.3.4). Changes are carried out one after the other.
+type ESearchChange struct {
+	At  int                                  // the position of the first of them, counted from 1; 0 is by their numbers
+	Set func(yield func(lo, hi uint32) bool) // in the order of the result; it must yield something
 }
 
 // ESearch writes an ESEARCH response.
@@ -186,15 +194,42 @@ func (w *Writer) ESearch(e ESearch) {
 	if e.ModSeq > 0 {
 		field("MODSEQ", e.ModSeq)
 	}
-	if e.Removed != nil {
-		w.Raw(" REMOVEFROM (0 ")
-		w.NumSet(e.Removed)
-		w.Byte(')')
-	}
-	if e.Added != nil {
-		w.Raw(" ADDTO (0 ")
-		w.NumSet(e.Added)
-		w.Byte(')')
-	}
+	w.relevancy(e.Relevancy)
+	w.changes("REMOVEFROM", e.Removed)
+	w.changes("ADDTO", e.Added)
 	w.CRLF()
+}
+
+// relevancy writes scores (RFC 6203, section 7).
+func (w *Writer) relevancy(scores []int) {
+	if scores == nil {
+		return
+	}
+	w.Raw(" RELEVANCY (")
+	for i, n := range scores {
+		if i > 0 {
+			w.Byte(' ')
+		}
+		w.Num(uint64(n))
+	}
+	w.Byte(')')
+}
+
+// changes writes a return data item of pairs of a position and a set (RFC 5267, section 5).
+func (w *Writer) changes(name string, changes []ESearchChange) {
+	if len(changes) == 0 {
+		return
+	}
+	w.Byte(' ')
+	w.Raw(name)
+	w.Raw(" (")
+	for i, c := range changes {
+		if i > 0 {
+			w.Byte(' ')
+		}
+		w.Num(uint64(c.At))
+		w.Byte(' ')
+		w.NumSet(c.Set)
+	}
+	w.Byte(')')
 }

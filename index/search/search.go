@@ -44,7 +44,18 @@ func (r *Reader) Body(m *access.Message, body access.Body, text []byte) (found b
 // Header reports whether a field of a name, in lower case, has the folded text in its value, or with an empty
 // name whether any field has it in its name and value.
 func (r *Reader) Header(m *access.Message, body access.Body, name string, text []byte) (found bool, err error) {
-	err = r.fields(m, body, func(field []byte) bool {
+	err = r.Values(m, body, name, func(value []byte) bool {
+		found = bytes.Contains(value, text)
+		return !found
+	})
+	return found, err
+}
+
+// Values calls fn with what Header looks in for a name, folded and in the order of the header, until fn returns false:
+// the value of each field of that name, or with an empty name each field. It is valid until fn returns. Errors are
+// those of body.
+func (r *Reader) Values(m *access.Message, body access.Body, name string, fn func(value []byte) bool) error {
+	return r.fields(m, body, func(field []byte) bool {
 		if name != "" {
 			i := bytes.IndexByte(field, ':')
 			if i < 0 || !is(bytes.TrimRight(field[:i], " \t"), name) {
@@ -52,10 +63,8 @@ func (r *Reader) Header(m *access.Message, body access.Body, name string, text [
 			}
 			field = field[i+1:]
 		}
-		found = bytes.Contains(r.foldField(field), text)
-		return !found
+		return fn(r.foldField(field))
 	})
-	return found, err
 }
 
 // RulesOut reports that no field whose raw value is among octets, as in an encoded envelope, can have the folded

@@ -67,6 +67,7 @@ func Kinds() map[string]Kind {
 		"index/message":                 Core,
 		"index/mailbox":                 Core,
 		"index/search":                  Core,
+		"index/search/likeness":         Core,
 		"index/search/trigram":          Core,
 		"index/staging":                 Core,
 		"index/partition":               Shell,

@@ -10,22 +10,35 @@ const maxOfText = 32
 
 // Query says what a message must have to be worth opening. A nil Query asks nothing: every message may match.
 type Query struct {
-	grams []Gram   // all of them, of a text; nil otherwise
-	of    []*Query // all of them, or with any one of them
-	any   bool
-	size  int // grams in all
+	grams []Gram   // of a text; nil otherwise
+	of    []*Query // parts, where there are no grams
+	least int      // so many of the grams or parts; 0 is all of them
+	size  int      // grams in all
 }
 
 // Holding asks for a folded text, as search.Fold gives it, in one of the sections. It is nil for texts of fewer than three octets.
-func Holding(text []byte, sections ...Section) *Query {
+func Holding(text []byte, sections ...Section) *Query { return holding(text, 0, sections) }
+
+// Nearly asks for as much of a folded text as is left of its trigrams in one of the sections when up to lost of them
+// are not there, but for one of them at least. It is nil for texts of fewer than three octets.
+func Nearly(text []byte, lost int, sections ...Section) *Query { return holding(text, lost, sections) }
+
+func holding(text []byte, lost int, sections []Section) *Query {
 	var either []*Query
 	for _, s := range sections {
-		q := &Query{}
-		grams(s, text, func(g Gram) { q.grams = append(q.grams, g) })
-		slices.Sort(q.grams)
-		q.grams = spread(slices.Compact(q.grams), maxOfText)
+		var all []Gram
+		grams(s, text, func(g Gram) { all = append(all, g) })
+		slices.Sort(all)
+		all = slices.Compact(all)
+		q := &Query{grams: spread(all, maxOfText)}
 		if q.size = len(q.grams); q.size == 0 {
 			return nil
+		}
+		if lost > 0 {
+			q.least = max(q.size-lost, 1)
+			if lost >= q.size && len(all) > q.size {
+				return nil // the one that is left need not be among those that are looked up
+			}
 		}
 		either = append(either, q)
 	}
@@ -57,16 +70,26 @@ func And(queries ...*Query) *Query {
 }
 
 // Or asks for what one of the queries asks: nothing, where one of them asks nothing.
-func Or(queries ...*Query) *Query {
-	either := &Query{any: true}
+func Or(queries ...*Query) *Query { return AtLeast(1, queries...) }
+
+// AtLeast asks for what so many of the queries ask. A query that asks nothing counts as had by every message.
+func AtLeast(least int, queries ...*Query) *Query {
+	some := &Query{}
 	for _, q := range queries {
-		if q == nil || either.size+q.size > maxGrams {
-			return nil
+		if q == nil || some.size+q.size > maxGrams {
+			least--
+			continue
 		}
-		either.of = append(either.of, q)
-		either.size += q.size
+		some.of = append(some.of, q)
+		some.size += q.size
 	}
-	return either.simple()
+	if least <= 0 {
+		return nil
+	}
+	if some.least = least; least >= len(some.of) {
+		some.least = 0
+	}
+	return some.simple()
 }
 
 func (q *Query) simple() *Query {
@@ -85,45 +108,66 @@ func (q *Query) Find(n int, postings func(Gram) ([]byte, error)) (Ordinals, erro
 	if q == nil {
 		return First(n), nil
 	}
+	parts := len(q.of)
+	part := func(i int) (Ordinals, error) { return q.of[i].Find(n, postings) }
 	if q.grams != nil {
-		return q.text(n, postings)
-	}
-	var found Ordinals
-	if !q.any {
-		found = First(n)
-	}
-	for _, k := range q.of {
-		if !q.any && found.Empty() {
-			break
-		}
-		of, err := k.Find(n, postings)
-		if err != nil {
-			return of, err
-		}
-		if q.any {
-			found.union(&of)
-		} else {
-			found.intersect(&of)
+		parts = len(q.grams)
+		part = func(i int) (Ordinals, error) {
+			data, err := postings(q.grams[i])
+			if err != nil || data == nil {
+				return Ordinals{}, err
+			}
+			return Decode(data, n)
 		}
 	}
-	return found, nil
+	switch q.least {
+	case 0:
+		return all(First(n), parts, part)
+	case 1:
+		return some(parts, part)
+	}
+	return several(q.least, parts, part)
 }
 
-// text gives the messages that have all grams.
-func (q *Query) text(n int, postings func(Gram) ([]byte, error)) (Ordinals, error) {
-	found := First(n)
-	for _, g := range q.grams {
-		data, err := postings(g)
-		if err != nil || data == nil {
-			return Ordinals{}, err
-		}
-		of, err := Decode(data, n)
+// all gives those of found that are in all parts.
+func all(found Ordinals, parts int, part func(int) (Ordinals, error)) (Ordinals, error) {
+	for i := range parts {
+		of, err := part(i)
 		if err != nil {
 			return Ordinals{}, err
 		}
 		if found.intersect(&of); found.Empty() {
 			break
 		}
+	}
+	return found, nil
+}
+
+// some gives those that are in a part.
+func some(parts int, part func(int) (Ordinals, error)) (found Ordinals, err error) {
+	for i := range parts {
+		of, err := part(i)
+		if err != nil {
+			return Ordinals{}, err
+		}
+		found.union(&of)
+	}
+	return found, nil
+}
+
+// several gives those that are in so many parts, of which there are no more than maxGrams.
+func several(least, parts int, part func(int) (Ordinals, error)) (found Ordinals, err error) {
+	var in [MaxMessages]uint16
+	for i := range parts {
+		of, err := part(i)
+		if err != nil {
+			return Ordinals{}, err
+		}
+		of.Each(func(n int) {
+			if in[n]++; int(in[n]) == least {
+				found.Add(n)
+			}
+		})
 	}
 	return found, nil
 }

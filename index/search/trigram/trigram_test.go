@@ -113,6 +113,31 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestNearly: what lacks no more than so many trigrams is found, and nothing that has none of them.
+func TestNearly(t *testing.T) {
+	seg := build(t, []byte("Subject: receive\r\n\r\nnone"), []byte("Subject: recieve\r\n\r\nreceive"), []byte("Subject: deceive\r\n\r\n"), []byte("Subject: x\r\n\r\nrec"))
+	head := func(lost int) *trigram.Query { return trigram.Nearly([]byte("receive"), lost, trigram.Header) }
+	both := func(lost int) *trigram.Query {
+		return trigram.Nearly([]byte("receive"), lost, trigram.Header, trigram.Body)
+	}
+	word := func(s string) *trigram.Query { return trigram.Holding([]byte(s), trigram.Header, trigram.Body) }
+	long := []byte(strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyz", 2))
+	for i, c := range []struct {
+		q    *trigram.Query
+		want string
+	}{
+		{head(0), "[1]"}, {head(1), "[1 3]"}, {head(3), "[1 3]"}, {head(4), "[1 2 3]"}, {head(99), "[1 2 3]"}, {both(0), "[1 2]"}, {both(99), "[1 2 3 4]"},
+		{trigram.Nearly([]byte("re"), 1, trigram.Header), "[1 2 3 4]"}, {trigram.Nearly(long, 40, trigram.Header), "[1 2 3 4]"}, {trigram.Nearly(long, 20, trigram.Header), "[]"},
+		{trigram.AtLeast(1, word("none"), word("deceive")), "[1 3]"}, {trigram.AtLeast(2, word("none"), word("receive"), word("subject")), "[1 2]"},
+		{trigram.AtLeast(3, word("none"), word("receive"), word("subject")), "[1]"}, {trigram.AtLeast(2, word("none"), nil, word("deceive")), "[1 3]"},
+		{trigram.AtLeast(1, word("none"), nil), "[1 2 3 4]"}, {trigram.AtLeast(0, word("none")), "[1 2 3 4]"}, {trigram.AtLeast(2, head(4), both(0), trigram.And(word("none"), word("zebra"))), "[1 2]"},
+	} {
+		if got := fmt.Sprint(append([]index.UID{}, seg.find(t, c.q)...)); got != c.want {
+			t.Errorf("case %d: %s, not %s", i, got, c.want)
+		}
+	}
+}
+
 // TestLargeQueries: a query with more texts than can be looked up asks for less, never for more.
 func TestLargeQueries(t *testing.T) {
 	long := strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyz. ", 40)
