@@ -21,6 +21,8 @@ const (
 	MaxReason = 200
 	// MaxRecords bounds a list, lifts among them.
 	MaxRecords = 4096
+	// reserved is how many of them only operators may fill; see Room.
+	reserved = MaxRecords / 4
 	// skew is how much further than MaxTime a record may reach by another node's clock.
 	skew = 24 * time.Hour
 )
@@ -80,8 +82,7 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 		if err != nil {
 			return netip.Prefix{}, fmt.Errorf("%q is no address: %w", text, ErrInvalid)
 		}
-		addr = addr.Unmap().WithZone("")
-		text = netip.PrefixFrom(addr, addr.BitLen()).String()
+		return NetworkOf(addr), nil
 	}
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -91,4 +92,15 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 		p = netip.PrefixFrom(p.Addr(), 64)
 	}
 	return p.Masked(), nil
+}
+
+// NetworkOf is what of an address counts as one customer: an IPv4 address, or an IPv6 /64. It is the zero
+// Prefix for the zero Addr.
+func NetworkOf(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	p, err := addr.Prefix(min(addr.BitLen(), 64))
+	if err != nil {
+		return netip.Prefix{} // of the zero Addr only
+	}
+	return p
 }

@@ -99,6 +99,9 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 	for i := range ban.MaxRecords {
+		if room := l.Room(start); room != (i < ban.MaxRecords/4*3) {
+			t.Fatalf("room for a ban that nobody asked for beside %d: %v", i, room)
+		}
 		addr := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
 		if _, err := l.Ban(netip.PrefixFrom(addr, 32), "", time.Hour, start); err != nil {
 			t.Fatal(err)
@@ -106,6 +109,21 @@ func TestRefuses(t *testing.T) {
 	}
 	if _, err := l.Ban(network(t, "192.0.2.1"), "", time.Hour, start); !errors.Is(err, ban.ErrFull) {
 		t.Errorf("one too many: %v", err)
+	}
+	if !l.Room(start.Add(time.Hour)) {
+		t.Error("no room after all bans are over")
+	}
+}
+
+func TestNetworkOf(t *testing.T) {
+	for addr, want := range map[string]string{"192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7": "192.0.2.7/32",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64"} {
+		if got := ban.NetworkOf(netip.MustParseAddr(addr)); got.String() != want {
+			t.Errorf("%s is of %v, want %s", addr, got, want)
+		}
+	}
+	if got := ban.NetworkOf(netip.Addr{}); got.IsValid() {
+		t.Errorf("no address is of %v", got)
 	}
 }
 

@@ -28,6 +28,15 @@ func (l *List) Ban(network netip.Prefix, reason string, lasts time.Duration, now
 	return l.write(Record{Network: network, Reason: reason, Until: now.Add(lasts).UTC().Truncate(time.Millisecond)}, now)
 }
 
+// Room reports whether there is room for a ban that no operator asked for: a flood of those leaves a quarter
+// of the list to operators.
+func (l *List) Room(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget(now)
+	return len(l.records) < MaxRecords-reserved
+}
+
 // Lift lifts the ban of exactly this network; ok is false where there is none. The lift is kept as long
 // as a ban may last, since another node may still hold the ban.
 func (l *List) Lift(network netip.Prefix, now time.Time) (r Record, ok bool, err error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster/directory/address"
 	"github.com/rookery-mail/rookery/cluster/directory/credential"
+	"github.com/rookery-mail/rookery/cluster/guard"
 )
 
 // defaultDelimiter is what sendmail and most others after it used for subaddresses.
@@ -24,6 +25,9 @@ type Settings struct {
 	PasswordIterations  int    // PBKDF2 count of new passwords
 	ChannelBinding      bool   // whether the SCRAM mechanisms with PLUS are offered
 	TrustedNetworks     string // networks that no ban locks out, apart by a space: see Trusts
+	BanFailures         int    // failed logins at which a network is banned, 0: never
+	BanWindowMinutes    int    // within which they count
+	BanMinutes          int    // for which it is banned
 	SCRAMSHA1           bool   // whether SCRAM-SHA-1 is offered, and new passwords keep its keys
 	UndeleteDays        int    // how long expunged mail is kept, 0: not at all
 	OIDCIssuer          string // URL of the issuer whose tokens are taken, or empty
@@ -44,6 +48,12 @@ type Definition struct {
 // Definitions is the table of settings, by name. docs/ and `rookery setting list` are made of it.
 func Definitions() []Definition {
 	return []Definition{
+		{"ban_failures", "0 to 1000, 0 for never", "20", "At how many failed logins within ban_window_minutes a network is banned, and as many more for each user that logs in from it meanwhile.",
+			intSetting(0, guard.MaxFailures, func(s *Settings) *int { return &s.BanFailures })},
+		{"ban_minutes", "1 to 525600", "60", "For how many minutes a network is banned that failed too often.",
+			intSetting(1, 525_600, func(s *Settings) *int { return &s.BanMinutes })},
+		{"ban_window_minutes", "1 to 1440", "15", "For how many minutes a failed login counts towards a ban.",
+			intSetting(1, 1440, func(s *Settings) *int { return &s.BanWindowMinutes })},
 		{"channel_binding", "on or off", "on", "Whether SCRAM with channel binding (PLUS) is offered; off helps clients that choose it and cannot do it, such as mutt of Debian 12.",
 			switchSetting(func(s *Settings) *bool { return &s.ChannelBinding })},
 		{"max_message_size", "a size, 64KiB to 1GiB", "50MiB", "The largest message that is accepted.",
@@ -70,7 +80,7 @@ func Definitions() []Definition {
 			switchSetting(func(s *Settings) *bool { return &s.SCRAMSHA1 })},
 		{"subaddress_delimiter", "up to 4 of + - . _ = # ~, or empty", defaultDelimiter, "The characters of which each ends the user's name in user+detail@domain.",
 			delimiterSetting(func(s *Settings) *string { return &s.SubaddressDelimiter })},
-		{"trusted_networks", "up to 64 networks such as 192.0.2.0/24, or empty", "", "The networks that no ban locks out.",
+		{"trusted_networks", "up to 64 networks such as 192.0.2.0/24, or empty", "", "The networks that no ban locks out and that are not slowed down as a whole: those of a webmail, or of an office behind one address.",
 			networksSetting(func(s *Settings) *string { return &s.TrustedNetworks })},
 		{"undelete_days", "0 to 3650, 0 for not at all", "14", "How many days expunged mail can be brought back with `rookery mailbox undelete`.",
 			intSetting(0, 3650, func(s *Settings) *int { return &s.UndeleteDays })},

@@ -11,7 +11,8 @@ import (
 
 func banCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{Use: "ban", Short: "Networks that may not log in",
-		Long: "Networks that may not log in, to IMAP or to submission, on any node.\n\nBans are shared by gossip and kept in memory: they outlast the restart of a node, " +
+		Long: "Networks that may not log in, to IMAP or to submission, on any node: those that you ban, and those that failed too often " +
+			"(the settings ban_failures, ban_window_minutes, ban_minutes).\n\nBans are shared by gossip and kept in memory: they outlast the restart of a node, " +
 			"not that of all nodes at once.\nThe networks of the setting trusted_networks are never locked out.",
 		Example: "  rookery ban add 192.0.2.7 --for 24h --reason \"guesses passwords\""}
 	var lasts time.Duration

@@ -138,7 +138,7 @@ func TestBearerIsOffered(t *testing.T) {
 // the issuer, do not.
 func TestBearerIsSlowedDown(t *testing.T) {
 	banned := false
-	h := newBearerHouse(t, login.Config{AddressBurst: 3, Banned: func(netip.Addr) bool { return banned }})
+	h := newBearerHouse(t, login.Config{AddressBurst: 3, Guard: &watchman{banned: func(netip.Addr) bool { return banned }}})
 	try := func(token string) error {
 		x, err := h.Server("OAUTHBEARER", secure())
 		if err != nil {

@@ -146,7 +146,7 @@ func TestExternalIsOffered(t *testing.T) {
 // TestExternalEnds: what may a moment ago may no more.
 func TestExternalEnds(t *testing.T) {
 	banned := false
-	u := newUsers(t, login.Config{Banned: func(netip.Addr) bool { return banned }})
+	u := newUsers(t, login.Config{Guard: &watchman{banned: func(netip.Addr) bool { return banned }}})
 	conn := showing(t, u.authority.Issue(t, nil, "ann@example.com"))
 	want := func(what string, want error) {
 		t.Helper()

@@ -6,7 +6,7 @@
 // many passwords are computed at a time, the rest wait in a bounded queue; a password that was right
 // before is known again in microseconds; and guesses are slowed down by the guesser's network and by
 // the account, not by everybody's time. It remembers nothing over a restart, and tells other nodes
-// nothing: who is banned is told to it.
+// nothing: what becomes of guessers is for its Guard.
 package login
 
 import (
@@ -33,8 +33,8 @@ var (
 	// ErrDisabled says that the password is right, but the account may not log in (SMTP 535
 	// 5.7.13, IMAP [AUTHORIZATIONFAILED]).
 	ErrDisabled = errors.New("account is disabled")
-	// ErrThrottled says that there were too many failures, or too many logins wait. It is temporary
-	// (SMTP 454 4.7.0, IMAP [LIMIT]).
+	// ErrThrottled says that there were too many failures, that the network is banned, or that too many
+	// logins wait. It is temporary (SMTP 454 4.7.0, IMAP [UNAVAILABLE]).
 	ErrThrottled = errors.New("too many logins, try again later")
 	// ErrAuthorization says that the client asked to act as somebody else (SMTP 535 5.7.8).
 	ErrAuthorization = errors.New("may not act as another user")
@@ -79,9 +79,8 @@ type Config struct {
 	CacheSize int           // good logins remembered, and as many bad ones; 20,000
 	CacheTime time.Duration // how long a good login is remembered; 4 h. A bad one: a tenth.
 
-	// Banned reports whether logins from an address are refused as ErrThrottled, whatever the secret; nil
-	// bans nobody.
-	Banned func(netip.Addr) bool
+	// Guard knows the networks that logins come from; nil trusts and bans nobody.
+	Guard Guard
 
 	// Authorities vouch for users by certificates, which EXTERNAL takes; whoever they sign a mail address for is the
 	// user of that address. Nil, and while it returns nil: there is no EXTERNAL. It is called often.
@@ -104,6 +103,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Guard == nil {
+		c.Guard = open{}
 	}
 	c.Parallel = or(c.Parallel, max(1, runtime.GOMAXPROCS(0)-1))
 	c.Waiting = or(c.Waiting, 10_000)

@@ -240,20 +240,3 @@ func BenchmarkCold(b *testing.B) {
 func BenchmarkCached(b *testing.B) {
 	benchmark(b, login.Config{CacheTime: 1 << 62}, func(int) string { return "correct horse" })
 }
-
-// TestBanned: from a banned address nobody logs in, by no mechanism, not even who did before.
-func TestBanned(t *testing.T) {
-	banned := false
-	h := newHouse(t, login.Config{Banned: func(addr netip.Addr) bool { return banned && addr == here() }})
-	h.want(t, "ann", "correct horse", here(), nil)
-	banned = true
-	h.want(t, "ann", "correct horse", here(), login.ErrThrottled)
-	h.want(t, "ann", "wrong", here(), login.ErrThrottled)
-	h.want(t, "ann", "correct horse", there(), nil)
-	talk := scramClient(t, "ann", "correct horse", "").NewConversation()
-	if _, err := scramTalk(t, h, "SCRAM-SHA-256", login.Conn{Remote: here()}, talk); !errors.Is(err, login.ErrThrottled) {
-		t.Errorf("by SCRAM: %v", err)
-	}
-	banned = false
-	h.want(t, "ann", "correct horse", here(), nil)
-}

@@ -37,16 +37,15 @@ func (a *Authenticator) plain(done <-chan struct{}, username, password string, r
 		a.counters.cached.Add(1)
 		ticket.giveBack()
 	} else {
-		if err := a.gate.enter(done); err != nil {
+		if good, err = a.compute(done, s, password, remote); good || err != nil {
 			ticket.giveBack()
+		}
+		if err != nil {
 			return Identity{}, err
 		}
-		good = s.credential.Verify(password) && s.known
-		a.gate.leave()
-		a.counters.computed.Add(1)
 		a.memory.remember(fingerprint, good, now)
-		if good {
-			ticket.giveBack()
+		if !good {
+			a.failed(done, s, remote)
 		}
 	}
 	if !good {
@@ -55,11 +54,26 @@ func (a *Authenticator) plain(done <-chan struct{}, username, password string, r
 	return a.accept(s, remote, now)
 }
 
+// compute checks a password as soon as a processor is free for it. The error is ErrThrottled.
+func (a *Authenticator) compute(done <-chan struct{}, s subject, password string, remote netip.Addr) (good bool, err error) {
+	if err := a.gate.enter(done); err != nil {
+		return false, err
+	}
+	defer a.gate.leave()
+	if a.config.Guard.Banned(remote) {
+		return false, ErrThrottled // for a guess that was ahead in the queue
+	}
+	good = s.credential.Verify(password) && s.known
+	a.counters.computed.Add(1)
+	return good, nil
+}
+
 // accept ends a login whose secret was right.
 func (a *Authenticator) accept(s subject, remote netip.Addr, now time.Time) (Identity, error) {
 	if s.account.Disabled {
 		return Identity{}, ErrDisabled
 	}
 	a.memory.meet(s, remote, now)
+	a.config.Guard.Succeeded(remote, a.memory.user(s))
 	return Identity{Account: s.account.ID, Address: s.account.Address}, nil
 }

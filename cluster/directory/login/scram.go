@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -120,10 +121,15 @@ func (r *scramRun) clientFinal(response []byte) ([]byte, bool, error) {
 	}
 	answer, err := r.conversation.Step(string(response))
 	if err != nil {
-		return nil, false, refusalOf(answer, err)
+		err = refusalOf(answer, err)
+	} else if !r.conversation.Valid() || !r.subject.known {
+		err = ErrBadCredentials
 	}
-	if !r.conversation.Valid() || !r.subject.known {
-		return nil, false, ErrBadCredentials
+	if err != nil {
+		if errors.Is(err, ErrBadCredentials) {
+			r.authenticator.failed(r.conn.Done, r.subject, r.conn.Remote)
+		}
+		return nil, false, err
 	}
 	ticket.giveBack()
 	if authzid := r.conversation.AuthzID(); !r.subject.authorised(r.username, authzid) {

@@ -91,18 +91,20 @@ func (a *Authenticator) admit(s subject, remote netip.Addr, now time.Time) (*tic
 }
 
 // admitNetwork is admit as far as it is about where the client is, for attempts that name no account. Clients
-// of this machine, also by a socket without an address, have no bucket: a webmail there speaks for everybody.
+// of this machine, also by a socket without an address, have no bucket, and an empty one is no hindrance to a
+// trusted network: a webmail there speaks for everybody.
 func (a *Authenticator) admitNetwork(remote netip.Addr, now time.Time) (*ticket, error) {
 	t := &ticket{a: a, now: now}
-	if a.config.Banned != nil && remote.IsValid() && a.config.Banned(remote) {
+	if a.config.Guard.Banned(remote) {
 		return nil, ErrThrottled
 	}
 	if remote = remote.Unmap(); remote.IsValid() && !remote.IsLoopback() {
 		key := string(networkOf(remote))
-		if !a.addresses.take(key, now) {
+		if a.addresses.take(key, now) {
+			t.address = key
+		} else if !a.config.Guard.Trusts(remote) {
 			return nil, ErrThrottled
 		}
-		t.address = key
 	}
 	return t, nil
 }

@@ -54,6 +54,7 @@ func Kinds() map[string]Kind {
 		"cluster/rpc":                     Shell,
 		"cluster/router":                  Shell,
 		"cluster/ban":                     Core,
+		"cluster/guard":                   Core,
 		"cluster/membership":              Shell,
 		"cluster/certs":                   Shell,
 		"cluster/clustertest":             Joint,

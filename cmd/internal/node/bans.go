@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster/ban"
@@ -42,20 +41,6 @@ func (n *Node) receiveGossip(kind byte, payload []byte) {
 	if kind == gossipBan {
 		sharedBans{n}.Merge(payload)
 	}
-}
-
-// banned reports whether logins from an address are refused. Clients of this machine and of the
-// cluster's trusted networks never are.
-func (n *Node) banned(addr netip.Addr) bool {
-	if addr.Unmap().IsLoopback() || !n.bans.Banned(addr, time.Now()) {
-		return false
-	}
-	var settings directory.Settings
-	err := n.view(func(v directory.View) (err error) {
-		settings, err = v.Settings()
-		return err
-	})
-	return err == nil && !settings.Trusts(addr)
 }
 
 // Bans lists the networks that are banned, as this node knows them.

@@ -85,12 +85,14 @@ func (n *Node) serveMail(life context.Context) error {
 		return err
 	}
 	source := directorySource{n}
-	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Banned: n.banned, Authorities: authorities.get,
+	watch := n.newNetworkGuard()
+	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Guard: watch, Authorities: authorities.get,
 		Tokens: bearer.New(bearer.Config{Logger: n.log})})
 	if err != nil {
 		return err
 	}
 	n.counters.logins(auth.Stats)
+	n.counters.bans(watch.banned.Load, n.bans)
 	members := newRecipients(smtpd.Members(source), n.directoryNow)
 	n.smtp = smtpd.New(smtpd.Config{
 		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{members, life, n, new(singleflight.Group)}, Store: smtpd.Mailstore(n.store),

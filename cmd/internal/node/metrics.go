@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/rookery-mail/rookery/cluster/ban"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/smtpd"
@@ -62,6 +63,15 @@ func (c *counters) logins(stats func() login.Stats) {
 			func() float64 { return float64(stats().Cached) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rookery_login_waiting", Help: "Logins that wait for a processor."},
 			func() float64 { return float64(stats().Waiting) }))
+}
+
+// bans adds how many networks this node banned, and how many it knows to be.
+func (c *counters) bans(made func() uint64, list *ban.List) {
+	c.registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rookery_bans_made_total", Help: "Networks that this node banned for failed logins."},
+			func() float64 { return float64(made()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rookery_bans", Help: "Networks that are banned, as this node knows them."},
+			func() float64 { return float64(len(list.Bans(time.Now()))) }))
 }
 
 // Connections counts a connection of the SMTP doors.
