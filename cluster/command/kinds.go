@@ -49,6 +49,13 @@ const (
 
 	StageChunk  Kind = 0x0301
 	DropUploads Kind = 0x0302
+	SetBlobMode Kind = 0x0303
+	ListUsers   Kind = 0x0304
+	BeginPack   Kind = 0x0305
+	PackBodies  Kind = 0x0306
+	AbandonPack Kind = 0x0307
+	ForgetPacks Kind = 0x0308
+	UnpackBody  Kind = 0x0309
 )
 
 // Since is the version of Rookery that first executed k, or ok false for a number that is not in the
@@ -60,7 +67,10 @@ func (k Kind) Since() (version string, ok bool) {
 	if k.Level() == LevelFirst {
 		return "0.1", true
 	}
-	return "0.2", true
+	if k.Level() == LevelSecond {
+		return "0.2", true
+	}
+	return "0.3", true
 }
 
 // String gives the kind's name, or its number where the table has none.
@@ -151,6 +161,20 @@ func (k Kind) name() string {
 		return "StageChunk"
 	case DropUploads:
 		return "DropUploads"
+	case SetBlobMode:
+		return "SetBlobMode"
+	case ListUsers:
+		return "ListUsers"
+	case BeginPack:
+		return "BeginPack"
+	case PackBodies:
+		return "PackBodies"
+	case AbandonPack:
+		return "AbandonPack"
+	case ForgetPacks:
+		return "ForgetPacks"
+	case UnpackBody:
+		return "UnpackBody"
 	}
 	return ""
 }

@@ -12,8 +12,10 @@ const (
 	LevelFirst Level = 1
 	// LevelSecond is the level of the kinds that come with 0.2.
 	LevelSecond Level = 2
+	// LevelThird is the level of the kinds that come with 0.3.
+	LevelThird Level = 3
 	// Latest is the level of this build. A release that adds kinds adds a level.
-	Latest = LevelSecond
+	Latest = LevelThird
 )
 
 // ErrTooEarly says that a command's kind is of a level that the cluster has not reached: some members
@@ -27,6 +29,8 @@ func (k Kind) Level() Level {
 		k >= Deliver && k <= DrainGraveyard,
 		k >= StageChunk && k <= DropUploads:
 		return LevelFirst
+	case k >= SetBlobMode:
+		return LevelThird
 	}
 	return LevelSecond
 }

@@ -24,6 +24,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// BlobMode is where a partition's bodies are to be.
+type BlobMode int32
+
+const (
+	BlobMode_BLOB_MODE_EMBEDDED BlobMode = 0 // in the state, all of them
+	BlobMode_BLOB_MODE_LISTING  BlobMode = 1 // in packs; the users of bodies that were there before are being listed
+	BlobMode_BLOB_MODE_PACKED   BlobMode = 2 // in packs; the users of each body are listed
+	BlobMode_BLOB_MODE_HOMING   BlobMode = 3 // in the state; those in packs are being brought back
+)
+
+// Enum value maps for BlobMode.
+var (
+	BlobMode_name = map[int32]string{
+		0: "BLOB_MODE_EMBEDDED",
+		1: "BLOB_MODE_LISTING",
+		2: "BLOB_MODE_PACKED",
+		3: "BLOB_MODE_HOMING",
+	}
+	BlobMode_value = map[string]int32{
+		"BLOB_MODE_EMBEDDED": 0,
+		"BLOB_MODE_LISTING":  1,
+		"BLOB_MODE_PACKED":   2,
+		"BLOB_MODE_HOMING":   3,
+	}
+)
+
+func (x BlobMode) Enum() *BlobMode {
+	p := new(BlobMode)
+	*p = x
+	return p
+}
+
+func (x BlobMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BlobMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_index_proto_enumTypes[0].Descriptor()
+}
+
+func (BlobMode) Type() protoreflect.EnumType {
+	return &file_index_proto_enumTypes[0]
+}
+
+func (x BlobMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BlobMode.Descriptor instead.
+func (BlobMode) EnumDescriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{0}
+}
+
 type FlagOp int32
 
 const (
@@ -60,11 +113,11 @@ func (x FlagOp) String() string {
 }
 
 func (FlagOp) Descriptor() protoreflect.EnumDescriptor {
-	return file_index_proto_enumTypes[0].Descriptor()
+	return file_index_proto_enumTypes[1].Descriptor()
 }
 
 func (FlagOp) Type() protoreflect.EnumType {
-	return &file_index_proto_enumTypes[0]
+	return &file_index_proto_enumTypes[1]
 }
 
 func (x FlagOp) Number() protoreflect.EnumNumber {
@@ -73,7 +126,7 @@ func (x FlagOp) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FlagOp.Descriptor instead.
 func (FlagOp) EnumDescriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{0}
+	return file_index_proto_rawDescGZIP(), []int{1}
 }
 
 type Code int32
@@ -93,6 +146,7 @@ const (
 	Code_CODE_NO_MESSAGE           Code = 11 // Replace: the message is not there any more
 	Code_CODE_TOO_MANY_GRANTS      Code = 16 // SetACL
 	Code_CODE_TOO_MANY_ANNOTATIONS Code = 14 // SetMetadata
+	Code_CODE_NO_PACK              Code = 17 // a pack that is not there or not open
 )
 
 // Enum value maps for Code.
@@ -112,6 +166,7 @@ var (
 		11: "CODE_NO_MESSAGE",
 		16: "CODE_TOO_MANY_GRANTS",
 		14: "CODE_TOO_MANY_ANNOTATIONS",
+		17: "CODE_NO_PACK",
 	}
 	Code_value = map[string]int32{
 		"CODE_OK":                   0,
@@ -128,6 +183,7 @@ var (
 		"CODE_NO_MESSAGE":           11,
 		"CODE_TOO_MANY_GRANTS":      16,
 		"CODE_TOO_MANY_ANNOTATIONS": 14,
+		"CODE_NO_PACK":              17,
 	}
 )
 
@@ -142,11 +198,11 @@ func (x Code) String() string {
 }
 
 func (Code) Descriptor() protoreflect.EnumDescriptor {
-	return file_index_proto_enumTypes[1].Descriptor()
+	return file_index_proto_enumTypes[2].Descriptor()
 }
 
 func (Code) Type() protoreflect.EnumType {
-	return &file_index_proto_enumTypes[1]
+	return &file_index_proto_enumTypes[2]
 }
 
 func (x Code) Number() protoreflect.EnumNumber {
@@ -155,7 +211,7 @@ func (x Code) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Code.Descriptor instead.
 func (Code) EnumDescriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{1}
+	return file_index_proto_rawDescGZIP(), []int{2}
 }
 
 // Address is one mailbox of an address list (RFC 5322, section 3.4) with the raw octets of the
@@ -1008,6 +1064,10 @@ type BodyRecord struct {
 	ChunkSize     uint32                 `protobuf:"varint,3,opt,name=chunk_size,json=chunkSize,proto3" json:"chunk_size,omitempty"` // uncompressed octets of each chunk but the last
 	Refs          uint64                 `protobuf:"varint,4,opt,name=refs,proto3" json:"refs,omitempty"`                            // messages that use it; the last one to go takes the body along
 	Stored        uint64                 `protobuf:"varint,5,opt,name=stored,proto3" json:"stored,omitempty"`                        // octets, compressed
+	Pack          uint64                 `protobuf:"varint,6,opt,name=pack,proto3" json:"pack,omitempty"`                            // number of the pack that holds it, 0 while it is staged
+	Offset        uint64                 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`                        // of its first chunk in the pack
+	Lengths       []uint32               `protobuf:"varint,8,rep,packed,name=lengths,proto3" json:"lengths,omitempty"`               // octets of each chunk in the pack, with its checksum or seal
+	Home          uint32                 `protobuf:"varint,9,opt,name=home,proto3" json:"home,omitempty"`                            // of a packed body: how many of its chunks UnpackBody brought back
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1077,6 +1137,252 @@ func (x *BodyRecord) GetStored() uint64 {
 	return 0
 }
 
+func (x *BodyRecord) GetPack() uint64 {
+	if x != nil {
+		return x.Pack
+	}
+	return 0
+}
+
+func (x *BodyRecord) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *BodyRecord) GetLengths() []uint32 {
+	if x != nil {
+		return x.Lengths
+	}
+	return nil
+}
+
+func (x *BodyRecord) GetHome() uint32 {
+	if x != nil {
+		return x.Home
+	}
+	return 0
+}
+
+// BlobRecord is a partition's account of its bodies. There is none before the first SetBlobMode.
+type BlobRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mode          BlobMode               `protobuf:"varint,1,opt,name=mode,proto3,enum=rookery.index.v1.BlobMode" json:"mode,omitempty"`
+	StagedBytes   uint64                 `protobuf:"varint,2,opt,name=staged_bytes,json=stagedBytes,proto3" json:"staged_bytes,omitempty"` // octets, compressed, of bodies and uploads that are in no pack
+	StagedBodies  uint64                 `protobuf:"varint,3,opt,name=staged_bodies,json=stagedBodies,proto3" json:"staged_bodies,omitempty"`
+	StagedSince   int64                  `protobuf:"varint,4,opt,name=staged_since,json=stagedSince,proto3" json:"staged_since,omitempty"`       // Unix milliseconds: no staged body came before
+	LastPack      uint64                 `protobuf:"varint,5,opt,name=last_pack,json=lastPack,proto3" json:"last_pack,omitempty"`                // the highest number given to a pack
+	ListedAccount uint64                 `protobuf:"varint,6,opt,name=listed_account,json=listedAccount,proto3" json:"listed_account,omitempty"` // LISTING: summaries up to this key are listed
+	ListedMailbox uint32                 `protobuf:"varint,7,opt,name=listed_mailbox,json=listedMailbox,proto3" json:"listed_mailbox,omitempty"`
+	ListedUid     uint32                 `protobuf:"varint,8,opt,name=listed_uid,json=listedUid,proto3" json:"listed_uid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlobRecord) Reset() {
+	*x = BlobRecord{}
+	mi := &file_index_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlobRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlobRecord) ProtoMessage() {}
+
+func (x *BlobRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlobRecord.ProtoReflect.Descriptor instead.
+func (*BlobRecord) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BlobRecord) GetMode() BlobMode {
+	if x != nil {
+		return x.Mode
+	}
+	return BlobMode_BLOB_MODE_EMBEDDED
+}
+
+func (x *BlobRecord) GetStagedBytes() uint64 {
+	if x != nil {
+		return x.StagedBytes
+	}
+	return 0
+}
+
+func (x *BlobRecord) GetStagedBodies() uint64 {
+	if x != nil {
+		return x.StagedBodies
+	}
+	return 0
+}
+
+func (x *BlobRecord) GetStagedSince() int64 {
+	if x != nil {
+		return x.StagedSince
+	}
+	return 0
+}
+
+func (x *BlobRecord) GetLastPack() uint64 {
+	if x != nil {
+		return x.LastPack
+	}
+	return 0
+}
+
+func (x *BlobRecord) GetListedAccount() uint64 {
+	if x != nil {
+		return x.ListedAccount
+	}
+	return 0
+}
+
+func (x *BlobRecord) GetListedMailbox() uint32 {
+	if x != nil {
+		return x.ListedMailbox
+	}
+	return 0
+}
+
+func (x *BlobRecord) GetListedUid() uint32 {
+	if x != nil {
+		return x.ListedUid
+	}
+	return 0
+}
+
+// PackRecord is one pack in object storage (blobstore). States are blobstore.PackState.
+type PackRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // 16 bytes
+	State         uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"`
+	Since         int64                  `protobuf:"varint,3,opt,name=since,proto3" json:"since,omitempty"`                          // Unix milliseconds, of the state
+	Created       int64                  `protobuf:"varint,4,opt,name=created,proto3" json:"created,omitempty"`                      // Unix milliseconds
+	Size          uint64                 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`                            // octets of the object, once whole
+	LiveBytes     uint64                 `protobuf:"varint,6,opt,name=live_bytes,json=liveBytes,proto3" json:"live_bytes,omitempty"` // octets in the pack of the bodies that messages use
+	LiveBodies    uint64                 `protobuf:"varint,7,opt,name=live_bodies,json=liveBodies,proto3" json:"live_bodies,omitempty"`
+	DeadBytes     uint64                 `protobuf:"varint,8,opt,name=dead_bytes,json=deadBytes,proto3" json:"dead_bytes,omitempty"`
+	Key           []byte                 `protobuf:"bytes,9,opt,name=key,proto3" json:"key,omitempty"` // 8 bytes: id of the cluster key; empty without encryption
+	SealedKey     []byte                 `protobuf:"bytes,10,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackRecord) Reset() {
+	*x = PackRecord{}
+	mi := &file_index_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackRecord) ProtoMessage() {}
+
+func (x *PackRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackRecord.ProtoReflect.Descriptor instead.
+func (*PackRecord) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PackRecord) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *PackRecord) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *PackRecord) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *PackRecord) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+func (x *PackRecord) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *PackRecord) GetLiveBytes() uint64 {
+	if x != nil {
+		return x.LiveBytes
+	}
+	return 0
+}
+
+func (x *PackRecord) GetLiveBodies() uint64 {
+	if x != nil {
+		return x.LiveBodies
+	}
+	return 0
+}
+
+func (x *PackRecord) GetDeadBytes() uint64 {
+	if x != nil {
+		return x.DeadBytes
+	}
+	return 0
+}
+
+func (x *PackRecord) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *PackRecord) GetSealedKey() []byte {
+	if x != nil {
+		return x.SealedKey
+	}
+	return nil
+}
+
 type UploadRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	BodyId        uint64                 `protobuf:"varint,1,opt,name=body_id,json=bodyId,proto3" json:"body_id,omitempty"`
@@ -1090,7 +1396,7 @@ type UploadRecord struct {
 
 func (x *UploadRecord) Reset() {
 	*x = UploadRecord{}
-	mi := &file_index_proto_msgTypes[9]
+	mi := &file_index_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1408,7 @@ func (x *UploadRecord) String() string {
 func (*UploadRecord) ProtoMessage() {}
 
 func (x *UploadRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[9]
+	mi := &file_index_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1421,7 @@ func (x *UploadRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadRecord.ProtoReflect.Descriptor instead.
 func (*UploadRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{9}
+	return file_index_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UploadRecord) GetBodyId() uint64 {
@@ -1164,7 +1470,7 @@ type AnnotationRecord struct {
 
 func (x *AnnotationRecord) Reset() {
 	*x = AnnotationRecord{}
-	mi := &file_index_proto_msgTypes[10]
+	mi := &file_index_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1482,7 @@ func (x *AnnotationRecord) String() string {
 func (*AnnotationRecord) ProtoMessage() {}
 
 func (x *AnnotationRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[10]
+	mi := &file_index_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1495,7 @@ func (x *AnnotationRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnotationRecord.ProtoReflect.Descriptor instead.
 func (*AnnotationRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{10}
+	return file_index_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AnnotationRecord) GetValue() []byte {
@@ -1215,7 +1521,7 @@ type TombstoneRecord struct {
 
 func (x *TombstoneRecord) Reset() {
 	*x = TombstoneRecord{}
-	mi := &file_index_proto_msgTypes[11]
+	mi := &file_index_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1533,7 @@ func (x *TombstoneRecord) String() string {
 func (*TombstoneRecord) ProtoMessage() {}
 
 func (x *TombstoneRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[11]
+	mi := &file_index_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1546,7 @@ func (x *TombstoneRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TombstoneRecord.ProtoReflect.Descriptor instead.
 func (*TombstoneRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{11}
+	return file_index_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TombstoneRecord) GetWhen() int64 {
@@ -1261,7 +1567,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_index_proto_msgTypes[12]
+	mi := &file_index_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1579,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[12]
+	mi := &file_index_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1592,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{12}
+	return file_index_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Grant) GetGrantee() uint64 {
@@ -1313,7 +1619,7 @@ type ACLRecord struct {
 
 func (x *ACLRecord) Reset() {
 	*x = ACLRecord{}
-	mi := &file_index_proto_msgTypes[13]
+	mi := &file_index_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1631,7 @@ func (x *ACLRecord) String() string {
 func (*ACLRecord) ProtoMessage() {}
 
 func (x *ACLRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[13]
+	mi := &file_index_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1644,7 @@ func (x *ACLRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ACLRecord.ProtoReflect.Descriptor instead.
 func (*ACLRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{13}
+	return file_index_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ACLRecord) GetGrants() []*Grant {
@@ -1354,15 +1660,18 @@ type BodyInput struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Size          uint64                 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
 	ChunkSize     uint32                 `protobuf:"varint,2,opt,name=chunk_size,json=chunkSize,proto3" json:"chunk_size,omitempty"`
-	Chunks        [][]byte               `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"`                     // each a frame (index/frame) of chunk_size octets but the last
-	UploadId      []byte                 `protobuf:"bytes,4,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"` // 16 bytes; empty for inline
+	Chunks        [][]byte               `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"`                      // each a frame (index/frame) of chunk_size octets but the last
+	UploadId      []byte                 `protobuf:"bytes,4,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"`  // 16 bytes; empty for inline
+	Pack          uint64                 `protobuf:"varint,5,opt,name=pack,proto3" json:"pack,omitempty"`                         // the open pack that holds just this body, or 0
+	Entry         *PackEntry             `protobuf:"bytes,6,opt,name=entry,proto3" json:"entry,omitempty"`                        // with pack: where it lies; its body is 0
+	PackSize      uint64                 `protobuf:"varint,7,opt,name=pack_size,json=packSize,proto3" json:"pack_size,omitempty"` // with pack: octets of the object
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BodyInput) Reset() {
 	*x = BodyInput{}
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1683,7 @@ func (x *BodyInput) String() string {
 func (*BodyInput) ProtoMessage() {}
 
 func (x *BodyInput) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[14]
+	mi := &file_index_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1696,7 @@ func (x *BodyInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BodyInput.ProtoReflect.Descriptor instead.
 func (*BodyInput) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{14}
+	return file_index_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BodyInput) GetSize() uint64 {
@@ -1418,6 +1727,27 @@ func (x *BodyInput) GetUploadId() []byte {
 	return nil
 }
 
+func (x *BodyInput) GetPack() uint64 {
+	if x != nil {
+		return x.Pack
+	}
+	return 0
+}
+
+func (x *BodyInput) GetEntry() *PackEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *BodyInput) GetPackSize() uint64 {
+	if x != nil {
+		return x.PackSize
+	}
+	return 0
+}
+
 type Limits struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bytes         uint64                 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`       // 0 is no limit
@@ -1428,7 +1758,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1770,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[15]
+	mi := &file_index_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1783,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{15}
+	return file_index_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Limits) GetBytes() uint64 {
@@ -1484,7 +1814,7 @@ type DeliverTarget struct {
 
 func (x *DeliverTarget) Reset() {
 	*x = DeliverTarget{}
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1826,7 @@ func (x *DeliverTarget) String() string {
 func (*DeliverTarget) ProtoMessage() {}
 
 func (x *DeliverTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[16]
+	mi := &file_index_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1839,7 @@ func (x *DeliverTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverTarget.ProtoReflect.Descriptor instead.
 func (*DeliverTarget) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{16}
+	return file_index_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeliverTarget) GetAccount() uint64 {
@@ -1565,7 +1895,7 @@ type DeliverCommand struct {
 
 func (x *DeliverCommand) Reset() {
 	*x = DeliverCommand{}
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1907,7 @@ func (x *DeliverCommand) String() string {
 func (*DeliverCommand) ProtoMessage() {}
 
 func (x *DeliverCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[17]
+	mi := &file_index_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1920,7 @@ func (x *DeliverCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliverCommand.ProtoReflect.Descriptor instead.
 func (*DeliverCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{17}
+	return file_index_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeliverCommand) GetSummary() *Summary {
@@ -1626,7 +1956,7 @@ type AppendCommand struct {
 
 func (x *AppendCommand) Reset() {
 	*x = AppendCommand{}
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1968,7 @@ func (x *AppendCommand) String() string {
 func (*AppendCommand) ProtoMessage() {}
 
 func (x *AppendCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[18]
+	mi := &file_index_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1981,7 @@ func (x *AppendCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendCommand.ProtoReflect.Descriptor instead.
 func (*AppendCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{18}
+	return file_index_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AppendCommand) GetAccount() uint64 {
@@ -1694,7 +2024,7 @@ type AppendMessage struct {
 
 func (x *AppendMessage) Reset() {
 	*x = AppendMessage{}
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +2036,7 @@ func (x *AppendMessage) String() string {
 func (*AppendMessage) ProtoMessage() {}
 
 func (x *AppendMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[19]
+	mi := &file_index_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +2049,7 @@ func (x *AppendMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendMessage.ProtoReflect.Descriptor instead.
 func (*AppendMessage) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{19}
+	return file_index_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AppendMessage) GetSummary() *Summary {
@@ -1763,7 +2093,7 @@ type ReplaceCommand struct {
 
 func (x *ReplaceCommand) Reset() {
 	*x = ReplaceCommand{}
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +2105,7 @@ func (x *ReplaceCommand) String() string {
 func (*ReplaceCommand) ProtoMessage() {}
 
 func (x *ReplaceCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[20]
+	mi := &file_index_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +2118,7 @@ func (x *ReplaceCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceCommand.ProtoReflect.Descriptor instead.
 func (*ReplaceCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{20}
+	return file_index_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReplaceCommand) GetAppend() *AppendCommand {
@@ -1830,7 +2160,7 @@ type CreateMailboxCommand struct {
 
 func (x *CreateMailboxCommand) Reset() {
 	*x = CreateMailboxCommand{}
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +2172,7 @@ func (x *CreateMailboxCommand) String() string {
 func (*CreateMailboxCommand) ProtoMessage() {}
 
 func (x *CreateMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[21]
+	mi := &file_index_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +2185,7 @@ func (x *CreateMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateMailboxCommand.ProtoReflect.Descriptor instead.
 func (*CreateMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{21}
+	return file_index_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateMailboxCommand) GetAccount() uint64 {
@@ -1889,7 +2219,7 @@ type DeleteMailboxCommand struct {
 
 func (x *DeleteMailboxCommand) Reset() {
 	*x = DeleteMailboxCommand{}
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1901,7 +2231,7 @@ func (x *DeleteMailboxCommand) String() string {
 func (*DeleteMailboxCommand) ProtoMessage() {}
 
 func (x *DeleteMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[22]
+	mi := &file_index_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1914,7 +2244,7 @@ func (x *DeleteMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMailboxCommand.ProtoReflect.Descriptor instead.
 func (*DeleteMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{22}
+	return file_index_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteMailboxCommand) GetAccount() uint64 {
@@ -1942,7 +2272,7 @@ type RenameMailboxCommand struct {
 
 func (x *RenameMailboxCommand) Reset() {
 	*x = RenameMailboxCommand{}
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2284,7 @@ func (x *RenameMailboxCommand) String() string {
 func (*RenameMailboxCommand) ProtoMessage() {}
 
 func (x *RenameMailboxCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[23]
+	mi := &file_index_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2297,7 @@ func (x *RenameMailboxCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameMailboxCommand.ProtoReflect.Descriptor instead.
 func (*RenameMailboxCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{23}
+	return file_index_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RenameMailboxCommand) GetAccount() uint64 {
@@ -2002,7 +2332,7 @@ type SubscribeCommand struct {
 
 func (x *SubscribeCommand) Reset() {
 	*x = SubscribeCommand{}
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2344,7 @@ func (x *SubscribeCommand) String() string {
 func (*SubscribeCommand) ProtoMessage() {}
 
 func (x *SubscribeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[24]
+	mi := &file_index_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2357,7 @@ func (x *SubscribeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeCommand.ProtoReflect.Descriptor instead.
 func (*SubscribeCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{24}
+	return file_index_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SubscribeCommand) GetAccount() uint64 {
@@ -2062,7 +2392,7 @@ type UIDRange struct {
 
 func (x *UIDRange) Reset() {
 	*x = UIDRange{}
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2074,7 +2404,7 @@ func (x *UIDRange) String() string {
 func (*UIDRange) ProtoMessage() {}
 
 func (x *UIDRange) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[25]
+	mi := &file_index_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2087,7 +2417,7 @@ func (x *UIDRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UIDRange.ProtoReflect.Descriptor instead.
 func (*UIDRange) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{25}
+	return file_index_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *UIDRange) GetLo() uint32 {
@@ -2120,7 +2450,7 @@ type StoreFlagsCommand struct {
 
 func (x *StoreFlagsCommand) Reset() {
 	*x = StoreFlagsCommand{}
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2462,7 @@ func (x *StoreFlagsCommand) String() string {
 func (*StoreFlagsCommand) ProtoMessage() {}
 
 func (x *StoreFlagsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[26]
+	mi := &file_index_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2475,7 @@ func (x *StoreFlagsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreFlagsCommand.ProtoReflect.Descriptor instead.
 func (*StoreFlagsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{26}
+	return file_index_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StoreFlagsCommand) GetAccount() uint64 {
@@ -2220,7 +2550,7 @@ type CopyCommand struct {
 
 func (x *CopyCommand) Reset() {
 	*x = CopyCommand{}
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2562,7 @@ func (x *CopyCommand) String() string {
 func (*CopyCommand) ProtoMessage() {}
 
 func (x *CopyCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[27]
+	mi := &file_index_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2575,7 @@ func (x *CopyCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyCommand.ProtoReflect.Descriptor instead.
 func (*CopyCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{27}
+	return file_index_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CopyCommand) GetAccount() uint64 {
@@ -2304,7 +2634,7 @@ type ExpungeCommand struct {
 
 func (x *ExpungeCommand) Reset() {
 	*x = ExpungeCommand{}
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2646,7 @@ func (x *ExpungeCommand) String() string {
 func (*ExpungeCommand) ProtoMessage() {}
 
 func (x *ExpungeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[28]
+	mi := &file_index_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2659,7 @@ func (x *ExpungeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpungeCommand.ProtoReflect.Descriptor instead.
 func (*ExpungeCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{28}
+	return file_index_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExpungeCommand) GetAccount() uint64 {
@@ -2385,7 +2715,7 @@ type KeepExpungedCommand struct {
 
 func (x *KeepExpungedCommand) Reset() {
 	*x = KeepExpungedCommand{}
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2397,7 +2727,7 @@ func (x *KeepExpungedCommand) String() string {
 func (*KeepExpungedCommand) ProtoMessage() {}
 
 func (x *KeepExpungedCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[29]
+	mi := &file_index_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2410,7 +2740,7 @@ func (x *KeepExpungedCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepExpungedCommand.ProtoReflect.Descriptor instead.
 func (*KeepExpungedCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{29}
+	return file_index_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *KeepExpungedCommand) GetExpunge() *ExpungeCommand {
@@ -2438,7 +2768,7 @@ type KeepDeletedCommand struct {
 
 func (x *KeepDeletedCommand) Reset() {
 	*x = KeepDeletedCommand{}
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2450,7 +2780,7 @@ func (x *KeepDeletedCommand) String() string {
 func (*KeepDeletedCommand) ProtoMessage() {}
 
 func (x *KeepDeletedCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[30]
+	mi := &file_index_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2463,7 +2793,7 @@ func (x *KeepDeletedCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeepDeletedCommand.ProtoReflect.Descriptor instead.
 func (*KeepDeletedCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{30}
+	return file_index_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *KeepDeletedCommand) GetDelete() *DeleteMailboxCommand {
@@ -2494,7 +2824,7 @@ type SetMetadataCommand struct {
 
 func (x *SetMetadataCommand) Reset() {
 	*x = SetMetadataCommand{}
-	mi := &file_index_proto_msgTypes[31]
+	mi := &file_index_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2506,7 +2836,7 @@ func (x *SetMetadataCommand) String() string {
 func (*SetMetadataCommand) ProtoMessage() {}
 
 func (x *SetMetadataCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[31]
+	mi := &file_index_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2519,7 +2849,7 @@ func (x *SetMetadataCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetMetadataCommand.ProtoReflect.Descriptor instead.
 func (*SetMetadataCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{31}
+	return file_index_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SetMetadataCommand) GetAccount() uint64 {
@@ -2567,7 +2897,7 @@ type AnnotationChange struct {
 
 func (x *AnnotationChange) Reset() {
 	*x = AnnotationChange{}
-	mi := &file_index_proto_msgTypes[32]
+	mi := &file_index_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +2909,7 @@ func (x *AnnotationChange) String() string {
 func (*AnnotationChange) ProtoMessage() {}
 
 func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[32]
+	mi := &file_index_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +2922,7 @@ func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnotationChange.ProtoReflect.Descriptor instead.
 func (*AnnotationChange) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{32}
+	return file_index_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AnnotationChange) GetEntry() string {
@@ -2624,7 +2954,7 @@ type SetURLKeyCommand struct {
 
 func (x *SetURLKeyCommand) Reset() {
 	*x = SetURLKeyCommand{}
-	mi := &file_index_proto_msgTypes[33]
+	mi := &file_index_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2636,7 +2966,7 @@ func (x *SetURLKeyCommand) String() string {
 func (*SetURLKeyCommand) ProtoMessage() {}
 
 func (x *SetURLKeyCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[33]
+	mi := &file_index_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2649,7 +2979,7 @@ func (x *SetURLKeyCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetURLKeyCommand.ProtoReflect.Descriptor instead.
 func (*SetURLKeyCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{33}
+	return file_index_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SetURLKeyCommand) GetAccount() uint64 {
@@ -2696,7 +3026,7 @@ type DropAccountCommand struct {
 
 func (x *DropAccountCommand) Reset() {
 	*x = DropAccountCommand{}
-	mi := &file_index_proto_msgTypes[34]
+	mi := &file_index_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2708,7 +3038,7 @@ func (x *DropAccountCommand) String() string {
 func (*DropAccountCommand) ProtoMessage() {}
 
 func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[34]
+	mi := &file_index_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2721,7 +3051,7 @@ func (x *DropAccountCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropAccountCommand.ProtoReflect.Descriptor instead.
 func (*DropAccountCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{34}
+	return file_index_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DropAccountCommand) GetAccount() uint64 {
@@ -2742,7 +3072,7 @@ type StageChunkCommand struct {
 
 func (x *StageChunkCommand) Reset() {
 	*x = StageChunkCommand{}
-	mi := &file_index_proto_msgTypes[35]
+	mi := &file_index_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2754,7 +3084,7 @@ func (x *StageChunkCommand) String() string {
 func (*StageChunkCommand) ProtoMessage() {}
 
 func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[35]
+	mi := &file_index_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2767,7 +3097,7 @@ func (x *StageChunkCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageChunkCommand.ProtoReflect.Descriptor instead.
 func (*StageChunkCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{35}
+	return file_index_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StageChunkCommand) GetUploadId() []byte {
@@ -2800,7 +3130,7 @@ type DropUploadsCommand struct {
 
 func (x *DropUploadsCommand) Reset() {
 	*x = DropUploadsCommand{}
-	mi := &file_index_proto_msgTypes[36]
+	mi := &file_index_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +3142,7 @@ func (x *DropUploadsCommand) String() string {
 func (*DropUploadsCommand) ProtoMessage() {}
 
 func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[36]
+	mi := &file_index_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +3155,7 @@ func (x *DropUploadsCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUploadsCommand.ProtoReflect.Descriptor instead.
 func (*DropUploadsCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{36}
+	return file_index_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DropUploadsCommand) GetUntouchedSince() int64 {
@@ -2833,6 +3163,458 @@ func (x *DropUploadsCommand) GetUntouchedSince() int64 {
 		return x.UntouchedSince
 	}
 	return 0
+}
+
+// SetBlobModeCommand says where bodies are to be: BLOB_MODE_LISTING or BLOB_MODE_HOMING. Neither
+// does anything where the partition is on its way there or has arrived.
+type SetBlobModeCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mode          BlobMode               `protobuf:"varint,1,opt,name=mode,proto3,enum=rookery.index.v1.BlobMode" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetBlobModeCommand) Reset() {
+	*x = SetBlobModeCommand{}
+	mi := &file_index_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetBlobModeCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetBlobModeCommand) ProtoMessage() {}
+
+func (x *SetBlobModeCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetBlobModeCommand.ProtoReflect.Descriptor instead.
+func (*SetBlobModeCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *SetBlobModeCommand) GetMode() BlobMode {
+	if x != nil {
+		return x.Mode
+	}
+	return BlobMode_BLOB_MODE_EMBEDDED
+}
+
+// ListUsersCommand notes the users of bodies of a bounded number of messages, and in the end sets
+// BLOB_MODE_PACKED. The result says whether more are left.
+type ListUsersCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // messages at most; 0 is the default
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsersCommand) Reset() {
+	*x = ListUsersCommand{}
+	mi := &file_index_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsersCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsersCommand) ProtoMessage() {}
+
+func (x *ListUsersCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsersCommand.ProtoReflect.Descriptor instead.
+func (*ListUsersCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListUsersCommand) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// BeginPackCommand gives a number to a pack whose object is about to be made, so that no object is
+// ever without a record. The result has the number.
+type BeginPackCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // 16 random bytes
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	SealedKey     []byte                 `protobuf:"bytes,3,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginPackCommand) Reset() {
+	*x = BeginPackCommand{}
+	mi := &file_index_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginPackCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginPackCommand) ProtoMessage() {}
+
+func (x *BeginPackCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginPackCommand.ProtoReflect.Descriptor instead.
+func (*BeginPackCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *BeginPackCommand) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *BeginPackCommand) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *BeginPackCommand) GetSealedKey() []byte {
+	if x != nil {
+		return x.SealedKey
+	}
+	return nil
+}
+
+// PackBodiesCommand says that bodies lie in a pack whose object was verified. Staged copies go. A
+// body that is not where it is said to come from any more counts as dead in the pack.
+type PackBodiesCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pack          uint64                 `protobuf:"varint,1,opt,name=pack,proto3" json:"pack,omitempty"`
+	Entries       []*PackEntry           `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	From          uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`   // the pack that they were in; 0: staged
+	Whole         bool                   `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"` // these were the last
+	Size          uint64                 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`   // octets of the object
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackBodiesCommand) Reset() {
+	*x = PackBodiesCommand{}
+	mi := &file_index_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackBodiesCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackBodiesCommand) ProtoMessage() {}
+
+func (x *PackBodiesCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackBodiesCommand.ProtoReflect.Descriptor instead.
+func (*PackBodiesCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *PackBodiesCommand) GetPack() uint64 {
+	if x != nil {
+		return x.Pack
+	}
+	return 0
+}
+
+func (x *PackBodiesCommand) GetEntries() []*PackEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *PackBodiesCommand) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *PackBodiesCommand) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *PackBodiesCommand) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+type PackEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Body          uint64                 `protobuf:"varint,1,opt,name=body,proto3" json:"body,omitempty"`
+	Offset        uint64                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Lengths       []uint32               `protobuf:"varint,3,rep,packed,name=lengths,proto3" json:"lengths,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PackEntry) Reset() {
+	*x = PackEntry{}
+	mi := &file_index_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PackEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PackEntry) ProtoMessage() {}
+
+func (x *PackEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PackEntry.ProtoReflect.Descriptor instead.
+func (*PackEntry) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *PackEntry) GetBody() uint64 {
+	if x != nil {
+		return x.Body
+	}
+	return 0
+}
+
+func (x *PackEntry) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *PackEntry) GetLengths() []uint32 {
+	if x != nil {
+		return x.Lengths
+	}
+	return nil
+}
+
+// AbandonPackCommand ends a pack that stayed open: it is doomed, or whole where bodies refer to it.
+type AbandonPackCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pack          uint64                 `protobuf:"varint,1,opt,name=pack,proto3" json:"pack,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbandonPackCommand) Reset() {
+	*x = AbandonPackCommand{}
+	mi := &file_index_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbandonPackCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbandonPackCommand) ProtoMessage() {}
+
+func (x *AbandonPackCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbandonPackCommand.ProtoReflect.Descriptor instead.
+func (*AbandonPackCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *AbandonPackCommand) GetPack() uint64 {
+	if x != nil {
+		return x.Pack
+	}
+	return 0
+}
+
+// ForgetPacksCommand drops the records of doomed packs whose objects are deleted.
+type ForgetPacksCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Packs         []uint64               `protobuf:"varint,1,rep,packed,name=packs,proto3" json:"packs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetPacksCommand) Reset() {
+	*x = ForgetPacksCommand{}
+	mi := &file_index_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetPacksCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetPacksCommand) ProtoMessage() {}
+
+func (x *ForgetPacksCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetPacksCommand.ProtoReflect.Descriptor instead.
+func (*ForgetPacksCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ForgetPacksCommand) GetPacks() []uint64 {
+	if x != nil {
+		return x.Packs
+	}
+	return nil
+}
+
+// UnpackBodyCommand brings chunks of a packed body back into the state, in order. With the last one the
+// body is staged again.
+type UnpackBodyCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Body          uint64                 `protobuf:"varint,1,opt,name=body,proto3" json:"body,omitempty"`
+	Pack          uint64                 `protobuf:"varint,2,opt,name=pack,proto3" json:"pack,omitempty"`    // where it is; elsewhere, nothing is done
+	First         uint32                 `protobuf:"varint,3,opt,name=first,proto3" json:"first,omitempty"`  // number of the first of chunks
+	Chunks        [][]byte               `protobuf:"bytes,4,rep,name=chunks,proto3" json:"chunks,omitempty"` // frames (index/frame)
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpackBodyCommand) Reset() {
+	*x = UnpackBodyCommand{}
+	mi := &file_index_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpackBodyCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpackBodyCommand) ProtoMessage() {}
+
+func (x *UnpackBodyCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_index_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpackBodyCommand.ProtoReflect.Descriptor instead.
+func (*UnpackBodyCommand) Descriptor() ([]byte, []int) {
+	return file_index_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *UnpackBodyCommand) GetBody() uint64 {
+	if x != nil {
+		return x.Body
+	}
+	return 0
+}
+
+func (x *UnpackBodyCommand) GetPack() uint64 {
+	if x != nil {
+		return x.Pack
+	}
+	return 0
+}
+
+func (x *UnpackBodyCommand) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *UnpackBodyCommand) GetChunks() [][]byte {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
 }
 
 // DrainGraveyardCommand releases the bodies of deleted mailboxes, a bounded step each. It is also the
@@ -2846,7 +3628,7 @@ type DrainGraveyardCommand struct {
 
 func (x *DrainGraveyardCommand) Reset() {
 	*x = DrainGraveyardCommand{}
-	mi := &file_index_proto_msgTypes[37]
+	mi := &file_index_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2858,7 +3640,7 @@ func (x *DrainGraveyardCommand) String() string {
 func (*DrainGraveyardCommand) ProtoMessage() {}
 
 func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[37]
+	mi := &file_index_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2871,7 +3653,7 @@ func (x *DrainGraveyardCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainGraveyardCommand.ProtoReflect.Descriptor instead.
 func (*DrainGraveyardCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{37}
+	return file_index_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DrainGraveyardCommand) GetLimit() uint32 {
@@ -2893,7 +3675,7 @@ type KeptRecord struct {
 
 func (x *KeptRecord) Reset() {
 	*x = KeptRecord{}
-	mi := &file_index_proto_msgTypes[38]
+	mi := &file_index_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2905,7 +3687,7 @@ func (x *KeptRecord) String() string {
 func (*KeptRecord) ProtoMessage() {}
 
 func (x *KeptRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[38]
+	mi := &file_index_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2918,7 +3700,7 @@ func (x *KeptRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptRecord.ProtoReflect.Descriptor instead.
 func (*KeptRecord) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{38}
+	return file_index_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *KeptRecord) GetName() string {
@@ -2959,7 +3741,7 @@ type SetACLCommand struct {
 
 func (x *SetACLCommand) Reset() {
 	*x = SetACLCommand{}
-	mi := &file_index_proto_msgTypes[39]
+	mi := &file_index_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2971,7 +3753,7 @@ func (x *SetACLCommand) String() string {
 func (*SetACLCommand) ProtoMessage() {}
 
 func (x *SetACLCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[39]
+	mi := &file_index_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2984,7 +3766,7 @@ func (x *SetACLCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetACLCommand.ProtoReflect.Descriptor instead.
 func (*SetACLCommand) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{39}
+	return file_index_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SetACLCommand) GetAccount() uint64 {
@@ -3049,7 +3831,7 @@ type TargetResult struct {
 
 func (x *TargetResult) Reset() {
 	*x = TargetResult{}
-	mi := &file_index_proto_msgTypes[40]
+	mi := &file_index_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3061,7 +3843,7 @@ func (x *TargetResult) String() string {
 func (*TargetResult) ProtoMessage() {}
 
 func (x *TargetResult) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[40]
+	mi := &file_index_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3074,7 +3856,7 @@ func (x *TargetResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetResult.ProtoReflect.Descriptor instead.
 func (*TargetResult) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{40}
+	return file_index_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *TargetResult) GetCode() Code {
@@ -3124,14 +3906,15 @@ type Result struct {
 	To            []*UIDRange            `protobuf:"bytes,8,rep,name=to,proto3" json:"to,omitempty"`              // Append, Copy, Move: new UIDs in the same order
 	Changed       []*UIDRange            `protobuf:"bytes,9,rep,name=changed,proto3" json:"changed,omitempty"`    // StoreFlags, Expunge
 	Modified      []*UIDRange            `protobuf:"bytes,10,rep,name=modified,proto3" json:"modified,omitempty"` // StoreFlags: refused by unchanged_since
-	More          bool                   `protobuf:"varint,11,opt,name=more,proto3" json:"more,omitempty"`        // DrainGraveyard, DropUploads: work is left
+	More          bool                   `protobuf:"varint,11,opt,name=more,proto3" json:"more,omitempty"`        // DrainGraveyard, DropUploads, ListUsers: work is left
+	Pack          uint64                 `protobuf:"varint,12,opt,name=pack,proto3" json:"pack,omitempty"`        // BeginPack: its number
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_index_proto_msgTypes[41]
+	mi := &file_index_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3143,7 +3926,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_index_proto_msgTypes[41]
+	mi := &file_index_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3156,7 +3939,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_index_proto_rawDescGZIP(), []int{41}
+	return file_index_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Result) GetCode() Code {
@@ -3234,6 +4017,13 @@ func (x *Result) GetMore() bool {
 		return x.More
 	}
 	return false
+}
+
+func (x *Result) GetPack() uint64 {
+	if x != nil {
+		return x.Pack
+	}
+	return 0
 }
 
 var File_index_proto protoreflect.FileDescriptor
@@ -3345,7 +4135,7 @@ const file_index_proto_rawDesc = "" +
 	"FlagRecord\x12\x17\n" +
 	"\amod_seq\x18\x01 \x01(\x04R\x06modSeq\x12\x16\n" +
 	"\x06system\x18\x02 \x01(\rR\x06system\x12\x1a\n" +
-	"\bkeywords\x18\x03 \x03(\rR\bkeywords\"\x83\x01\n" +
+	"\bkeywords\x18\x03 \x03(\rR\bkeywords\"\xdd\x01\n" +
 	"\n" +
 	"BodyRecord\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x16\n" +
@@ -3353,7 +4143,39 @@ const file_index_proto_rawDesc = "" +
 	"\n" +
 	"chunk_size\x18\x03 \x01(\rR\tchunkSize\x12\x12\n" +
 	"\x04refs\x18\x04 \x01(\x04R\x04refs\x12\x16\n" +
-	"\x06stored\x18\x05 \x01(\x04R\x06stored\"\x85\x01\n" +
+	"\x06stored\x18\x05 \x01(\x04R\x06stored\x12\x12\n" +
+	"\x04pack\x18\x06 \x01(\x04R\x04pack\x12\x16\n" +
+	"\x06offset\x18\a \x01(\x04R\x06offset\x12\x18\n" +
+	"\alengths\x18\b \x03(\rR\alengths\x12\x12\n" +
+	"\x04home\x18\t \x01(\rR\x04home\"\xb1\x02\n" +
+	"\n" +
+	"BlobRecord\x12.\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x1a.rookery.index.v1.BlobModeR\x04mode\x12!\n" +
+	"\fstaged_bytes\x18\x02 \x01(\x04R\vstagedBytes\x12#\n" +
+	"\rstaged_bodies\x18\x03 \x01(\x04R\fstagedBodies\x12!\n" +
+	"\fstaged_since\x18\x04 \x01(\x03R\vstagedSince\x12\x1b\n" +
+	"\tlast_pack\x18\x05 \x01(\x04R\blastPack\x12%\n" +
+	"\x0elisted_account\x18\x06 \x01(\x04R\rlistedAccount\x12%\n" +
+	"\x0elisted_mailbox\x18\a \x01(\rR\rlistedMailbox\x12\x1d\n" +
+	"\n" +
+	"listed_uid\x18\b \x01(\rR\tlistedUid\"\x86\x02\n" +
+	"\n" +
+	"PackRecord\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\x03R\x05since\x12\x18\n" +
+	"\acreated\x18\x04 \x01(\x03R\acreated\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\x04R\x04size\x12\x1d\n" +
+	"\n" +
+	"live_bytes\x18\x06 \x01(\x04R\tliveBytes\x12\x1f\n" +
+	"\vlive_bodies\x18\a \x01(\x04R\n" +
+	"liveBodies\x12\x1d\n" +
+	"\n" +
+	"dead_bytes\x18\b \x01(\x04R\tdeadBytes\x12\x10\n" +
+	"\x03key\x18\t \x01(\fR\x03key\x12\x1d\n" +
+	"\n" +
+	"sealed_key\x18\n" +
+	" \x01(\fR\tsealedKey\"\x85\x01\n" +
 	"\fUploadRecord\x12\x17\n" +
 	"\abody_id\x18\x01 \x01(\x04R\x06bodyId\x12\x16\n" +
 	"\x06chunks\x18\x02 \x01(\rR\x06chunks\x12\x18\n" +
@@ -3369,13 +4191,16 @@ const file_index_proto_rawDesc = "" +
 	"\agrantee\x18\x01 \x01(\x04R\agrantee\x12\x16\n" +
 	"\x06rights\x18\x02 \x01(\rR\x06rights\"<\n" +
 	"\tACLRecord\x12/\n" +
-	"\x06grants\x18\x01 \x03(\v2\x17.rookery.index.v1.GrantR\x06grants\"s\n" +
+	"\x06grants\x18\x01 \x03(\v2\x17.rookery.index.v1.GrantR\x06grants\"\xd7\x01\n" +
 	"\tBodyInput\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1d\n" +
 	"\n" +
 	"chunk_size\x18\x02 \x01(\rR\tchunkSize\x12\x16\n" +
 	"\x06chunks\x18\x03 \x03(\fR\x06chunks\x12\x1b\n" +
-	"\tupload_id\x18\x04 \x01(\fR\buploadId\":\n" +
+	"\tupload_id\x18\x04 \x01(\fR\buploadId\x12\x12\n" +
+	"\x04pack\x18\x05 \x01(\x04R\x04pack\x121\n" +
+	"\x05entry\x18\x06 \x01(\v2\x1b.rookery.index.v1.PackEntryR\x05entry\x12\x1b\n" +
+	"\tpack_size\x18\a \x01(\x04R\bpackSize\":\n" +
 	"\x06Limits\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\"\xd1\x01\n" +
@@ -3484,7 +4309,35 @@ const file_index_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\rR\x03seq\x12\x14\n" +
 	"\x05chunk\x18\x03 \x01(\fR\x05chunk\"=\n" +
 	"\x12DropUploadsCommand\x12'\n" +
-	"\x0funtouched_since\x18\x01 \x01(\x03R\x0euntouchedSince\"-\n" +
+	"\x0funtouched_since\x18\x01 \x01(\x03R\x0euntouchedSince\"D\n" +
+	"\x12SetBlobModeCommand\x12.\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x1a.rookery.index.v1.BlobModeR\x04mode\"(\n" +
+	"\x10ListUsersCommand\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"S\n" +
+	"\x10BeginPackCommand\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1d\n" +
+	"\n" +
+	"sealed_key\x18\x03 \x01(\fR\tsealedKey\"\x9c\x01\n" +
+	"\x11PackBodiesCommand\x12\x12\n" +
+	"\x04pack\x18\x01 \x01(\x04R\x04pack\x125\n" +
+	"\aentries\x18\x02 \x03(\v2\x1b.rookery.index.v1.PackEntryR\aentries\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x14\n" +
+	"\x05whole\x18\x04 \x01(\bR\x05whole\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\x04R\x04size\"Q\n" +
+	"\tPackEntry\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\x04R\x04body\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x18\n" +
+	"\alengths\x18\x03 \x03(\rR\alengths\"(\n" +
+	"\x12AbandonPackCommand\x12\x12\n" +
+	"\x04pack\x18\x01 \x01(\x04R\x04pack\"*\n" +
+	"\x12ForgetPacksCommand\x12\x14\n" +
+	"\x05packs\x18\x01 \x03(\x04R\x05packs\"i\n" +
+	"\x11UnpackBodyCommand\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\x04R\x04body\x12\x12\n" +
+	"\x04pack\x18\x02 \x01(\x04R\x04pack\x12\x14\n" +
+	"\x05first\x18\x03 \x01(\rR\x05first\x12\x16\n" +
+	"\x06chunks\x18\x04 \x03(\fR\x06chunks\"-\n" +
 	"\x15DrainGraveyardCommand\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\"n\n" +
 	"\n" +
@@ -3507,7 +4360,7 @@ const file_index_proto_rawDesc = "" +
 	"mailbox_id\x18\x02 \x01(\rR\tmailboxId\x12!\n" +
 	"\fuid_validity\x18\x03 \x01(\rR\vuidValidity\x12\x10\n" +
 	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\xbb\x03\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xcf\x03\n" +
 	"\x06Result\x12*\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x16.rookery.index.v1.CodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x17\n" +
@@ -3521,12 +4374,18 @@ const file_index_proto_rawDesc = "" +
 	"\achanged\x18\t \x03(\v2\x1a.rookery.index.v1.UIDRangeR\achanged\x126\n" +
 	"\bmodified\x18\n" +
 	" \x03(\v2\x1a.rookery.index.v1.UIDRangeR\bmodified\x12\x12\n" +
-	"\x04more\x18\v \x01(\bR\x04more*W\n" +
+	"\x04more\x18\v \x01(\bR\x04more\x12\x12\n" +
+	"\x04pack\x18\f \x01(\x04R\x04pack*e\n" +
+	"\bBlobMode\x12\x16\n" +
+	"\x12BLOB_MODE_EMBEDDED\x10\x00\x12\x15\n" +
+	"\x11BLOB_MODE_LISTING\x10\x01\x12\x14\n" +
+	"\x10BLOB_MODE_PACKED\x10\x02\x12\x14\n" +
+	"\x10BLOB_MODE_HOMING\x10\x03*W\n" +
 	"\x06FlagOp\x12\x17\n" +
 	"\x13FLAG_OP_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFLAG_OP_SET\x10\x01\x12\x0f\n" +
 	"\vFLAG_OP_ADD\x10\x02\x12\x12\n" +
-	"\x0eFLAG_OP_REMOVE\x10\x03*\xbd\x02\n" +
+	"\x0eFLAG_OP_REMOVE\x10\x03*\xcf\x02\n" +
 	"\x04Code\x12\v\n" +
 	"\aCODE_OK\x10\x00\x12\x13\n" +
 	"\x0fCODE_NO_MAILBOX\x10\x01\x12\x17\n" +
@@ -3542,7 +4401,8 @@ const file_index_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fCODE_NO_MESSAGE\x10\v\x12\x18\n" +
 	"\x14CODE_TOO_MANY_GRANTS\x10\x10\x12\x1d\n" +
-	"\x19CODE_TOO_MANY_ANNOTATIONS\x10\x0eB/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
+	"\x19CODE_TOO_MANY_ANNOTATIONS\x10\x0e\x12\x10\n" +
+	"\fCODE_NO_PACK\x10\x11B/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
 
 var (
 	file_index_proto_rawDescOnce sync.Once
@@ -3556,99 +4416,114 @@ func file_index_proto_rawDescGZIP() []byte {
 	return file_index_proto_rawDescData
 }
 
-var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_index_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_index_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_index_proto_goTypes = []any{
-	(FlagOp)(0),                   // 0: rookery.index.v1.FlagOp
-	(Code)(0),                     // 1: rookery.index.v1.Code
-	(*Address)(nil),               // 2: rookery.index.v1.Address
-	(*Envelope)(nil),              // 3: rookery.index.v1.Envelope
-	(*Param)(nil),                 // 4: rookery.index.v1.Param
-	(*Part)(nil),                  // 5: rookery.index.v1.Part
-	(*Summary)(nil),               // 6: rookery.index.v1.Summary
-	(*AccountRecord)(nil),         // 7: rookery.index.v1.AccountRecord
-	(*MailboxRecord)(nil),         // 8: rookery.index.v1.MailboxRecord
-	(*FlagRecord)(nil),            // 9: rookery.index.v1.FlagRecord
-	(*BodyRecord)(nil),            // 10: rookery.index.v1.BodyRecord
-	(*UploadRecord)(nil),          // 11: rookery.index.v1.UploadRecord
-	(*AnnotationRecord)(nil),      // 12: rookery.index.v1.AnnotationRecord
-	(*TombstoneRecord)(nil),       // 13: rookery.index.v1.TombstoneRecord
-	(*Grant)(nil),                 // 14: rookery.index.v1.Grant
-	(*ACLRecord)(nil),             // 15: rookery.index.v1.ACLRecord
-	(*BodyInput)(nil),             // 16: rookery.index.v1.BodyInput
-	(*Limits)(nil),                // 17: rookery.index.v1.Limits
-	(*DeliverTarget)(nil),         // 18: rookery.index.v1.DeliverTarget
-	(*DeliverCommand)(nil),        // 19: rookery.index.v1.DeliverCommand
-	(*AppendCommand)(nil),         // 20: rookery.index.v1.AppendCommand
-	(*AppendMessage)(nil),         // 21: rookery.index.v1.AppendMessage
-	(*ReplaceCommand)(nil),        // 22: rookery.index.v1.ReplaceCommand
-	(*CreateMailboxCommand)(nil),  // 23: rookery.index.v1.CreateMailboxCommand
-	(*DeleteMailboxCommand)(nil),  // 24: rookery.index.v1.DeleteMailboxCommand
-	(*RenameMailboxCommand)(nil),  // 25: rookery.index.v1.RenameMailboxCommand
-	(*SubscribeCommand)(nil),      // 26: rookery.index.v1.SubscribeCommand
-	(*UIDRange)(nil),              // 27: rookery.index.v1.UIDRange
-	(*StoreFlagsCommand)(nil),     // 28: rookery.index.v1.StoreFlagsCommand
-	(*CopyCommand)(nil),           // 29: rookery.index.v1.CopyCommand
-	(*ExpungeCommand)(nil),        // 30: rookery.index.v1.ExpungeCommand
-	(*KeepExpungedCommand)(nil),   // 31: rookery.index.v1.KeepExpungedCommand
-	(*KeepDeletedCommand)(nil),    // 32: rookery.index.v1.KeepDeletedCommand
-	(*SetMetadataCommand)(nil),    // 33: rookery.index.v1.SetMetadataCommand
-	(*AnnotationChange)(nil),      // 34: rookery.index.v1.AnnotationChange
-	(*SetURLKeyCommand)(nil),      // 35: rookery.index.v1.SetURLKeyCommand
-	(*DropAccountCommand)(nil),    // 36: rookery.index.v1.DropAccountCommand
-	(*StageChunkCommand)(nil),     // 37: rookery.index.v1.StageChunkCommand
-	(*DropUploadsCommand)(nil),    // 38: rookery.index.v1.DropUploadsCommand
-	(*DrainGraveyardCommand)(nil), // 39: rookery.index.v1.DrainGraveyardCommand
-	(*KeptRecord)(nil),            // 40: rookery.index.v1.KeptRecord
-	(*SetACLCommand)(nil),         // 41: rookery.index.v1.SetACLCommand
-	(*TargetResult)(nil),          // 42: rookery.index.v1.TargetResult
-	(*Result)(nil),                // 43: rookery.index.v1.Result
+	(BlobMode)(0),                 // 0: rookery.index.v1.BlobMode
+	(FlagOp)(0),                   // 1: rookery.index.v1.FlagOp
+	(Code)(0),                     // 2: rookery.index.v1.Code
+	(*Address)(nil),               // 3: rookery.index.v1.Address
+	(*Envelope)(nil),              // 4: rookery.index.v1.Envelope
+	(*Param)(nil),                 // 5: rookery.index.v1.Param
+	(*Part)(nil),                  // 6: rookery.index.v1.Part
+	(*Summary)(nil),               // 7: rookery.index.v1.Summary
+	(*AccountRecord)(nil),         // 8: rookery.index.v1.AccountRecord
+	(*MailboxRecord)(nil),         // 9: rookery.index.v1.MailboxRecord
+	(*FlagRecord)(nil),            // 10: rookery.index.v1.FlagRecord
+	(*BodyRecord)(nil),            // 11: rookery.index.v1.BodyRecord
+	(*BlobRecord)(nil),            // 12: rookery.index.v1.BlobRecord
+	(*PackRecord)(nil),            // 13: rookery.index.v1.PackRecord
+	(*UploadRecord)(nil),          // 14: rookery.index.v1.UploadRecord
+	(*AnnotationRecord)(nil),      // 15: rookery.index.v1.AnnotationRecord
+	(*TombstoneRecord)(nil),       // 16: rookery.index.v1.TombstoneRecord
+	(*Grant)(nil),                 // 17: rookery.index.v1.Grant
+	(*ACLRecord)(nil),             // 18: rookery.index.v1.ACLRecord
+	(*BodyInput)(nil),             // 19: rookery.index.v1.BodyInput
+	(*Limits)(nil),                // 20: rookery.index.v1.Limits
+	(*DeliverTarget)(nil),         // 21: rookery.index.v1.DeliverTarget
+	(*DeliverCommand)(nil),        // 22: rookery.index.v1.DeliverCommand
+	(*AppendCommand)(nil),         // 23: rookery.index.v1.AppendCommand
+	(*AppendMessage)(nil),         // 24: rookery.index.v1.AppendMessage
+	(*ReplaceCommand)(nil),        // 25: rookery.index.v1.ReplaceCommand
+	(*CreateMailboxCommand)(nil),  // 26: rookery.index.v1.CreateMailboxCommand
+	(*DeleteMailboxCommand)(nil),  // 27: rookery.index.v1.DeleteMailboxCommand
+	(*RenameMailboxCommand)(nil),  // 28: rookery.index.v1.RenameMailboxCommand
+	(*SubscribeCommand)(nil),      // 29: rookery.index.v1.SubscribeCommand
+	(*UIDRange)(nil),              // 30: rookery.index.v1.UIDRange
+	(*StoreFlagsCommand)(nil),     // 31: rookery.index.v1.StoreFlagsCommand
+	(*CopyCommand)(nil),           // 32: rookery.index.v1.CopyCommand
+	(*ExpungeCommand)(nil),        // 33: rookery.index.v1.ExpungeCommand
+	(*KeepExpungedCommand)(nil),   // 34: rookery.index.v1.KeepExpungedCommand
+	(*KeepDeletedCommand)(nil),    // 35: rookery.index.v1.KeepDeletedCommand
+	(*SetMetadataCommand)(nil),    // 36: rookery.index.v1.SetMetadataCommand
+	(*AnnotationChange)(nil),      // 37: rookery.index.v1.AnnotationChange
+	(*SetURLKeyCommand)(nil),      // 38: rookery.index.v1.SetURLKeyCommand
+	(*DropAccountCommand)(nil),    // 39: rookery.index.v1.DropAccountCommand
+	(*StageChunkCommand)(nil),     // 40: rookery.index.v1.StageChunkCommand
+	(*DropUploadsCommand)(nil),    // 41: rookery.index.v1.DropUploadsCommand
+	(*SetBlobModeCommand)(nil),    // 42: rookery.index.v1.SetBlobModeCommand
+	(*ListUsersCommand)(nil),      // 43: rookery.index.v1.ListUsersCommand
+	(*BeginPackCommand)(nil),      // 44: rookery.index.v1.BeginPackCommand
+	(*PackBodiesCommand)(nil),     // 45: rookery.index.v1.PackBodiesCommand
+	(*PackEntry)(nil),             // 46: rookery.index.v1.PackEntry
+	(*AbandonPackCommand)(nil),    // 47: rookery.index.v1.AbandonPackCommand
+	(*ForgetPacksCommand)(nil),    // 48: rookery.index.v1.ForgetPacksCommand
+	(*UnpackBodyCommand)(nil),     // 49: rookery.index.v1.UnpackBodyCommand
+	(*DrainGraveyardCommand)(nil), // 50: rookery.index.v1.DrainGraveyardCommand
+	(*KeptRecord)(nil),            // 51: rookery.index.v1.KeptRecord
+	(*SetACLCommand)(nil),         // 52: rookery.index.v1.SetACLCommand
+	(*TargetResult)(nil),          // 53: rookery.index.v1.TargetResult
+	(*Result)(nil),                // 54: rookery.index.v1.Result
 }
 var file_index_proto_depIdxs = []int32{
-	2,  // 0: rookery.index.v1.Envelope.from:type_name -> rookery.index.v1.Address
-	2,  // 1: rookery.index.v1.Envelope.sender:type_name -> rookery.index.v1.Address
-	2,  // 2: rookery.index.v1.Envelope.reply_to:type_name -> rookery.index.v1.Address
-	2,  // 3: rookery.index.v1.Envelope.to:type_name -> rookery.index.v1.Address
-	2,  // 4: rookery.index.v1.Envelope.cc:type_name -> rookery.index.v1.Address
-	2,  // 5: rookery.index.v1.Envelope.bcc:type_name -> rookery.index.v1.Address
-	4,  // 6: rookery.index.v1.Part.params:type_name -> rookery.index.v1.Param
-	4,  // 7: rookery.index.v1.Part.disposition_params:type_name -> rookery.index.v1.Param
-	5,  // 8: rookery.index.v1.Part.children:type_name -> rookery.index.v1.Part
-	3,  // 9: rookery.index.v1.Part.envelope:type_name -> rookery.index.v1.Envelope
-	14, // 10: rookery.index.v1.ACLRecord.grants:type_name -> rookery.index.v1.Grant
-	17, // 11: rookery.index.v1.DeliverTarget.limits:type_name -> rookery.index.v1.Limits
-	6,  // 12: rookery.index.v1.DeliverCommand.summary:type_name -> rookery.index.v1.Summary
-	16, // 13: rookery.index.v1.DeliverCommand.body:type_name -> rookery.index.v1.BodyInput
-	18, // 14: rookery.index.v1.DeliverCommand.targets:type_name -> rookery.index.v1.DeliverTarget
-	21, // 15: rookery.index.v1.AppendCommand.messages:type_name -> rookery.index.v1.AppendMessage
-	17, // 16: rookery.index.v1.AppendCommand.limits:type_name -> rookery.index.v1.Limits
-	6,  // 17: rookery.index.v1.AppendMessage.summary:type_name -> rookery.index.v1.Summary
-	16, // 18: rookery.index.v1.AppendMessage.body:type_name -> rookery.index.v1.BodyInput
-	20, // 19: rookery.index.v1.ReplaceCommand.append:type_name -> rookery.index.v1.AppendCommand
-	27, // 20: rookery.index.v1.StoreFlagsCommand.uids:type_name -> rookery.index.v1.UIDRange
-	0,  // 21: rookery.index.v1.StoreFlagsCommand.op:type_name -> rookery.index.v1.FlagOp
-	27, // 22: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
-	17, // 23: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
-	27, // 24: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
-	30, // 25: rookery.index.v1.KeepExpungedCommand.expunge:type_name -> rookery.index.v1.ExpungeCommand
-	17, // 26: rookery.index.v1.KeepExpungedCommand.limits:type_name -> rookery.index.v1.Limits
-	24, // 27: rookery.index.v1.KeepDeletedCommand.delete:type_name -> rookery.index.v1.DeleteMailboxCommand
-	17, // 28: rookery.index.v1.KeepDeletedCommand.limits:type_name -> rookery.index.v1.Limits
-	34, // 29: rookery.index.v1.SetMetadataCommand.changes:type_name -> rookery.index.v1.AnnotationChange
-	17, // 30: rookery.index.v1.KeptRecord.limits:type_name -> rookery.index.v1.Limits
-	0,  // 31: rookery.index.v1.SetACLCommand.op:type_name -> rookery.index.v1.FlagOp
-	1,  // 32: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
-	1,  // 33: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
-	42, // 34: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
-	27, // 35: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
-	27, // 36: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
-	27, // 37: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
-	27, // 38: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	3,  // 0: rookery.index.v1.Envelope.from:type_name -> rookery.index.v1.Address
+	3,  // 1: rookery.index.v1.Envelope.sender:type_name -> rookery.index.v1.Address
+	3,  // 2: rookery.index.v1.Envelope.reply_to:type_name -> rookery.index.v1.Address
+	3,  // 3: rookery.index.v1.Envelope.to:type_name -> rookery.index.v1.Address
+	3,  // 4: rookery.index.v1.Envelope.cc:type_name -> rookery.index.v1.Address
+	3,  // 5: rookery.index.v1.Envelope.bcc:type_name -> rookery.index.v1.Address
+	5,  // 6: rookery.index.v1.Part.params:type_name -> rookery.index.v1.Param
+	5,  // 7: rookery.index.v1.Part.disposition_params:type_name -> rookery.index.v1.Param
+	6,  // 8: rookery.index.v1.Part.children:type_name -> rookery.index.v1.Part
+	4,  // 9: rookery.index.v1.Part.envelope:type_name -> rookery.index.v1.Envelope
+	0,  // 10: rookery.index.v1.BlobRecord.mode:type_name -> rookery.index.v1.BlobMode
+	17, // 11: rookery.index.v1.ACLRecord.grants:type_name -> rookery.index.v1.Grant
+	46, // 12: rookery.index.v1.BodyInput.entry:type_name -> rookery.index.v1.PackEntry
+	20, // 13: rookery.index.v1.DeliverTarget.limits:type_name -> rookery.index.v1.Limits
+	7,  // 14: rookery.index.v1.DeliverCommand.summary:type_name -> rookery.index.v1.Summary
+	19, // 15: rookery.index.v1.DeliverCommand.body:type_name -> rookery.index.v1.BodyInput
+	21, // 16: rookery.index.v1.DeliverCommand.targets:type_name -> rookery.index.v1.DeliverTarget
+	24, // 17: rookery.index.v1.AppendCommand.messages:type_name -> rookery.index.v1.AppendMessage
+	20, // 18: rookery.index.v1.AppendCommand.limits:type_name -> rookery.index.v1.Limits
+	7,  // 19: rookery.index.v1.AppendMessage.summary:type_name -> rookery.index.v1.Summary
+	19, // 20: rookery.index.v1.AppendMessage.body:type_name -> rookery.index.v1.BodyInput
+	23, // 21: rookery.index.v1.ReplaceCommand.append:type_name -> rookery.index.v1.AppendCommand
+	30, // 22: rookery.index.v1.StoreFlagsCommand.uids:type_name -> rookery.index.v1.UIDRange
+	1,  // 23: rookery.index.v1.StoreFlagsCommand.op:type_name -> rookery.index.v1.FlagOp
+	30, // 24: rookery.index.v1.CopyCommand.uids:type_name -> rookery.index.v1.UIDRange
+	20, // 25: rookery.index.v1.CopyCommand.limits:type_name -> rookery.index.v1.Limits
+	30, // 26: rookery.index.v1.ExpungeCommand.uids:type_name -> rookery.index.v1.UIDRange
+	33, // 27: rookery.index.v1.KeepExpungedCommand.expunge:type_name -> rookery.index.v1.ExpungeCommand
+	20, // 28: rookery.index.v1.KeepExpungedCommand.limits:type_name -> rookery.index.v1.Limits
+	27, // 29: rookery.index.v1.KeepDeletedCommand.delete:type_name -> rookery.index.v1.DeleteMailboxCommand
+	20, // 30: rookery.index.v1.KeepDeletedCommand.limits:type_name -> rookery.index.v1.Limits
+	37, // 31: rookery.index.v1.SetMetadataCommand.changes:type_name -> rookery.index.v1.AnnotationChange
+	0,  // 32: rookery.index.v1.SetBlobModeCommand.mode:type_name -> rookery.index.v1.BlobMode
+	46, // 33: rookery.index.v1.PackBodiesCommand.entries:type_name -> rookery.index.v1.PackEntry
+	20, // 34: rookery.index.v1.KeptRecord.limits:type_name -> rookery.index.v1.Limits
+	1,  // 35: rookery.index.v1.SetACLCommand.op:type_name -> rookery.index.v1.FlagOp
+	2,  // 36: rookery.index.v1.TargetResult.code:type_name -> rookery.index.v1.Code
+	2,  // 37: rookery.index.v1.Result.code:type_name -> rookery.index.v1.Code
+	53, // 38: rookery.index.v1.Result.targets:type_name -> rookery.index.v1.TargetResult
+	30, // 39: rookery.index.v1.Result.from:type_name -> rookery.index.v1.UIDRange
+	30, // 40: rookery.index.v1.Result.to:type_name -> rookery.index.v1.UIDRange
+	30, // 41: rookery.index.v1.Result.changed:type_name -> rookery.index.v1.UIDRange
+	30, // 42: rookery.index.v1.Result.modified:type_name -> rookery.index.v1.UIDRange
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_index_proto_init() }
@@ -3659,16 +4534,16 @@ func file_index_proto_init() {
 	file_index_proto_msgTypes[0].OneofWrappers = []any{}
 	file_index_proto_msgTypes[1].OneofWrappers = []any{}
 	file_index_proto_msgTypes[3].OneofWrappers = []any{}
-	file_index_proto_msgTypes[26].OneofWrappers = []any{}
-	file_index_proto_msgTypes[31].OneofWrappers = []any{}
-	file_index_proto_msgTypes[32].OneofWrappers = []any{}
+	file_index_proto_msgTypes[28].OneofWrappers = []any{}
+	file_index_proto_msgTypes[33].OneofWrappers = []any{}
+	file_index_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_index_proto_rawDesc), len(file_index_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   42,
+			NumEnums:      3,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -43,6 +43,9 @@ const (
 	TableKept         Table = 0x22
 	TableACL          Table = 0x24
 	TableAnnotation   Table = 0x28
+	TableUser         Table = 0x29
+	TablePack         Table = 0x2a
+	TableBlobs        Table = 0x2b
 )
 
 // ErrFormat says that bytes are no key of the table they were read as.

@@ -59,6 +59,16 @@ func Kinds() map[string]Kind {
 		"cluster/certs":                   Shell,
 		"cluster/clustertest":             Joint,
 
+		"blobstore":            Words,
+		"blobstore/pack":       Core,
+		"blobstore/object":     Shell,
+		"blobstore/object/s3":  Shell,
+		"blobstore/objecttest": Joint,
+		"blobstore/reader":     Shell,
+		"blobstore/packer":     Shell,
+		"blobstore/gc":         Shell,
+		"index/packing":        Shell,
+
 		"index":                         Words,
 		"index/indexpb":                 Words,
 		"index/keys":                    Words,
