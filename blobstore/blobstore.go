@@ -119,6 +119,7 @@ type Mailbox struct {
 	UIDValidity uint32
 	SpecialUse  uint32
 	Keywords    []string
+	Subscribed  bool // by its owner
 	Kept        bool // holds expunged mail, kept for undelete
 }
 
