@@ -63,7 +63,7 @@ func (m mailbox) run(ctx context.Context, s site.Site, o Options) (Result, error
 			return r, serverTrouble(ctx, s, fmt.Errorf("%s: %w", op.name, err))
 		}
 	}
-	r.note("a mailbox of %d messages; medians of %d rounds; searches after up to %v for an index", size, m.rounds, indexPatience)
+	r.note("a mailbox of %d messages; medians of %d rounds; searches after up to %v for an index", size, m.rounds, indexPatience(size))
 	return r, meter.finish(ctx, &r, m.rounds*len(ops), "op")
 }
 
@@ -116,7 +116,7 @@ func (m mailbox) operations(o Options, box string, size int) []operation {
 		{name: "fetch-flags", run: do("FETCH " + all + " (UID FLAGS)")},
 		{name: "fetch-envelopes", run: do("FETCH " + all + " (UID ENVELOPE BODYSTRUCTURE)")},
 		{name: "fetch-bodies", run: do(fmt.Sprintf("FETCH 1:%d (UID BODY.PEEK[])", min(size, bodiesAtMost)))},
-		{name: "search-subject", run: do("SEARCH SUBJECT seminar"), before: onFirst(awaitIndex)},
+		{name: "search-subject", run: do("SEARCH SUBJECT seminar"), before: onFirst(awaitIndex(size))},
 		{name: "search-body", run: do("SEARCH BODY zanzibar")},
 		{name: "store", run: func(c *load.IMAP, i int) error {
 			_, err := c.Do("STORE " + all + " " + sign[i%2] + "FLAGS (\\Flagged)")
@@ -152,26 +152,34 @@ func onFirst(fn func(*load.IMAP) error) func(*load.IMAP, int) error {
 }
 
 // indexPatience is how long a server has to make an index of a mailbox that is searched, before its searches are measured.
-const indexPatience = 15 * time.Second
+func indexPatience(size int) time.Duration {
+	return 15*time.Second + time.Duration(size)*time.Second/2000
+}
 
-// awaitIndex searches until that takes a quarter of what it took first: a server may index a mailbox once somebody searches
-// it. One that does not is given the same time.
-func awaitIndex(c *load.IMAP) error {
-	var first time.Duration
-	for began := time.Now(); time.Since(began) < indexPatience; time.Sleep(indexPatience / 30) {
-		start := time.Now()
-		if _, err := c.Do("SEARCH BODY zanzibar"); err != nil {
-			return err
+// indexed is a search that only an index explains, at any size of a mailbox.
+const indexed = 10 * time.Millisecond
+
+// awaitIndex searches until a fiftieth of what the first search took is enough: a server may index a mailbox once somebody
+// searches it, and a part of an index is none. One that has none is given the same time.
+func awaitIndex(size int) func(*load.IMAP) error {
+	return func(c *load.IMAP) error {
+		var first time.Duration
+		patience := indexPatience(size)
+		for began := time.Now(); time.Since(began) < patience; time.Sleep(500 * time.Millisecond) {
+			start := time.Now()
+			if _, err := c.Do("SEARCH BODY zanzibar"); err != nil {
+				return err
+			}
+			took := time.Since(start)
+			if first == 0 {
+				first = took
+			}
+			if took < max(first/50, indexed) {
+				break
+			}
 		}
-		took := time.Since(start)
-		if first == 0 {
-			first = took
-		}
-		if took < first/4 {
-			break
-		}
+		return nil
 	}
-	return nil
 }
 
 // refill copies messages until the mailbox has at least size of them again.
