@@ -126,17 +126,17 @@ func (p *Pipeline) settle(f *future, err error) {
 	}
 	f.err = err
 	close(f.done)
+	select {
+	case p.responses <- f: // before the next append is let go, whose answer must not come first
+	default:
+		p.stop()
+	}
 	p.mu.Lock()
 	p.waiting--
 	p.mu.Unlock()
 	select {
 	case p.fewer <- struct{}{}:
 	default:
-	}
-	select {
-	case p.responses <- f:
-	default:
-		p.stop()
 	}
 }
 
