@@ -52,6 +52,20 @@ type Pack struct {
 	SealedKey []byte // the pack's own key, sealed under the cluster key; nil without encryption
 }
 
+// Octets that stand behind each chunk in a pack.
+const (
+	SumSize  = 8  // its checksum, in a pack without encryption
+	SealSize = 16 // its tag, in one with
+)
+
+// Overhead is how many octets each chunk takes in the pack beside its own.
+func (p Pack) Overhead() int {
+	if p.Key == (KeyID{}) {
+		return SumSize
+	}
+	return SealSize
+}
+
 // Object is the name of the pack's object, behind the prefix of the bucket: the partition, then two
 // digits of the id, since stores split their load by the front of a name.
 func (p Pack) Object() string {

@@ -1279,6 +1279,7 @@ type PackRecord struct {
 	DeadBytes     uint64                 `protobuf:"varint,8,opt,name=dead_bytes,json=deadBytes,proto3" json:"dead_bytes,omitempty"`
 	Key           []byte                 `protobuf:"bytes,9,opt,name=key,proto3" json:"key,omitempty"` // 8 bytes: id of the cluster key; empty without encryption
 	SealedKey     []byte                 `protobuf:"bytes,10,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	Covered       uint64                 `protobuf:"varint,11,opt,name=covered,proto3" json:"covered,omitempty"` // entries of offsets below it are counted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1381,6 +1382,13 @@ func (x *PackRecord) GetSealedKey() []byte {
 		return x.SealedKey
 	}
 	return nil
+}
+
+func (x *PackRecord) GetCovered() uint64 {
+	if x != nil {
+		return x.Covered
+	}
+	return 0
 }
 
 type UploadRecord struct {
@@ -3324,10 +3332,10 @@ func (x *BeginPackCommand) GetSealedKey() []byte {
 type PackBodiesCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pack          uint64                 `protobuf:"varint,1,opt,name=pack,proto3" json:"pack,omitempty"`
-	Entries       []*PackEntry           `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
-	From          uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`   // the pack that they were in; 0: staged
-	Whole         bool                   `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"` // these were the last
-	Size          uint64                 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`   // octets of the object
+	Entries       []*PackEntry           `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"` // by offset, and so from one command for a pack to the next
+	From          uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`      // the pack that they were in; 0: staged
+	Whole         bool                   `protobuf:"varint,4,opt,name=whole,proto3" json:"whole,omitempty"`    // these were the last
+	Size          uint64                 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`      // octets of the object
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4158,7 +4166,7 @@ const file_index_proto_rawDesc = "" +
 	"\x0elisted_account\x18\x06 \x01(\x04R\rlistedAccount\x12%\n" +
 	"\x0elisted_mailbox\x18\a \x01(\rR\rlistedMailbox\x12\x1d\n" +
 	"\n" +
-	"listed_uid\x18\b \x01(\rR\tlistedUid\"\x86\x02\n" +
+	"listed_uid\x18\b \x01(\rR\tlistedUid\"\xa0\x02\n" +
 	"\n" +
 	"PackRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
@@ -4175,7 +4183,8 @@ const file_index_proto_rawDesc = "" +
 	"\x03key\x18\t \x01(\fR\x03key\x12\x1d\n" +
 	"\n" +
 	"sealed_key\x18\n" +
-	" \x01(\fR\tsealedKey\"\x85\x01\n" +
+	" \x01(\fR\tsealedKey\x12\x18\n" +
+	"\acovered\x18\v \x01(\x04R\acovered\"\x85\x01\n" +
 	"\fUploadRecord\x12\x17\n" +
 	"\abody_id\x18\x01 \x01(\x04R\x06bodyId\x12\x16\n" +
 	"\x06chunks\x18\x02 \x01(\rR\x06chunks\x12\x18\n" +

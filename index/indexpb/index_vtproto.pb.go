@@ -965,6 +965,11 @@ func (m *PackRecord) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Covered != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Covered))
+		i--
+		dAtA[i] = 0x58
+	}
 	if len(m.SealedKey) > 0 {
 		i -= len(m.SealedKey)
 		copy(dAtA[i:], m.SealedKey)
@@ -3845,6 +3850,9 @@ func (m *PackRecord) SizeVT() (n int) {
 	l = len(m.SealedKey)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Covered != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Covered))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -7802,6 +7810,25 @@ func (m *PackRecord) UnmarshalVT(dAtA []byte) error {
 				m.SealedKey = []byte{}
 			}
 			iNdEx = postIndex
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Covered", wireType)
+			}
+			m.Covered = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Covered |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -16566,6 +16593,25 @@ func (m *PackRecord) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.SealedKey = dAtA[iNdEx:postIndex]
 			iNdEx = postIndex
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Covered", wireType)
+			}
+			m.Covered = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Covered |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
