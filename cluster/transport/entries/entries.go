@@ -27,11 +27,11 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/transport/links"
 )
 
-// ErrOldPeer says that the peer does not know this kind of stream: its build is older, and takes
-// appends on the streams of their groups.
-var ErrOldPeer = errors.New("the peer takes no shared entries")
+// ErrOldPeer says that the peer takes appends on the streams of their groups alone.
+var ErrOldPeer = links.ErrOldPeer
 
 // ErrNotHere says that the group has no replica at the peer that could answer.
 var ErrNotHere = errors.New("the peer has no such group")
@@ -52,17 +52,11 @@ type Config struct {
 
 // Exchange is a node's end of the links to and from all its peers. It is safe for concurrent use.
 type Exchange struct {
-	cfg Config
-	ctx context.Context // of links, which outlive the call that opened them
-	end context.CancelFunc
+	cfg   Config
+	links *links.Set[*link]
 
-	mu     sync.Mutex // guards what follows
-	ports  map[cluster.GroupID]*Port
-	links  map[cluster.NodeID]*link     // those that have not failed
-	old    map[cluster.NodeID]time.Time // peers with an older build, and until when that is believed
-	closed bool
-
-	work sync.WaitGroup // of links
+	mu    sync.Mutex
+	ports map[cluster.GroupID]*Port // guarded by mu
 }
 
 // New makes an Exchange. Its links end with ctx, or with Close.
@@ -73,68 +67,19 @@ func New(ctx context.Context, cfg Config) *Exchange {
 	if cfg.OldPeer == 0 {
 		cfg.OldPeer = time.Minute
 	}
-	x := &Exchange{cfg: cfg, ports: map[cluster.GroupID]*Port{},
-		links: map[cluster.NodeID]*link{}, old: map[cluster.NodeID]time.Time{}}
-	x.ctx, x.end = context.WithCancel(ctx)
+	x := &Exchange{cfg: cfg, ports: map[cluster.GroupID]*Port{}}
+	x.links = links.New(ctx, links.Config{Dial: cfg.Dial, Version: Version, What: "entries", Timeout: cfg.Timeout, OldPeer: cfg.OldPeer},
+		func(peer cluster.NodeID) *link { return newLink(x, peer) })
 	return x
 }
 
 // Close ends all links and waits for them. Connections in Serve are the caller's to close.
-func (x *Exchange) Close() {
-	x.end()
-	x.mu.Lock()
-	x.closed = true
-	links := make([]*link, 0, len(x.links))
-	for _, l := range x.links {
-		links = append(links, l)
-	}
-	x.mu.Unlock()
-	for _, l := range links {
-		l.fail(cluster.ErrStopped)
-	}
-	x.work.Wait()
-}
-
-// link returns the link to a peer, and begins one if there is none.
-func (x *Exchange) link(peer cluster.NodeID) (*link, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.closed {
-		return nil, cluster.ErrStopped
-	}
-	if until, ok := x.old[peer]; ok {
-		if time.Now().Before(until) {
-			return nil, ErrOldPeer
-		}
-		delete(x.old, peer)
-	}
-	l, ok := x.links[peer]
-	if !ok {
-		l = newLink(x, peer)
-		x.links[peer] = l
-		x.work.Go(l.run)
-	}
-	return l, nil
-}
-
-// drop forgets a link that has failed, so that the next append begins another.
-func (x *Exchange) drop(l *link, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.links[l.peer] == l {
-		delete(x.links, l.peer)
-	}
-	if errors.Is(err, ErrOldPeer) {
-		x.old[l.peer] = time.Now().Add(x.cfg.OldPeer)
-	}
-}
+func (x *Exchange) Close() { x.links.Close() }
 
 // Linked reports whether there is a link to a peer that works.
 func (x *Exchange) Linked(peer cluster.NodeID) bool {
-	x.mu.Lock()
-	l := x.links[peer]
-	x.mu.Unlock()
-	if l == nil {
+	l, ok := x.links.Lookup(peer)
+	if !ok {
 		return false
 	}
 	select {
@@ -200,7 +145,7 @@ func (p *Port) Close() {
 // Send sends an append of at most Bulk to a peer and waits for its answer. Errors: ErrOldPeer, ErrNotHere, ErrLate,
 // cluster.ErrStopped, an error of the peer's Raft, or one of the connection.
 func (p *Port) Send(peer cluster.NodeID, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	l, err := p.x.link(peer)
+	l, err := p.x.links.To(peer)
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,8 @@ package entries
 
 import (
 	"bufio"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -53,11 +49,11 @@ func newLink(x *Exchange, peer cluster.NodeID) *link {
 	return &link{x: x, peer: peer, ready: make(chan struct{}), out: newOutbox(), sent: map[uint64]*call{}}
 }
 
-// run opens the link, and reads and writes until it fails.
-func (l *link) run() {
-	conn, err := l.open()
+// Run opens the link, and reads and writes until it fails.
+func (l *link) Run() {
+	conn, err := l.x.links.Open(l.peer)
 	if err != nil {
-		l.fail(err)
+		l.Fail(err)
 		close(l.ready)
 		return
 	}
@@ -73,38 +69,11 @@ func (l *link) run() {
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		if err := l.out.write(conn, l.x.cfg.Timeout); err != nil {
-			l.fail(fmt.Errorf("send entries to node %s: %w", l.peer, err))
+			l.Fail(fmt.Errorf("send entries to node %s: %w", l.peer, err))
 		}
 	})
-	l.fail(l.read(conn))
+	l.Fail(l.read(conn))
 	writing.Wait()
-}
-
-// open dials the peer and waits for its version.
-func (l *link) open() (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(l.x.ctx, l.x.cfg.Timeout)
-	defer cancel()
-	conn, err := l.x.cfg.Dial(ctx, l.peer)
-	if err != nil {
-		return nil, err
-	}
-	defer context.AfterFunc(l.x.ctx, func() { _ = conn.Close() })()
-	var version [1]byte
-	_ = conn.SetReadDeadline(time.Now().Add(l.x.cfg.Timeout))
-	_, err = io.ReadFull(conn, version[:])
-	_ = conn.SetReadDeadline(time.Time{})
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("open entries to node %s: %w", l.peer, err)
-	case err != nil || version[0] < Version:
-		// A build that does not know the kind of the stream closes it. A peer that dies at this moment is
-		// taken for one, which costs no more than the old way for a minute.
-		err = fmt.Errorf("open entries to node %s: %w", l.peer, ErrOldPeer)
-	default:
-		return conn, nil
-	}
-	_ = conn.Close()
-	return nil, err
 }
 
 // failure is why the link failed, nil if it has not.
@@ -114,9 +83,9 @@ func (l *link) failure() error {
 	return l.err
 }
 
-// fail ends the link and all its calls. In which order does not matter: none has an answer.
-func (l *link) fail(err error) {
-	l.x.drop(l, err)
+// Fail ends the link and all its calls. In which order does not matter: none has an answer.
+func (l *link) Fail(err error) {
+	l.x.links.Drop(l.peer, l, err)
 	l.mu.Lock()
 	if l.err != nil {
 		l.mu.Unlock()
@@ -159,7 +128,7 @@ func (l *link) suspect(at time.Time) {
 	silent := l.heard.Before(at)
 	l.mu.Unlock()
 	if silent {
-		l.fail(fmt.Errorf("node %s: %w", l.peer, ErrLate))
+		l.Fail(fmt.Errorf("node %s: %w", l.peer, ErrLate))
 	}
 }
 

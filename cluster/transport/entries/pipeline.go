@@ -45,7 +45,7 @@ var _ raft.AppendPipeline = (*Pipeline)(nil)
 
 // Pipeline opens a pipeline to a peer, with ErrOldPeer where that takes none.
 func (p *Port) Pipeline(peer cluster.NodeID, hooks Hooks) (*Pipeline, error) {
-	l, err := p.x.link(peer)
+	l, err := p.x.links.To(peer)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func TestExpedite(t *testing.T) {
 	}
 	held := make(chan error, 1)
 	go func() { held <- port.Send("b", beat(1), new(raft.AppendEntriesResponse)) }()
-	l, err := p.from.link("b")
+	l, err := p.from.links.To("b")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@
 //
 // Leases stay true, because raft counts an answer as contact when it comes, not when the question was asked,
 // and the hold is before the heartbeat is sent. The time between the follower's answer and its arrival
-// grows by no more than grace.
+// grows by no more than twice grace.
 //
 // A read that confirms leadership asks raft for a heartbeat at once, and must not wait for a tick. The
 // transport cannot tell that heartbeat from a timed one: Port.Expedite says that nothing of the group is to
@@ -45,11 +45,11 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/transport/links"
 )
 
-// ErrOldPeer says that the peer does not know this kind of stream: its build is older, and takes
-// heartbeats on the streams of their groups.
-var ErrOldPeer = errors.New("the peer takes no shared heartbeats")
+// ErrOldPeer says that the peer takes heartbeats on the streams of their groups alone.
+var ErrOldPeer = links.ErrOldPeer
 
 // ErrNotHere says that the group has no replica at the peer that could answer.
 var ErrNotHere = errors.New("the peer has no such group")
@@ -73,17 +73,12 @@ type Config struct {
 
 // Exchange is a node's end of the links to and from all its peers. It is safe for concurrent use.
 type Exchange struct {
-	cfg Config
-	ctx context.Context // of links, which outlive the call that opened them
-	end context.CancelFunc
+	cfg   Config
+	links *links.Set[*link]
+	ticks sync.WaitGroup // that are armed
 
-	mu     sync.Mutex // guards what follows
-	ports  map[cluster.GroupID]*Port
-	links  map[cluster.NodeID]*link     // those that have not failed
-	old    map[cluster.NodeID]time.Time // peers with an older build, and until when that is believed
-	closed bool
-
-	work sync.WaitGroup // of links
+	mu    sync.Mutex
+	ports map[cluster.GroupID]*Port // guarded by mu
 }
 
 // New makes an Exchange. Its links end with ctx, or with Close.
@@ -97,60 +92,16 @@ func New(ctx context.Context, cfg Config) *Exchange {
 	if cfg.OldPeer == 0 {
 		cfg.OldPeer = time.Minute
 	}
-	x := &Exchange{cfg: cfg, ports: map[cluster.GroupID]*Port{},
-		links: map[cluster.NodeID]*link{}, old: map[cluster.NodeID]time.Time{}}
-	x.ctx, x.end = context.WithCancel(ctx)
+	x := &Exchange{cfg: cfg, ports: map[cluster.GroupID]*Port{}}
+	x.links = links.New(ctx, links.Config{Dial: cfg.Dial, Version: Version, What: "heartbeats", Timeout: cfg.Timeout, OldPeer: cfg.OldPeer},
+		func(peer cluster.NodeID) *link { return newLink(x, peer) })
 	return x
 }
 
 // Close ends all links and waits for them. Connections in Serve are the caller's to close.
 func (x *Exchange) Close() {
-	x.end()
-	x.mu.Lock()
-	x.closed = true
-	links := make([]*link, 0, len(x.links))
-	for _, l := range x.links {
-		links = append(links, l)
-	}
-	x.mu.Unlock()
-	for _, l := range links {
-		l.fail(cluster.ErrStopped)
-	}
-	x.work.Wait()
-}
-
-// link returns the link to a peer, and begins one if there is none.
-func (x *Exchange) link(peer cluster.NodeID) (*link, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.closed {
-		return nil, cluster.ErrStopped
-	}
-	if until, ok := x.old[peer]; ok {
-		if time.Now().Before(until) {
-			return nil, ErrOldPeer
-		}
-		delete(x.old, peer)
-	}
-	l, ok := x.links[peer]
-	if !ok {
-		l = newLink(x, peer)
-		x.links[peer] = l
-		x.work.Go(l.run)
-	}
-	return l, nil
-}
-
-// drop forgets a link that has failed, so that the next heartbeat begins another.
-func (x *Exchange) drop(l *link, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.links[l.peer] == l {
-		delete(x.links, l.peer)
-	}
-	if errors.Is(err, ErrOldPeer) {
-		x.old[l.peer] = time.Now().Add(x.cfg.OldPeer)
-	}
+	x.links.Close()
+	x.ticks.Wait()
 }
 
 // wait is how long a heartbeat is held from now on: until the next even tick, or until the next one of all where
@@ -208,13 +159,7 @@ func (p *Port) Close() {
 // Expedite sends what the group has waiting, and holds nothing of it until done is called.
 func (p *Port) Expedite() (done func()) {
 	p.hurries.Add(1)
-	p.x.mu.Lock()
-	links := make([]*link, 0, len(p.x.links))
-	for _, l := range p.x.links {
-		links = append(links, l)
-	}
-	p.x.mu.Unlock()
-	for _, l := range links {
+	for _, l := range p.x.links.All() {
 		l.hurry(p)
 	}
 	return func() { p.hurries.Add(-1) }
@@ -234,7 +179,7 @@ func Is(args *raft.AppendEntriesRequest) bool {
 // Send sends a heartbeat (see Is) to a peer and waits for its answer. Errors: ErrOldPeer, ErrNotHere, ErrLate,
 // cluster.ErrStopped, an error of the peer's Raft, or one of the connection.
 func (p *Port) Send(peer cluster.NodeID, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	l, err := p.x.link(peer)
+	l, err := p.x.links.To(peer)
 	if err != nil {
 		return err
 	}

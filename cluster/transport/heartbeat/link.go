@@ -3,12 +3,8 @@ package heartbeat
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -49,7 +45,7 @@ type link struct {
 	heard      time.Time                     // when the last frame came
 	lastAnswer map[cluster.GroupID]time.Time // when the last answer of a group came
 	tick       *time.Timer                   // runs flush
-	armed      bool                          // the tick is to come; x.work counts it
+	armed      bool                          // the tick is to come; x.ticks counts it
 	due        time.Time                     // of an armed tick
 }
 
@@ -57,11 +53,11 @@ func newLink(x *Exchange, peer cluster.NodeID) *link {
 	return &link{x: x, peer: peer, sent: map[uint64]*call{}, lastAnswer: map[cluster.GroupID]time.Time{}}
 }
 
-// run opens the link and reads answers until it fails.
-func (l *link) run() {
-	conn, err := l.open()
+// Run opens the link and reads answers until it fails.
+func (l *link) Run() {
+	conn, err := l.x.links.Open(l.peer)
 	if err != nil {
-		l.fail(err)
+		l.Fail(err)
 		return
 	}
 	defer conn.Close()
@@ -73,39 +69,13 @@ func (l *link) run() {
 	l.mu.Unlock()
 	if ok {
 		l.flush()
-		l.fail(l.read(conn))
+		l.Fail(l.read(conn))
 	}
 }
 
-// open dials the peer and waits for its version.
-func (l *link) open() (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(l.x.ctx, l.x.cfg.Timeout)
-	defer cancel()
-	conn, err := l.x.cfg.Dial(ctx, l.peer)
-	if err != nil {
-		return nil, err
-	}
-	var version [1]byte
-	_ = conn.SetReadDeadline(time.Now().Add(l.x.cfg.Timeout))
-	_, err = io.ReadFull(conn, version[:])
-	_ = conn.SetReadDeadline(time.Time{})
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("open heartbeats to node %s: %w", l.peer, err)
-	case err != nil || version[0] < Version:
-		// A build that does not know the kind of the stream closes it. A peer that dies at this moment is
-		// taken for one, which costs no more than the old way for a minute.
-		err = fmt.Errorf("open heartbeats to node %s: %w", l.peer, ErrOldPeer)
-	default:
-		return conn, nil
-	}
-	_ = conn.Close()
-	return nil, err
-}
-
-// fail ends the link and all its calls.
-func (l *link) fail(err error) {
-	l.x.drop(l, err)
+// Fail ends the link and all its calls.
+func (l *link) Fail(err error) {
+	l.x.links.Drop(l.peer, l, err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -117,7 +87,7 @@ func (l *link) fail(err error) {
 	}
 	if l.armed && l.tick.Stop() {
 		l.armed = false
-		l.x.work.Done()
+		l.x.ticks.Done()
 	}
 	for _, c := range l.waiting {
 		c.done <- err
@@ -154,7 +124,7 @@ func (l *link) arm(c *call) {
 	due := now.Add(d)
 	switch {
 	case !l.armed:
-		l.x.work.Add(1) // the link has not failed, so that Close is still to come to it
+		l.x.ticks.Add(1) // the link has not failed, so that Close is still to come to it
 	case !due.Before(l.due) || !l.tick.Stop(): // it comes early enough, or now
 		return
 	}
@@ -167,7 +137,7 @@ func (l *link) arm(c *call) {
 }
 
 func (l *link) ticked() {
-	defer l.x.work.Done()
+	defer l.x.ticks.Done()
 	l.mu.Lock()
 	l.armed = false
 	l.mu.Unlock()
@@ -204,7 +174,7 @@ func (l *link) flush() {
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(l.x.cfg.Timeout))
 	if _, err := conn.Write(out); err != nil {
-		l.fail(fmt.Errorf("send heartbeats to node %s: %w", l.peer, err))
+		l.Fail(fmt.Errorf("send heartbeats to node %s: %w", l.peer, err))
 	}
 }
 
@@ -289,7 +259,7 @@ func (l *link) giveUp(c *call) error {
 	}
 	l.mu.Unlock()
 	if !alone {
-		l.fail(err)
+		l.Fail(err)
 	}
 	return <-c.done
 }

@@ -47,6 +47,7 @@ func Kinds() map[string]Kind {
 		"cluster/transport":               Shell,
 		"cluster/transport/heartbeat":     Shell,
 		"cluster/transport/entries":       Shell,
+		"cluster/transport/links":         Shell,
 		"cluster/raftlog":                 Shell,
 		"cluster/pebblelog":               Shell,
 		"cluster/state":                   Shell,
