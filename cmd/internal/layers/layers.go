@@ -61,6 +61,7 @@ func Kinds() map[string]Kind {
 		"cluster/clustertest":             Joint,
 
 		"blobstore":            Words,
+		"blobstore/setting":    Words,
 		"blobstore/pack":       Core,
 		"blobstore/object":     Shell,
 		"blobstore/object/s3":  Shell,
