@@ -107,6 +107,15 @@ type Entry struct {
 	Lengths []uint32 // octets of each chunk in the pack, with its checksum or seal
 }
 
+// End is where the entry ends: the offset behind its last chunk.
+func (e Entry) End() uint64 {
+	end := e.Offset
+	for _, n := range e.Lengths {
+		end += uint64(n)
+	}
+	return end
+}
+
 // Manifest says what is in a pack and whose it is, so that mailboxes can be made anew with nothing but
 // the bucket. It stands at the end of the pack.
 type Manifest struct {
