@@ -63,7 +63,7 @@ func (f *File) present() error {
 
 // Put implements Bucket.
 func (f *File) Put(ctx context.Context, name string, r io.ReadSeeker, size int64) error {
-	if err := checkPut(name, size); err != nil {
+	if err := CheckPut(name, size); err != nil {
 		return err
 	}
 	if err := f.present(); err != nil {
@@ -174,7 +174,7 @@ func syncFolder(folder string) error {
 
 // Get implements Bucket.
 func (f *File) Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	if err := errors.Join(checkRange(name, offset, length), CheckName(name), ctx.Err()); err != nil {
+	if err := errors.Join(CheckRange(name, offset, length), CheckName(name), ctx.Err()); err != nil {
 		return nil, err
 	}
 	file, err := os.Open(f.path(name))

@@ -31,7 +31,7 @@ func NewMemory() *Memory { return &Memory{objects: map[string]memoryObject{}} }
 
 // Put implements Bucket.
 func (m *Memory) Put(ctx context.Context, name string, r io.ReadSeeker, size int64) error {
-	if err := checkPut(name, size); err != nil {
+	if err := CheckPut(name, size); err != nil {
 		return err
 	}
 	octets, err := readSized(r, size)
@@ -61,7 +61,7 @@ func readSized(r io.ReadSeeker, size int64) ([]byte, error) {
 
 // Get implements Bucket.
 func (m *Memory) Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	if err := checkRange(name, offset, length); err != nil {
+	if err := CheckRange(name, offset, length); err != nil {
 		return nil, err
 	}
 	o, err := m.find(ctx, name)

@@ -77,16 +77,16 @@ func CheckName(name string) error {
 
 const nameOctets = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./"
 
-// checkRange says what is wrong with a range of octets.
-func checkRange(name string, offset, length int64) error {
+// CheckRange says what is wrong with a range of octets, as Get takes it.
+func CheckRange(name string, offset, length int64) error {
 	if offset < 0 || length < -1 {
 		return fmt.Errorf("read %d octets at %d of %s: no such range", length, offset, name)
 	}
 	return nil
 }
 
-// checkPut says what is wrong with what is to be put.
-func checkPut(name string, size int64) error {
+// CheckPut says what is wrong with the name and the size of what is to be put.
+func CheckPut(name string, size int64) error {
 	if size < 0 {
 		return fmt.Errorf("put %s of %d octets: no such size", name, size)
 	}
