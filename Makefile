@@ -14,7 +14,7 @@ export GOFLAGS := -buildvcs=false
 # Nothing of ours needs C; the race detector alone does.
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test race e2e e2e-clients imap-conformance chaos fuzz lint bench bench-selftest microbench generate clean needs-go
+.PHONY: all build demo test race e2e e2e-clients imap-conformance chaos fuzz lint bench bench-selftest microbench generate clean needs-go stores s3-test
 
 all: build
 
@@ -29,7 +29,7 @@ build: needs-go
 demo: build
 	@$(GO) run ./deploy/demo -binary $(BIN) $(if $(KEEP),-keep)
 
-test: build lint
+test: build lint stores
 	$(GO) test -timeout 10m ./...
 	$(MAKE) race
 	$(MAKE) e2e
@@ -39,6 +39,15 @@ race: needs-go
 	@command -v gcc >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null; } || \
 	  { echo "the race detector needs gcc (on Debian: apt-get install gcc libc6-dev)"; exit 1; }
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 10m $(RACE)
+
+# versitygw, an object store that tests run against, built once into the user's cache directory.
+stores: needs-go
+	@GO=$(GO) deploy/stores/install versitygw
+
+# The contract of object stores against MinIO too, which takes minutes to build.
+s3-test: stores
+	@GO=$(GO) deploy/stores/install minio
+	ROOKERY_S3_TEST=1 $(GO) test -timeout 10m -count 1 -v -run TestRealStores ./blobstore/object/s3
 
 # Real clients (curl, swaks, mbsync, mutt from Debian) against a running node.
 e2e: build
