@@ -54,7 +54,7 @@ e2e: build
 	@deploy/e2etest/install-clients
 	ROOKERY_E2E=1 $(GO) test -timeout 10m -count 1 ./deploy/e2etest
 
-# More real clients (offlineimap, getmail, fetchmail, neomutt, aerc), too heavy for `make test`.
+# More real clients (offlineimap, getmail, fetchmail, neomutt, aerc, Roundcube, Thunderbird), too heavy for `make test`.
 e2e-clients: build
 	@deploy/e2etest/install-clients more
 	ROOKERY_E2E=1 ROOKERY_E2E_CLIENTS=1 $(GO) test -timeout 10m -count 1 -v -run TestClients ./deploy/e2etest

@@ -23,6 +23,8 @@ func TestClients(t *testing.T) {
 		{"fetchmail fetches", []string{"fetchmail"}, fetchmailFetches},
 		{"neomutt sends and reads", []string{"neomutt", "script"}, neomuttRound},
 		{"aerc reads and files", []string{"aerc", "tmux"}, aercReads},
+		{"Roundcube reads and sends", []string{"php", "/usr/share/roundcube/bin/updatedb.sh"}, roundcubeRound},
+		{"Thunderbird reads and files", []string{"thunderbird"}, thunderbirdRound},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			for _, p := range story.programs {
@@ -30,6 +32,7 @@ func TestClients(t *testing.T) {
 					t.Skipf("%s is not installed: as root, deploy/e2etest/install-clients does it", p)
 				}
 			}
+			s.story.Store(story.name)
 			story.tell(t, s)
 		})
 	}

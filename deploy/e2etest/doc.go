@@ -4,5 +4,8 @@
 //
 // It has tests only. They run with ROOKERY_E2E=1 and the binary that `make build` leaves in bin, or the
 // one that ROOKERY_BINARY names; `make e2e` does all of that and installs the clients first. `make e2e-clients`
-// tells those of offlineimap, getmail, fetchmail, neomutt and aerc, which take longer.
+// tells those of offlineimap, getmail, fetchmail, neomutt, aerc, Roundcube and Thunderbird, which take longer.
+//
+// With ROOKERY_E2E_TRANSCRIPTS=FOLDER all that clients and server say at port 993 is written down there,
+// a file for each connection.
 package e2etest

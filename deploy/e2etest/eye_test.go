@@ -16,7 +16,7 @@ import (
 // dial logs in at the door where the account's mail is read.
 func (a *account) dial(t *testing.T) *imapclient.Client {
 	t.Helper()
-	c, err := imapclient.DialTLS(a.out.imaps, &imapclient.Options{TLSConfig: a.site.tlsConfig(t, a.out)})
+	c, err := imapclient.DialTLS(a.out.direct, &imapclient.Options{TLSConfig: a.site.tlsConfig(t, a.out)})
 	if err != nil {
 		t.Fatal(err)
 	}

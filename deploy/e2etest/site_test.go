@@ -24,6 +24,7 @@ type door struct {
 	ip   string
 
 	mx, submission, submissions, imap, imaps string // addresses
+	direct                                   string // imaps without anybody who writes down what is said
 }
 
 // site is a running cluster as its users see it.
@@ -34,7 +35,8 @@ type site struct {
 	addAlias   func(t *testing.T, address, target string)
 	set        func(t *testing.T, setting, value string)
 
-	next atomic.Uint32 // door of the next account
+	next  atomic.Uint32 // door of the next account
+	story atomic.Value  // string: what is being told
 }
 
 // account is one user. Mail goes in by one door and is read at another one, where there is more than one.

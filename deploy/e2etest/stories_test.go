@@ -51,8 +51,9 @@ func start(t *testing.T, nodes int) (*site, *harness.Cluster) {
 	writeAuthority(t, first, s.authority)
 	for _, n := range c.Nodes() {
 		s.doors = append(s.doors, door{host: n.Hostname, ip: n.IP(), mx: n.MX(), submission: n.Submission(),
-			submissions: n.Submissions(), imap: n.IMAP(), imaps: n.IMAPS()})
+			submissions: n.Submissions(), imap: n.IMAP(), imaps: n.IMAPS(), direct: n.IMAPS()})
 	}
+	s.writeDown(t)
 	s.addAccount = func(t *testing.T, address, password string) {
 		t.Helper()
 		if err := first.AddAccount(within(t), address, password); err != nil {
@@ -114,6 +115,9 @@ func tell(t *testing.T, s *site) {
 		{"nonsense in IMAP", nonsense},
 		{"broken mail", brokenMail},
 	} {
-		t.Run(story.name, func(t *testing.T) { story.tell(t, s) })
+		t.Run(story.name, func(t *testing.T) {
+			s.story.Store(story.name)
+			story.tell(t, s)
+		})
 	}
 }

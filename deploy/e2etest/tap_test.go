@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
 	"math/big"
@@ -20,8 +21,9 @@ import (
 // certificate for its address, and keeps what the client sends. It serves clients that insist that the
 // certificate names what they dial. Channel binding does not survive it.
 type tap struct {
-	address string // host:port
-	trust   string // PEM file of its certificate
+	address string         // host:port
+	trust   string         // PEM file of the authority that signed its certificate
+	scribe  func() *scribe // of a connection; nil where nobody writes it down
 
 	mu    sync.Mutex // guards what follows
 	sent  []byte     // by all connections, in the order of arrival
@@ -29,17 +31,23 @@ type tap struct {
 	ended bool
 }
 
-// newTap starts a tap, which ends with the test; what the client sent is logged if that fails.
+// newTap starts a tap for an account, which ends with the test; what the client sent is logged if that fails.
 func newTap(t *testing.T, a *account) *tap {
 	t.Helper()
-	certificate := selfSigned(t)
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
+	return tapOf(t, a.site, a.out, nil)
+}
+
+// tapOf starts a tap in front of a door.
+func tapOf(t *testing.T, s *site, d door, note func() *scribe) *tap {
+	t.Helper()
+	certificate, authority := certified(t, d)
+	listener, err := tls.Listen("tcp", net.JoinHostPort(d.ip, "0"), &tls.Config{Certificates: []tls.Certificate{certificate}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &tap{address: listener.Addr().String(), trust: filepath.Join(t.TempDir(), "tap.pem")}
-	write(t, p.trust, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})))
-	far := a.site.tlsConfig(t, a.out)
+	p := &tap{address: listener.Addr().String(), trust: filepath.Join(t.TempDir(), "tap.pem"), scribe: note}
+	write(t, p.trust, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority})))
+	far := s.tlsConfig(t, d)
 	var work sync.WaitGroup
 	work.Go(func() {
 		for {
@@ -47,7 +55,7 @@ func newTap(t *testing.T, a *account) *tap {
 			if err != nil {
 				return
 			}
-			work.Go(func() { p.join(near, a.out.imaps, far) })
+			work.Go(func() { p.join(near, d.direct, far) })
 		}
 	})
 	t.Cleanup(func() {
@@ -72,12 +80,18 @@ func (p *tap) join(near net.Conn, address string, config *tls.Config) {
 		return
 	}
 	defer far.Close()
+	said, heard := io.Writer(p), io.Writer(near)
+	if p.scribe != nil {
+		note := p.scribe()
+		defer note.end()
+		said, heard = io.MultiWriter(p, note.client()), plainly{io.MultiWriter(near, note.server())}
+	}
 	var back sync.WaitGroup
 	back.Go(func() {
-		io.Copy(near, far)
+		io.Copy(heard, far)
 		near.Close()
 	})
-	io.Copy(far, io.TeeReader(near, p))
+	io.Copy(far, io.TeeReader(near, said))
 	far.Close()
 	back.Wait()
 }
@@ -114,19 +128,30 @@ func (p *tap) said() string {
 	return string(p.sent)
 }
 
-// selfSigned makes a certificate for 127.0.0.1.
-func selfSigned(t *testing.T) tls.Certificate {
+// certified makes a certificate for the address and the name of a door, and the one that signed it.
+func certified(t *testing.T, d door) (leaf tls.Certificate, authority []byte) {
+	t.Helper()
+	signer, key := newKey(t), newKey(t)
+	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "tap"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	authority, err := x509.CreateCertificate(rand.Reader, root, root, signer.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: d.host}, NotBefore: root.NotBefore, NotAfter: root.NotAfter, DNSNames: []string{d.host},
+		IPAddresses: []net.IP{net.ParseIP(d.ip)}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, own, root, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, authority
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return key
 }
