@@ -48,6 +48,43 @@ func ReadBody(key []byte) (index.BodyID, error) {
 	return index.BodyID(binary.BigEndian.Uint64(key[1:])), nil
 }
 
+// User is the key that says that a message has a body. It has no value.
+func User(dst []byte, b index.BodyID, a index.AccountID, m index.MailboxID, u index.UID) []byte {
+	dst = binary.BigEndian.AppendUint64(UsersOf(dst, b), uint64(a))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(m))
+	return binary.BigEndian.AppendUint32(dst, uint32(u))
+}
+
+// UsersOf is the prefix of the keys of all users of a body.
+func UsersOf(dst []byte, b index.BodyID) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(TableUser)), uint64(b))
+}
+
+// ReadUser reads a key that User made.
+func ReadUser(key []byte) (b index.BodyID, a index.AccountID, m index.MailboxID, u index.UID, err error) {
+	if len(key) != 25 {
+		return 0, 0, 0, 0, fmt.Errorf("user key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return index.BodyID(binary.BigEndian.Uint64(key[1:])), index.AccountID(binary.BigEndian.Uint64(key[9:])),
+		index.MailboxID(binary.BigEndian.Uint32(key[17:])), index.UID(binary.BigEndian.Uint32(key[21:])), nil
+}
+
+// Pack is the key of a PackRecord.
+func Pack(dst []byte, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byte(TablePack)), number)
+}
+
+// ReadPack reads the number of a key that Pack made.
+func ReadPack(key []byte) (uint64, error) {
+	if len(key) != 9 {
+		return 0, fmt.Errorf("pack key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return binary.BigEndian.Uint64(key[1:]), nil
+}
+
+// Blobs is the key of the BlobRecord.
+func Blobs(dst []byte) []byte { return append(dst, byte(TableBlobs)) }
+
 // Upload is the key of an UploadRecord; id has UploadIDSize bytes.
 func Upload(dst, id []byte) []byte { return append(append(dst, byte(TableUpload)), id...) }
 

@@ -16,6 +16,9 @@ func FuzzReadKeys(f *testing.F) {
 	f.Add(Name(nil, 7, "INBOX"))
 	f.Add(Sequenced(nil, TableChange, 7, 8, 9, 10))
 	f.Add(Body(nil, 5))
+	f.Add(Message(nil, TableSummary, 7, 8, 9))
+	f.Add(User(nil, 5, 7, 8, 9))
+	f.Add(Pack(nil, 5))
 	f.Add(DedupExpiry(nil, time.UnixMilli(5), 7, []byte("0123456789abcdef")))
 	f.Add(Annotation(nil, 7, 8, 9, "/private/comment"))
 	f.Add(EncodeUint64(nil, 5))
@@ -35,6 +38,12 @@ func FuzzReadKeys(f *testing.F) {
 		if err == nil && !bytes.HasPrefix(key[1:], EncodeUint64(nil, uint64(id))) { // a chunk's key goes on
 			t.Fatalf("body %x: %d", key, id)
 		}
+		a, m, uid, err := ReadMessage(key)
+		same("message", err, func() []byte { return Message(nil, table, a, m, uid) })
+		b, a, m, uid, err := ReadUser(key)
+		same("user", err, func() []byte { return append([]byte{byte(table)}, User(nil, b, a, m, uid)[1:]...) })
+		pack, err := ReadPack(key)
+		same("pack", err, func() []byte { return append([]byte{byte(table)}, Pack(nil, pack)[1:]...) })
 		_, a, dedup, err := ReadDedupExpiry(key)
 		if err == nil && (a == 0 && !bytes.Equal(key[9:17], make([]byte, 8)) || len(dedup) != DedupKeySize) {
 			t.Fatalf("expiry %x: %d, %x", key, a, dedup)

@@ -172,6 +172,15 @@ func ReadAnnotation(key []byte) (m index.MailboxID, user index.AccountID, entry 
 	return m, index.AccountID(binary.BigEndian.Uint64(key[MailboxPrefix:])), string(key[MailboxPrefix+8:]), nil
 }
 
+// ReadMessage reads what a key that Message made is of.
+func ReadMessage(key []byte) (a index.AccountID, m index.MailboxID, u index.UID, err error) {
+	if len(key) != MailboxPrefix+4 {
+		return 0, 0, 0, fmt.Errorf("message key of %d bytes: %w", len(key), ErrFormat)
+	}
+	return index.AccountID(binary.BigEndian.Uint64(key[1:])), index.MailboxID(binary.BigEndian.Uint32(key[9:])),
+		index.UID(binary.BigEndian.Uint32(key[MailboxPrefix:])), nil
+}
+
 // MailboxPrefix is the length of what InMailbox appends, in bytes.
 const MailboxPrefix = 13
 

@@ -61,6 +61,7 @@ func checkAppend(cmd *indexpb.AppendCommand) error {
 		return fmt.Errorf("an append has an account and 1 to %d messages", MaxMessages)
 	}
 	uploads := make(map[string]bool)
+	packs := make(map[uint64]bool)
 	for _, in := range cmd.Messages {
 		if in.GetSummary() == nil {
 			return fmt.Errorf("a message without summary")
@@ -73,6 +74,12 @@ func checkAppend(cmd *indexpb.AppendCommand) error {
 				return fmt.Errorf("one upload for two messages")
 			}
 			uploads[u] = true
+		}
+		if p := in.Body.GetPack(); p != 0 {
+			if packs[p] {
+				return fmt.Errorf("one pack for two messages")
+			}
+			packs[p] = true
 		}
 	}
 	return checkName(cmd.Mailbox)
@@ -105,7 +112,7 @@ func (m *mailboxState) checkRoom(cmd *indexpb.AppendCommand, f freed) *indexpb.R
 func (x *Execution) prepareAll(messages []*indexpb.AppendMessage) ([]*staging.Plan, *indexpb.Result, error) {
 	plans := make([]*staging.Plan, len(messages))
 	for i, in := range messages {
-		p, code, err := staging.Prepare(x.b, in.Body)
+		p, code, err := x.bodies.Prepare(in.Body)
 		if err != nil || code != indexpb.Code_CODE_OK {
 			return nil, refuse(code, "the body of message %d cannot be kept", i+1), err
 		}
@@ -115,7 +122,7 @@ func (x *Execution) prepareAll(messages []*indexpb.AppendMessage) ([]*staging.Pl
 }
 
 func (x *Execution) appendOne(m *mailboxState, in *indexpb.AppendMessage, p *staging.Plan) (index.UID, error) {
-	id, err := p.Assign(x.b)
+	id, err := p.Assign(&x.bodies)
 	if err != nil {
 		return 0, err
 	}
@@ -124,10 +131,10 @@ func (x *Execution) appendOne(m *mailboxState, in *indexpb.AppendMessage, p *sta
 		return 0, err
 	}
 	flags := &indexpb.FlagRecord{System: in.SystemFlags, Keywords: m.numbers(in.Keywords)}
-	u, err := x.file(m, flags, encoded, in.Summary.Size)
+	u, err := x.file(m, flags, in.Summary, encoded)
 	if err != nil {
 		return 0, err
 	}
 	m.account.use(1, in.Summary.Size)
-	return u, p.Commit(x.b, 1)
+	return u, p.Commit(&x.bodies, 1)
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
-	"github.com/rookery-mail/rookery/index/staging"
 )
 
 // Copy files messages of a mailbox into another too, with their flags, internal date and body
@@ -83,13 +82,13 @@ func (x *Execution) transferOne(m, to *mailboxState, u index.UID, s *indexpb.Sum
 	if err != nil {
 		return 0, err
 	}
-	made, err := x.file(to, copied, encoded, s.Size)
+	made, err := x.file(to, copied, s, encoded)
 	if err != nil {
 		return 0, err
 	}
 	if move {
-		return made, x.take(m, u, flags, s.Size)
+		return made, x.take(m, u, flags, s)
 	}
 	m.account.use(1, s.Size)
-	return made, staging.AddRefs(x.b, index.BodyID(s.BodyId), 1)
+	return made, x.bodies.AddRefs(index.BodyID(s.BodyId), 1)
 }

@@ -14,7 +14,7 @@ func (x *Execution) Deliver(cmd *indexpb.DeliverCommand) (*indexpb.Result, error
 	if cmd.Summary == nil || len(cmd.Targets) > MaxTargets {
 		return refuse(indexpb.Code_CODE_INVALID, "a delivery has a summary and at most %d targets", MaxTargets), nil
 	}
-	plan, code, err := staging.Prepare(x.b, cmd.Body)
+	plan, code, err := x.bodies.Prepare(cmd.Body)
 	if err != nil || code != indexpb.Code_CODE_OK {
 		return refuse(code, "the body cannot be kept"), err
 	}
@@ -26,7 +26,7 @@ func (x *Execution) Deliver(cmd *indexpb.DeliverCommand) (*indexpb.Result, error
 		}
 	}
 	if d.refs > 0 {
-		if err := plan.Commit(x.b, d.refs); err != nil {
+		if err := plan.Commit(&x.bodies, d.refs); err != nil {
 			return nil, fmt.Errorf("keep body: %w", err)
 		}
 	}
@@ -76,7 +76,7 @@ func (x *Execution) deliverTo(d *delivery, t *indexpb.DeliverTarget) (*indexpb.T
 		return nil, err
 	}
 	flags := &indexpb.FlagRecord{System: t.SystemFlags, Keywords: m.numbers(t.Keywords)}
-	u, err := x.file(m, flags, d.encoded, size)
+	u, err := x.file(m, flags, d.summary, d.encoded)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (x *Execution) assign(d *delivery) (err error) {
 	if d.id != 0 {
 		return nil
 	}
-	if d.id, err = d.plan.Assign(x.b); err != nil {
+	if d.id, err = d.plan.Assign(&x.bodies); err != nil {
 		return err
 	}
 	d.encoded, err = x.summarise(d.summary, d.id)

@@ -107,9 +107,9 @@ func (x *Execution) keepBuried(m *mailboxState, u index.UID, limits *indexpb.Lim
 		return err
 	}
 	kept := &indexpb.FlagRecord{System: flags.System, Keywords: to.numbers(words(m.rec.Keywords, flags.Keywords))}
-	if _, err := x.file(to, kept, encoded, s.Size); err != nil {
+	if _, err := x.file(to, kept, s, encoded); err != nil {
 		return err
 	}
 	to.account.use(1, s.Size)
-	return x.forget(m, u)
+	return x.forget(m, u, index.BodyID(s.BodyId))
 }

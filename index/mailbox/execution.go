@@ -17,6 +17,7 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/index/staging"
 )
 
 // The limits of the machine. Replicas must agree on them: one changes only with a new command kind.
@@ -38,12 +39,18 @@ type Execution struct {
 	now      int64 // the command's time in Unix milliseconds
 	accounts []*accountState
 	dropped  []index.AccountID
+	bodies   staging.Ledger
 
 	key, value []byte // buffers
 }
 
 // Begin starts the execution of a command that carries the time now.
-func Begin(b kv.Batch, now time.Time) *Execution { return &Execution{b: b, now: now.UnixMilli()} }
+func Begin(b kv.Batch, now time.Time) *Execution {
+	return &Execution{b: b, now: now.UnixMilli(), bodies: staging.NewLedger(b, now.UnixMilli())}
+}
+
+// Bodies is where the command keeps bodies. Finish writes what it changed there too.
+func (x *Execution) Bodies() *staging.Ledger { return &x.bodies }
 
 // Finish writes the records that the command changed. Nothing of the Execution is used afterwards
 // but Touched.
@@ -61,7 +68,7 @@ func (x *Execution) Finish() error {
 			return fmt.Errorf("write account %d: %w", a.id, err)
 		}
 	}
-	return nil
+	return x.bodies.Finish()
 }
 
 // Touched calls fn for each account that the command changed.

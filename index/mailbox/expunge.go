@@ -6,7 +6,6 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
-	"github.com/rookery-mail/rookery/index/staging"
 )
 
 // Expunge removes messages (RFC 9051, sections 6.4.3 and 6.4.9), leaves a tombstone for each, and
@@ -55,11 +54,11 @@ func (x *Execution) expungeOne(m *mailboxState, u index.UID, onlyDeleted bool) (
 	if err != nil {
 		return false, err
 	}
-	if err := x.take(m, u, flags, summary.Size); err != nil {
+	if err := x.take(m, u, flags, summary); err != nil {
 		return false, err
 	}
 	m.account.free(1, summary.Size)
-	return true, staging.Release(x.b, index.BodyID(summary.BodyId))
+	return true, x.bodies.Release(index.BodyID(summary.BodyId))
 }
 
 // dropTombstones removes up to MaxMessages of the oldest tombstones that were left before a time,

@@ -24,8 +24,8 @@ func (x *Execution) DrainGraveyard(cmd *indexpb.DrainGraveyardCommand) (*indexpb
 	if err != nil {
 		return nil, fmt.Errorf("drain mailbox %d of account %d: %w", m, a, err)
 	}
-	for _, id := range bodies {
-		if err := staging.Release(x.b, id); err != nil {
+	for _, b := range bodies {
+		if err := x.exhume(b); err != nil {
 			return nil, fmt.Errorf("drain mailbox %d of account %d: %w", m, a, err)
 		}
 	}
@@ -57,10 +57,29 @@ func (x *Execution) firstGrave() (a index.AccountID, m index.MailboxID, ok bool,
 	return a, m, err == nil, err
 }
 
+// usedBody is a body and a message that has it.
+type usedBody struct {
+	id   index.BodyID
+	user staging.User
+}
+
+// exhume takes its body from a message of a deleted mailbox.
+func (x *Execution) exhume(b usedBody) error {
+	if err := x.bodies.Leave(b.id, b.user); err != nil {
+		return err
+	}
+	return x.bodies.Release(b.id)
+}
+
 // buried returns the bodies of the first summaries of a mailbox, and the last key it read.
-func (x *Execution) buried(a index.AccountID, m index.MailboxID, limit int) (bodies []index.BodyID, last []byte, err error) {
+func (x *Execution) buried(a index.AccountID, m index.MailboxID, limit int) (bodies []usedBody, last []byte, err error) {
 	prefix := keys.InMailbox(nil, keys.TableSummary, a, m)
-	it, err := x.b.Scan(prefix, keys.After(nil, prefix))
+	return x.usedBodies(prefix, keys.After(nil, prefix), limit)
+}
+
+// usedBodies returns the bodies of the first summaries of a range of keys, and the last key it read.
+func (x *Execution) usedBodies(lower, upper []byte, limit int) (bodies []usedBody, last []byte, err error) {
+	it, err := x.b.Scan(lower, upper)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,8 +94,12 @@ func (x *Execution) buried(a index.AccountID, m index.MailboxID, limit int) (bod
 		if err := rec.UnmarshalVTUnsafe(value); err != nil {
 			return nil, nil, fmt.Errorf("summary: %w: %w", err, ErrCorrupt)
 		}
-		bodies = append(bodies, index.BodyID(rec.BodyId))
 		last = append(last[:0], it.Key()...)
+		a, m, u, err := keys.ReadMessage(last)
+		if err != nil {
+			return nil, nil, err
+		}
+		bodies = append(bodies, usedBody{index.BodyID(rec.BodyId), staging.User{Account: a, Mailbox: m, UID: u}})
 	}
 	return bodies, last, it.Error()
 }

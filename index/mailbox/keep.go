@@ -7,7 +7,6 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
-	"github.com/rookery-mail/rookery/index/staging"
 )
 
 // keptBit tells the account that keeps what another one expunged. The directory gives no such id.
@@ -172,14 +171,17 @@ func (x *Execution) dropKept(a index.AccountID) error {
 
 // release removes a message of a mailbox that is no more, and what it holds.
 func (x *Execution) release(m *mailboxState, u index.UID, body index.BodyID) error {
-	if err := x.forget(m, u); err != nil {
+	if err := x.forget(m, u, body); err != nil {
 		return err
 	}
-	return staging.Release(x.b, body)
+	return x.bodies.Release(body)
 }
 
 // forget removes the flags and the summary of a message of a mailbox that is no more.
-func (x *Execution) forget(m *mailboxState, u index.UID) error {
+func (x *Execution) forget(m *mailboxState, u index.UID, body index.BodyID) error {
+	if err := x.bodies.Leave(body, m.user(u)); err != nil {
+		return err
+	}
 	if err := x.delete(keys.Message(x.key[:0], keys.TableFlags, m.account.id, m.id, u)); err != nil {
 		return err
 	}

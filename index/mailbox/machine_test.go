@@ -33,6 +33,10 @@ func runAgainstModel(rt *rapid.T, db *state.DB) {
 		Rand:  rt,
 		world: world{b: b, p: partition.New(partition.Config{}), now: epoch},
 		model: model{accounts: map[uint64]*modelAccount{}},
+		packs: packs{objects: map[uint64][]byte{}},
+	}
+	if draw(d, "packed from the start", true, false) {
+		d.do(command.SetBlobMode, &indexpb.SetBlobModeCommand{Mode: indexpb.BlobMode_BLOB_MODE_LISTING})
 	}
 	for range rapid.IntRange(1, 60).Draw(rt, "commands") {
 		d.now = d.now.Add(time.Duration(rapid.IntRange(-2, 5).Draw(rt, "seconds")) * time.Second)
@@ -47,6 +51,8 @@ func runAgainstModel(rt *rapid.T, db *state.DB) {
 	for d.drainKept() {
 	}
 	d.compare()
+	d.compareBodies()
+	d.comeHome()
 }
 
 // driver draws commands and gives them to both.
@@ -54,6 +60,7 @@ type driver struct {
 	Rand *rapid.T
 	world
 	model model
+	packs packs
 }
 
 func draw[T any](d *driver, label string, values ...T) T {
@@ -84,7 +91,10 @@ func (d *driver) same(what string, got, want any) {
 func (d *driver) step() {
 	id := uint64(draw(d, "account", 1, 2))
 	switch draw(d, "command", "deliver", "deliver", "append", "create", "delete", "rename", "subscribe", "store", "store",
-		"copy", "move", "expunge", "replace", "drain", "grant", "grant", "key", "key", "keep", "keep", "drop mailbox", "drain kept", "undelete") {
+		"copy", "move", "expunge", "replace", "drain", "grant", "grant", "key", "key", "keep", "keep", "drop mailbox", "drain kept", "undelete",
+		"blobs", "blobs", "blobs", "blobs", "blobs", "blobs") {
+	case "blobs":
+		d.blobs()
 	case "grant":
 		d.grant(id)
 	case "key":
@@ -219,7 +229,7 @@ func (d *driver) compareGrants(id uint64, m index.MailboxID, b *modelBox) {
 
 func (d *driver) deliver(id uint64) {
 	cmd := new(indexpb.DeliverCommand)
-	cmd.Body, cmd.Summary = inline(draw(d, "size", 0, 9, 25))
+	cmd.Body, cmd.Summary = d.body(draw(d, "size", 0, 9, 25))
 	for range rapid.IntRange(1, 3).Draw(d.Rand, "targets") {
 		cmd.Targets = append(cmd.Targets, &indexpb.DeliverTarget{
 			Account: id, Mailbox: d.name(), SystemFlags: d.flags(), Keywords: d.keywords(), Limits: d.limits()})
@@ -254,7 +264,7 @@ func (d *driver) append(id uint64) {
 	bytes := uint64(0)
 	for range rapid.IntRange(1, 3).Draw(d.Rand, "messages") {
 		in := &indexpb.AppendMessage{SystemFlags: d.flags(), Keywords: d.keywords()}
-		in.Body, in.Summary = inline(draw(d, "size", 1, 30))
+		in.Body, in.Summary = d.body(draw(d, "size", 1, 30))
 		cmd.Messages, bytes = append(cmd.Messages, in), bytes+in.Summary.Size
 	}
 	res := d.do(command.Append, cmd)
@@ -383,7 +393,7 @@ func (d *driver) replace(id uint64) {
 	a, b, m, uids := d.opened(id)
 	old := uids[0].Lo
 	in := &indexpb.AppendMessage{SystemFlags: d.flags(), Keywords: d.keywords()}
-	in.Body, in.Summary = inline(draw(d, "size", 1, 30))
+	in.Body, in.Summary = d.body(draw(d, "size", 1, 30))
 	cmd := &indexpb.ReplaceCommand{MailboxId: b.id, UidValidity: m.UIDValidity, Uid: old,
 		Append: &indexpb.AppendCommand{Account: id, Mailbox: d.name(), Limits: d.limits(), Messages: []*indexpb.AppendMessage{in}}}
 	res := d.do(command.Replace, cmd)

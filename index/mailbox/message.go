@@ -7,20 +7,21 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/index/staging"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
 // room reports whether the mailbox has UIDs left for n more messages.
 func (m *mailboxState) room(n int) bool { return uint64(m.rec.UidNext)+uint64(n) <= math.MaxUint32 }
 
-// file puts a message into m: its flags, whose modification sequence file sets, and its encoded
-// summary. The caller counts quota and references.
-func (x *Execution) file(m *mailboxState, flags *indexpb.FlagRecord, summary []byte, size uint64) (index.UID, error) {
+// file puts a message into m: its flags, whose modification sequence file sets, and its summary s,
+// which is encoded already. The caller counts quota and references.
+func (x *Execution) file(m *mailboxState, flags *indexpb.FlagRecord, s *indexpb.Summary, encoded []byte) (index.UID, error) {
 	u := index.UID(m.rec.UidNext)
 	m.rec.UidNext++
 	flags.ModSeq = m.touch()
 	a := m.account.id
-	if err := x.set(keys.Message(x.key[:0], keys.TableSummary, a, m.id, u), summary); err != nil {
+	if err := x.set(keys.Message(x.key[:0], keys.TableSummary, a, m.id, u), encoded); err != nil {
 		return 0, err
 	}
 	if err := x.put(keys.Message(x.key[:0], keys.TableFlags, a, m.id, u), flags); err != nil {
@@ -33,9 +34,14 @@ func (x *Execution) file(m *mailboxState, flags *indexpb.FlagRecord, summary []b
 		return 0, err
 	}
 	m.rec.Messages++
-	m.rec.Bytes += size
+	m.rec.Bytes += s.Size
 	m.count(index.Flags(flags.System), 1)
-	return u, nil
+	return u, x.bodies.Use(index.BodyID(s.BodyId), m.user(u))
+}
+
+// user is a message of m as index/staging knows it.
+func (m *mailboxState) user(u index.UID) staging.User {
+	return staging.User{Account: m.account.id, Mailbox: m.id, UID: u}
 }
 
 // index makes a message of flags f a member of the blocks it belongs to, or of none of them.
@@ -66,7 +72,7 @@ func (m *mailboxState) count(f index.Flags, by int32) {
 }
 
 // take removes a message from m and leaves a tombstone. The caller sees to quota and references.
-func (x *Execution) take(m *mailboxState, u index.UID, flags *indexpb.FlagRecord, size uint64) error {
+func (x *Execution) take(m *mailboxState, u index.UID, flags *indexpb.FlagRecord, s *indexpb.Summary) error {
 	a := m.account.id
 	if err := x.delete(keys.Message(x.key[:0], keys.TableSummary, a, m.id, u)); err != nil {
 		return err
@@ -85,9 +91,9 @@ func (x *Execution) take(m *mailboxState, u index.UID, flags *indexpb.FlagRecord
 		return err
 	}
 	m.rec.Messages--
-	m.rec.Bytes -= size
+	m.rec.Bytes -= s.Size
 	m.count(index.Flags(flags.System), -1)
-	return nil
+	return x.bodies.Leave(index.BodyID(s.BodyId), m.user(u))
 }
 
 // reflag replaces the flags of a message by next, whose modification sequence reflag sets.

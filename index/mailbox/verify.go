@@ -14,8 +14,12 @@ import (
 // anew. It reads all keys, and keeps the bodies' ids in memory: it is for tests and for operators who
 // have a reason. What breaks an invariant is ErrCorrupt.
 func Verify(r kv.Reader) error {
-	v := &verifier{r: r, refs: make(map[index.BodyID]uint64), boxes: make(map[place]bool), waiting: make(map[place]bool)}
-	steps := []func() error{v.accounts, v.graves, v.kept, v.orphans, v.annotations, v.bodies, v.deliveries}
+	bodies, err := staging.NewVerifier(r)
+	if err != nil {
+		return err
+	}
+	v := &verifier{r: r, bodies: bodies, boxes: make(map[place]bool), waiting: make(map[place]bool)}
+	steps := []func() error{v.accounts, v.graves, v.kept, v.orphans, v.annotations, bodies.Finish, v.deliveries}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -31,9 +35,9 @@ type place struct {
 }
 
 type verifier struct {
-	r     kv.Reader
-	refs  map[index.BodyID]uint64 // users of each body
-	boxes map[place]bool          // true in the graveyard
+	r      kv.Reader
+	bodies *staging.Verifier
+	boxes  map[place]bool // true in the graveyard
 
 	waiting map[place]bool // deleted mailboxes that wait for DrainKept
 }
@@ -182,15 +186,6 @@ func (v *verifier) orphans() error {
 		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// bodies holds the bodies against who uses them.
-func (v *verifier) bodies() error {
-	uploads, err := staging.Verify(v.r, v.refs)
-	if err != nil {
-		return fmt.Errorf("bodies (%d uploads): %w", uploads, err)
 	}
 	return nil
 }

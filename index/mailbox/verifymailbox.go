@@ -5,6 +5,7 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/index/staging"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
@@ -68,8 +69,7 @@ func (v *verifier) summaries(a index.AccountID, m index.MailboxID) (bytes uint64
 			return broken("summary of message %d: %v", u, err)
 		}
 		bytes, n = bytes+rec.Size, n+1
-		v.refs[index.BodyID(rec.BodyId)]++
-		return nil
+		return v.bodies.User(index.BodyID(rec.BodyId), staging.User{Account: a, Mailbox: m, UID: u})
 	})
 	return bytes, n, err
 }

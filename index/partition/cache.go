@@ -30,14 +30,20 @@ type cache struct {
 	young, old map[string]*cached
 }
 
-type cached struct{ value []byte }
+// cached is a value, or that there is none: what mode bodies are in is asked by nearly each command, and in most
+// partitions there is no answer.
+type cached struct {
+	value []byte
+	none  bool
+}
 
 var _ kv.Batch = (*cache)(nil)
 
 // cacheable reports whether values under key are remembered: small ones that are used again.
 func cacheable(key []byte) bool {
 	switch keys.Table(key[0]) {
-	case keys.TableAccount, keys.TableMailbox, keys.TableName, keys.TableUIDs, keys.TableUnseen, keys.TableCounter:
+	case keys.TableAccount, keys.TableMailbox, keys.TableName, keys.TableUIDs, keys.TableUnseen, keys.TableCounter,
+		keys.TableBlobs, keys.TablePack:
 		return true
 	}
 	return false
@@ -79,9 +85,15 @@ func (c *cache) Get(key []byte) ([]byte, bool, error) {
 		return c.Batch.Get(key)
 	}
 	if e := c.find(key); e != nil {
+		if e.none {
+			return nil, false, nil
+		}
 		return append([]byte{}, e.value...), true, nil
 	}
 	value, ok, err := c.Batch.Get(key)
+	if err == nil && !ok && keys.Table(key[0]) == keys.TableBlobs {
+		c.keep(key, &cached{none: true})
+	}
 	if err == nil && ok && len(value) <= cacheValue {
 		c.keep(key, &cached{value: bytes.Clone(value)})
 	}
@@ -95,7 +107,7 @@ func (c *cache) Set(key, value []byte) error {
 		case len(value) > cacheValue:
 			c.drop(key)
 		case e != nil:
-			e.value = append(e.value[:0], value...)
+			e.value, e.none = append(e.value[:0], value...), false
 		default:
 			c.keep(key, &cached{value: bytes.Clone(value)})
 		}

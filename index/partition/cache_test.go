@@ -40,7 +40,7 @@ func TestCacheShowsWhatTheBatchHas(t *testing.T) {
 
 // drawKey draws a key, of cached tables and of others.
 func drawKey(t *rapid.T) []byte {
-	table := rapid.SampledFrom([]keys.Table{keys.TableAccount, keys.TableMailbox, keys.TableUIDs, keys.TableDedup, keys.TableChunk}).Draw(t, "table")
+	table := rapid.SampledFrom([]keys.Table{keys.TableAccount, keys.TableMailbox, keys.TableUIDs, keys.TableDedup, keys.TableChunk, keys.TableBlobs, keys.TablePack}).Draw(t, "table")
 	return []byte{byte(table), rapid.ByteRange(0, 5).Draw(t, "key")}
 }
 

@@ -46,7 +46,7 @@ func (p *Partition) Execute(b kv.Batch, c command.Command) ([]byte, error) {
 	p.cache.Batch = b
 	defer func() { p.cache.Batch = nil }()
 	x := mailbox.Begin(&p.cache, c.Time)
-	res, err := dispatch(x, &p.cache, c)
+	res, err := dispatch(x, c)
 	if err == nil {
 		err = x.Finish()
 	}
@@ -61,7 +61,7 @@ func (p *Partition) Execute(b kv.Batch, c command.Command) ([]byte, error) {
 	return encoded, nil
 }
 
-func dispatch(x *mailbox.Execution, b kv.Batch, c command.Command) (*indexpb.Result, error) {
+func dispatch(x *mailbox.Execution, c command.Command) (*indexpb.Result, error) {
 	switch c.Kind {
 	case command.Deliver:
 		return run(c, new(indexpb.DeliverCommand), x.Deliver)
@@ -104,13 +104,30 @@ func dispatch(x *mailbox.Execution, b kv.Batch, c command.Command) (*indexpb.Res
 	case command.SetURLKey:
 		return run(c, new(indexpb.SetURLKeyCommand), x.SetURLKey)
 	case command.StageChunk:
-		return run(c, new(indexpb.StageChunkCommand), func(m *indexpb.StageChunkCommand) (*indexpb.Result, error) {
-			return staging.Stage(b, m, c.Time)
-		})
+		return run(c, new(indexpb.StageChunkCommand), x.Bodies().Stage)
 	case command.DropUploads:
-		return run(c, new(indexpb.DropUploadsCommand), func(m *indexpb.DropUploadsCommand) (*indexpb.Result, error) {
-			return staging.DropUploads(b, m)
-		})
+		return run(c, new(indexpb.DropUploadsCommand), x.Bodies().DropUploads)
+	case command.ListUsers:
+		return run(c, new(indexpb.ListUsersCommand), x.ListUsers)
+	}
+	return dispatchPacks(x.Bodies(), c)
+}
+
+// dispatchPacks executes the commands of bodies in object storage.
+func dispatchPacks(l *staging.Ledger, c command.Command) (*indexpb.Result, error) {
+	switch c.Kind {
+	case command.SetBlobMode:
+		return run(c, new(indexpb.SetBlobModeCommand), l.SetMode)
+	case command.BeginPack:
+		return run(c, new(indexpb.BeginPackCommand), l.BeginPack)
+	case command.PackBodies:
+		return run(c, new(indexpb.PackBodiesCommand), l.PackBodies)
+	case command.AbandonPack:
+		return run(c, new(indexpb.AbandonPackCommand), l.AbandonPack)
+	case command.ForgetPacks:
+		return run(c, new(indexpb.ForgetPacksCommand), l.ForgetPacks)
+	case command.UnpackBody:
+		return run(c, new(indexpb.UnpackBodyCommand), l.UnpackBody)
 	}
 	return nil, ErrKind
 }

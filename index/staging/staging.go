@@ -1,12 +1,14 @@
 // Package staging keeps the bodies of messages inside the replicated state: it takes them in, whole
 // inside a command or in chunks sent ahead, counts who uses them, and drops them with the last user.
-// It knows neither accounts nor mailboxes, and does not look inside a body.
+// Where bodies are to be in object storage it knows which pack each is in, and what is live and dead in
+// every pack. It does not look inside a body, and what accounts and mailboxes are is not its concern.
 package staging
 
 import (
 	"errors"
 	"fmt"
 
+	"github.com/rookery-mail/rookery/blobstore"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
@@ -24,12 +26,14 @@ type Plan struct {
 	record indexpb.BodyRecord
 	chunks [][]byte // inline
 	upload []byte   // or staged before
+	pack   *pack    // or in a pack of its own
+	size   uint64   // of the pack's object
 	id     index.BodyID
 }
 
 // Prepare looks at a body on its way in and changes nothing. A code other than CODE_OK says why it
 // cannot be kept. The plan aliases in.
-func Prepare(r kv.Reader, in *indexpb.BodyInput) (*Plan, indexpb.Code, error) {
+func (l *Ledger) Prepare(in *indexpb.BodyInput) (*Plan, indexpb.Code, error) {
 	if in == nil || in.ChunkSize == 0 {
 		return nil, indexpb.Code_CODE_INVALID, nil
 	}
@@ -41,8 +45,12 @@ func Prepare(r kv.Reader, in *indexpb.BodyInput) (*Plan, indexpb.Code, error) {
 		return nil, indexpb.Code_CODE_INVALID, nil
 	}
 	p := &Plan{record: indexpb.BodyRecord{Size: in.Size, ChunkSize: in.ChunkSize, Chunks: uint32(want)}}
+	if in.Pack != 0 {
+		code, err := l.placed(p, in)
+		return p, code, err
+	}
 	if len(in.UploadId) > 0 {
-		code, err := p.adopt(r, in.UploadId)
+		code, err := p.adopt(l.b, in.UploadId)
 		return p, code, err
 	}
 	if uint64(len(in.Chunks)) != want {
@@ -71,29 +79,64 @@ func (p *Plan) adopt(r kv.Reader, upload []byte) (indexpb.Code, error) {
 	return indexpb.Code_CODE_OK, nil
 }
 
+// placed makes the plan one of a body that is in an open pack of its own.
+func (l *Ledger) placed(p *Plan, in *indexpb.BodyInput) (indexpb.Code, error) {
+	e, rec := in.Entry, &p.record
+	if e == nil || len(in.Chunks) > 0 || len(in.UploadId) > 0 || rec.Chunks == 0 || !ascending([]*indexpb.PackEntry{e}) {
+		return indexpb.Code_CODE_INVALID, nil
+	}
+	own, err := l.open(in.Pack)
+	if err != nil || own == nil || own.rec.Covered > 0 {
+		return indexpb.Code_CODE_NO_PACK, err
+	}
+	if !own.fits(rec.Chunks, e.Lengths) {
+		return indexpb.Code_CODE_INVALID, nil
+	}
+	rec.Pack, rec.Offset, rec.Lengths = own.number, e.Offset, e.Lengths
+	rec.Stored = octets(e.Lengths) - own.overhead()*uint64(rec.Chunks)
+	p.pack, p.size = own, in.PackSize
+	return indexpb.Code_CODE_OK, nil
+}
+
 // Assign gives the body its id, the same one each time. A body that was assigned an id must be
 // kept with Commit.
-func (p *Plan) Assign(b kv.Batch) (index.BodyID, error) {
+func (p *Plan) Assign(l *Ledger) (index.BodyID, error) {
 	if p.id != 0 {
 		return p.id, nil
 	}
-	id, err := nextBody(b)
+	id, err := nextBody(l.b)
 	p.id = id
 	return id, err
 }
 
-// Commit keeps the body, used by refs messages, which is not 0.
-func (p *Plan) Commit(b kv.Batch, refs uint64) error {
+// Commit keeps the body, used by refs messages, which is not 0. Its users are noted before.
+func (p *Plan) Commit(l *Ledger, refs uint64) error {
 	p.record.Refs = refs
-	if err := writeBody(b, p.id, &p.record); err != nil {
+	if err := writeBody(l.b, p.id, &p.record); err != nil {
+		return err
+	}
+	if p.pack != nil {
+		own := p.pack
+		own.enter(octets(p.record.Lengths))
+		own.rec.Covered, own.rec.Size = p.record.Offset+octets(p.record.Lengths), p.size
+		own.become(blobstore.PackWhole, l.now)
+		return nil
+	}
+	blobs, err := l.active()
+	if err != nil {
 		return err
 	}
 	if p.upload != nil {
-		return b.Delete(keys.Upload(nil, p.upload))
+		if blobs != nil {
+			l.stage(0, 1) // its octets are counted
+		}
+		return l.b.Delete(keys.Upload(nil, p.upload))
 	}
-	var buf [16]byte
+	if blobs != nil && len(p.chunks) > 0 {
+		l.stage(p.record.Stored, 1)
+	}
 	for i, c := range p.chunks {
-		if err := b.Set(keys.Chunk(buf[:0], p.id, uint32(i)), c); err != nil {
+		if err := l.b.Set(keys.Chunk(l.key[:0], p.id, uint32(i)), c); err != nil {
 			return err
 		}
 	}
@@ -101,18 +144,21 @@ func (p *Plan) Commit(b kv.Batch, refs uint64) error {
 }
 
 // AddRefs counts n more users of a body.
-func AddRefs(b kv.Batch, id index.BodyID, n uint64) error {
-	rec, err := Record(b, id)
+func (l *Ledger) AddRefs(id index.BodyID, n uint64) error {
+	rec, err := Record(l.b, id)
 	if err != nil {
 		return err
 	}
 	rec.Refs += n
-	return writeBody(b, id, rec)
+	return writeBody(l.b, id, rec)
 }
 
 // Release counts one user of a body less, and drops it where that was the last.
-func Release(b kv.Batch, id index.BodyID) error {
-	rec, err := Record(b, id)
+func (l *Ledger) Release(id index.BodyID) error {
+	rec, ok, err := readBody(l.b, id)
+	if err == nil && !ok {
+		err = missing(id)
+	}
 	if err != nil {
 		return err
 	}
@@ -120,12 +166,15 @@ func Release(b kv.Batch, id index.BodyID) error {
 		return fmt.Errorf("release body %d that nobody uses: %w", id, ErrCorrupt)
 	}
 	if rec.Refs--; rec.Refs > 0 {
-		return writeBody(b, id, rec)
+		return writeBody(l.b, id, &rec.BodyRecord)
 	}
-	if err := b.Delete(keys.Body(nil, id)); err != nil {
+	if err := l.takeOut(id, rec); err != nil {
 		return err
 	}
-	return dropChunks(b, id, rec.Chunks)
+	if err := l.b.Delete(keys.Body(l.key[:0], id)); err != nil {
+		return err
+	}
+	return dropChunks(l.b, id, rec.inState())
 }
 
 // dropChunks deletes chunks one by one where they are few: a range deletion costs every later read
@@ -144,22 +193,50 @@ func dropChunks(b kv.Batch, id index.BodyID, chunks uint32) error {
 	return nil
 }
 
-// Record returns what is known of a body that messages use.
-func Record(r kv.Reader, id index.BodyID) (*indexpb.BodyRecord, error) {
+// body is a BodyRecord with what follows from it.
+type body struct{ indexpb.BodyRecord }
+
+// staged reports whether the body's chunks are in the state, and there are any.
+func (rec *body) staged() bool { return rec.Pack == 0 && rec.Chunks > 0 }
+
+// inState is how many of the body's chunks, from the first on, are in the state.
+func (rec *body) inState() uint32 {
+	if rec.Pack != 0 {
+		return rec.Home
+	}
+	return rec.Chunks
+}
+
+// readBody reads the record of a body, or ok false where no message uses such a body.
+func readBody(r kv.Reader, id index.BodyID) (rec *body, ok bool, err error) {
 	var buf [16]byte
 	value, ok, err := r.Get(keys.Body(buf[:0], id))
 	if err != nil {
-		return nil, fmt.Errorf("read body %d: %w", id, err)
+		return nil, false, fmt.Errorf("read body %d: %w", id, err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("body %d is missing: %w", id, ErrCorrupt)
+		return nil, false, nil
 	}
-	rec := new(indexpb.BodyRecord)
+	rec = new(body)
 	if err := rec.UnmarshalVT(value); err != nil {
-		return nil, fmt.Errorf("record of body %d: %w: %w", id, err, ErrCorrupt)
+		return nil, false, fmt.Errorf("record of body %d: %w: %w", id, err, ErrCorrupt)
 	}
-	return rec, nil
+	return rec, true, nil
 }
+
+// Record returns what is known of a body that messages use.
+func Record(r kv.Reader, id index.BodyID) (*indexpb.BodyRecord, error) {
+	rec, ok, err := readBody(r, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, missing(id)
+	}
+	return &rec.BodyRecord, nil
+}
+
+func missing(id index.BodyID) error { return fmt.Errorf("body %d is missing: %w", id, ErrCorrupt) }
 
 // Chunk returns one compressed chunk of a body.
 func Chunk(r kv.Reader, id index.BodyID, number uint32) ([]byte, error) {

@@ -3,7 +3,6 @@ package staging_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -33,35 +32,68 @@ func newBatch(t *testing.T) kv.Batch {
 
 func stage(t *testing.T, b kv.Batch, id string, seq uint32, chunk string, at int64) indexpb.Code {
 	t.Helper()
-	res, err := staging.Stage(b, &indexpb.StageChunkCommand{UploadId: []byte(id), Seq: seq, Chunk: []byte(chunk)}, time.UnixMilli(at))
+	l := staging.NewLedger(b, at)
+	return must(t, &l)(l.Stage(&indexpb.StageChunkCommand{UploadId: []byte(id), Seq: seq, Chunk: []byte(chunk)})).Code
+}
+
+// must finishes a command and gives its result.
+func must(t *testing.T, l *staging.Ledger) func(*indexpb.Result, error) *indexpb.Result {
+	t.Helper()
+	return func(res *indexpb.Result, err error) *indexpb.Result {
+		t.Helper()
+		if err == nil {
+			err = l.Finish()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+}
+
+// verify holds the state against the number of users of each body, where users are not noted.
+func verify(t *testing.T, b kv.Batch, refs map[index.BodyID]uint64) {
+	t.Helper()
+	v, err := staging.NewVerifier(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res.Code
-}
-
-func verify(t *testing.T, b kv.Batch, uploads int, refs map[index.BodyID]uint64) {
-	t.Helper()
-	if got, err := staging.Verify(b, refs); err != nil || got != uploads {
-		t.Errorf("%d uploads, want %d: %v", got, uploads, err)
+	for id, n := range refs {
+		for range n {
+			if err := v.User(id, staging.User{}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := v.Finish(); err != nil {
+		t.Error(err)
 	}
 }
 
 // keep keeps a body for refs users.
 func keep(t *testing.T, b kv.Batch, in *indexpb.BodyInput, refs uint64) index.BodyID {
 	t.Helper()
-	p, code, err := staging.Prepare(b, in)
+	l := staging.NewLedger(b, 1)
+	p, code, err := l.Prepare(in)
 	if err != nil || code != indexpb.Code_CODE_OK {
 		t.Fatal(code, err)
 	}
-	id, err := p.Assign(b)
+	id, err := p.Assign(&l)
 	if err == nil {
-		err = p.Commit(b, refs)
+		err = p.Commit(&l, refs)
+	}
+	if err == nil {
+		err = l.Finish()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return id
+}
+
+func prepare(b kv.Batch, in *indexpb.BodyInput) (*staging.Plan, indexpb.Code, error) {
+	l := staging.NewLedger(b, 1)
+	return l.Prepare(in)
 }
 
 func TestBodyGoesWithItsLastUser(t *testing.T) {
@@ -73,20 +105,21 @@ func TestBodyGoesWithItsLastUser(t *testing.T) {
 				in.Chunks = append(in.Chunks, []byte{byte(n), 1})
 			}
 			id := keep(t, b, in, 2)
-			if err := staging.AddRefs(b, id, 1); err != nil {
+			l := staging.NewLedger(b, 2)
+			if err := l.AddRefs(id, 1); err != nil {
 				t.Fatal(err)
 			}
-			verify(t, b, 0, map[index.BodyID]uint64{id: 3})
+			verify(t, b, map[index.BodyID]uint64{id: 3})
 			if got, err := staging.Chunk(b, id, 2); err != nil || got[0] != 2 {
 				t.Errorf("chunk 2: %x, %v", got, err)
 			}
 			for range 3 {
-				if err := staging.Release(b, id); err != nil {
+				if err := l.Release(id); err != nil {
 					t.Fatal(err)
 				}
 			}
-			verify(t, b, 0, nil)
-			if err := staging.Release(b, id); !errors.Is(err, staging.ErrCorrupt) {
+			verify(t, b, nil)
+			if err := l.Release(id); !errors.Is(err, staging.ErrCorrupt) {
 				t.Errorf("a body without users: %v", err)
 			}
 		})
@@ -99,18 +132,18 @@ func TestUploadBecomesABody(t *testing.T) {
 	for _, seq := range []uint32{2, 0, 0} { // out of order, and one twice
 		stage(t, b, upload, seq, string(rune('a'+seq)), 1)
 	}
-	if _, code, err := staging.Prepare(b, in); code != indexpb.Code_CODE_NO_UPLOAD || err != nil {
+	if _, code, err := prepare(b, in); code != indexpb.Code_CODE_NO_UPLOAD || err != nil {
 		t.Errorf("an upload with a hole: %v, %v", code, err)
 	}
 	stage(t, b, upload, 1, "b", 1)
 	stage(t, b, upload, 1, "another", 1)
-	verify(t, b, 1, nil)
+	verify(t, b, nil)
 	id := keep(t, b, in, 1)
-	verify(t, b, 0, map[index.BodyID]uint64{id: 1})
+	verify(t, b, map[index.BodyID]uint64{id: 1})
 	if got, err := staging.Chunk(b, id, 1); err != nil || string(got) != "b" {
 		t.Errorf("what was staged first stays: %q, %v", got, err)
 	}
-	if _, code, _ := staging.Prepare(b, in); code != indexpb.Code_CODE_NO_UPLOAD {
+	if _, code, _ := prepare(b, in); code != indexpb.Code_CODE_NO_UPLOAD {
 		t.Errorf("an upload used twice: %v", code)
 	}
 }
@@ -121,7 +154,7 @@ func TestRefusals(t *testing.T) {
 		nil, {Size: 1}, {Size: 25, ChunkSize: 10, Chunks: [][]byte{{1}}},
 		{Size: 1 << 62, ChunkSize: 1}, {Size: 5, ChunkSize: 10, UploadId: []byte("short")},
 	} {
-		if _, code, err := staging.Prepare(b, in); code != indexpb.Code_CODE_INVALID || err != nil {
+		if _, code, err := prepare(b, in); code != indexpb.Code_CODE_INVALID || err != nil {
 			t.Errorf("%v: %v, %v", in, code, err)
 		}
 	}
@@ -134,7 +167,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%+v: %v", c, code)
 		}
 	}
-	verify(t, b, 0, nil)
+	verify(t, b, nil)
 }
 
 func TestAbandonedUploadsAreDropped(t *testing.T) {
@@ -142,9 +175,18 @@ func TestAbandonedUploadsAreDropped(t *testing.T) {
 	stage(t, b, "abandoned-upload", 0, "x", 1)
 	stage(t, b, upload, 0, "y", 1)
 	stage(t, b, upload, 1, "z", 9) // touched again
-	res, err := staging.DropUploads(b, &indexpb.DropUploadsCommand{UntouchedSince: 5})
-	if err != nil || res.More {
-		t.Fatal(res, err)
+	l := staging.NewLedger(b, 10)
+	if res := must(t, &l)(l.DropUploads(&indexpb.DropUploadsCommand{UntouchedSince: 5})); res.More {
+		t.Fatal(res)
 	}
-	verify(t, b, 1, nil)
+	verify(t, b, nil)
+	for id, want := range map[string]indexpb.Code{"abandoned-upload": indexpb.Code_CODE_NO_UPLOAD, upload: indexpb.Code_CODE_OK} {
+		in := &indexpb.BodyInput{Size: 20, ChunkSize: 10, UploadId: []byte(id)}
+		if id != upload {
+			in.Size = 10
+		}
+		if _, code, err := prepare(b, in); code != want || err != nil {
+			t.Errorf("%s: %v, %v", id, code, err)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package staging
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
@@ -15,7 +14,8 @@ const maxDropped = 256
 
 // Stage keeps one chunk of an upload. Chunks come in any order; one that is there already is left as
 // it is, so that a sender may repeat itself.
-func Stage(b kv.Batch, cmd *indexpb.StageChunkCommand, now time.Time) (*indexpb.Result, error) {
+func (l *Ledger) Stage(cmd *indexpb.StageChunkCommand) (*indexpb.Result, error) {
+	b := l.b
 	if len(cmd.UploadId) != keys.UploadIDSize || len(cmd.Chunk) == 0 || cmd.Seq >= MaxChunks {
 		return &indexpb.Result{Code: indexpb.Code_CODE_INVALID, Text: "not a chunk of an upload"}, nil
 	}
@@ -30,7 +30,7 @@ func Stage(b kv.Batch, cmd *indexpb.StageChunkCommand, now time.Time) (*indexpb.
 		}
 		rec = &indexpb.UploadRecord{BodyId: uint64(id)}
 	}
-	rec.Touched = now.UnixMilli()
+	rec.Touched = l.now
 	key := keys.Chunk(nil, index.BodyID(rec.BodyId), cmd.Seq)
 	if _, there, err := b.Get(key); err != nil {
 		return nil, fmt.Errorf("read staged chunk: %w", err)
@@ -40,6 +40,11 @@ func Stage(b kv.Batch, cmd *indexpb.StageChunkCommand, now time.Time) (*indexpb.
 		rec.Stored += uint64(len(cmd.Chunk))
 		if err := b.Set(key, cmd.Chunk); err != nil {
 			return nil, err
+		}
+		if blobs, err := l.active(); err != nil {
+			return nil, err
+		} else if blobs != nil {
+			l.stage(uint64(len(cmd.Chunk)), 0)
 		}
 	}
 	value, err := rec.MarshalVT()
@@ -51,8 +56,13 @@ func Stage(b kv.Batch, cmd *indexpb.StageChunkCommand, now time.Time) (*indexpb.
 
 // DropUploads removes uploads that nothing was added to since the command's time, as those of a
 // sender that is gone. It removes a bounded number and says in the result whether more are left.
-func DropUploads(b kv.Batch, cmd *indexpb.DropUploadsCommand) (*indexpb.Result, error) {
+func (l *Ledger) DropUploads(cmd *indexpb.DropUploadsCommand) (*indexpb.Result, error) {
+	b := l.b
 	stale, err := staleUploads(b, cmd.UntouchedSince)
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := l.active()
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +70,11 @@ func DropUploads(b kv.Batch, cmd *indexpb.DropUploadsCommand) (*indexpb.Result, 
 	for _, u := range stale[:min(len(stale), maxDropped)] {
 		if err := b.Delete(u.key); err != nil {
 			return nil, err
+		}
+		if blobs != nil {
+			if err := l.unstage(u.stored, 0); err != nil {
+				return nil, err
+			}
 		}
 		prefix := keys.Chunks(nil, u.body)
 		if err := b.DeleteRange(prefix, keys.After(nil, prefix)); err != nil {
@@ -70,8 +85,9 @@ func DropUploads(b kv.Batch, cmd *indexpb.DropUploadsCommand) (*indexpb.Result, 
 }
 
 type stale struct {
-	key  []byte
-	body index.BodyID
+	key    []byte
+	body   index.BodyID
+	stored uint64
 }
 
 // staleUploads returns up to maxDropped+1 uploads that were last touched before since.
@@ -92,7 +108,7 @@ func staleUploads(r kv.Reader, since int64) (found []stale, err error) {
 			return nil, fmt.Errorf("upload record: %w: %w", err, ErrCorrupt)
 		}
 		if rec.Touched < since {
-			found = append(found, stale{append([]byte(nil), it.Key()...), index.BodyID(rec.BodyId)})
+			found = append(found, stale{append([]byte(nil), it.Key()...), index.BodyID(rec.BodyId), rec.Stored})
 		}
 	}
 	return found, it.Error()
