@@ -65,9 +65,10 @@ imap-conformance: build
 	@deploy/e2etest/install-clients more
 	@$(GO) run ./deploy/conformance -clients
 
-# Nodes killed and cut off under load, again and again; the ledger decides.
-chaos: build
-	@$(GO) run ./deploy/chaos -binary $(BIN) -cycles $(CYCLES)
+# Nodes killed and cut off under load, again and again; the ledger decides. STORE=s3 puts the bodies into
+# an object store, which is killed and frozen as well.
+chaos: build $(if $(STORE),stores)
+	@$(GO) run ./deploy/chaos -binary $(BIN) -cycles $(CYCLES) $(if $(STORE),-store $(STORE))
 
 # Every fuzz target for FUZZTIME each.
 fuzz: needs-go

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rookery-mail/rookery/deploy/harness"
+	"github.com/rookery-mail/rookery/deploy/stores"
 )
 
 func TestScheduleIsTheSame(t *testing.T) {
@@ -34,6 +35,23 @@ func TestScheduleIsTheSame(t *testing.T) {
 	if len(kinds) != 7 || len(nodes) != 3 {
 		t.Errorf("kinds %v, nodes %v", kinds, nodes)
 	}
+	// An object store adds its outages and changes nothing else.
+	o.store = "s3"
+	withStore, err := schedule(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outages := map[string]int{}
+	for i, f := range withStore {
+		outages[f.store]++
+		if f.store = ""; f != a[i] {
+			t.Errorf("fault %d is %v with a store and %v without", i, f, a[i])
+		}
+	}
+	if outages[storeKill] == 0 || outages[storeFreeze] == 0 || outages[""] == 0 {
+		t.Errorf("outages of the store: %v", outages)
+	}
+	o.store = ""
 	o.seed++
 	if c, _ := schedule(o); reflect.DeepEqual(a, c) {
 		t.Error("another seed gives the same faults")
@@ -41,6 +59,36 @@ func TestScheduleIsTheSame(t *testing.T) {
 	o.kinds = "kill,earthquake"
 	if _, err := schedule(o); err == nil || !strings.Contains(err.Error(), "earthquake") {
 		t.Errorf("an unknown kind: %v", err)
+	}
+}
+
+// TestBucket shows what is complained of.
+func TestBucket(t *testing.T) {
+	objects := []stores.Object{{Name: "chaos/packs/aa/00001/x.pack", Size: 70}, {Name: "chaos/packs/bb/00002/y.pack", Size: 30}, {Name: "chaos/rookery.json", Size: 50}}
+	good := func() *bucketAudit {
+		return &bucketAudit{stats: blobStats{Packs: 2, ObjectBytes: 100, LiveBodies: 9}}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*bucketAudit)
+		more  []stores.Object
+		want  string // in the complaint; "" is none
+	}{
+		"good":          {func(*bucketAudit) {}, nil, ""},
+		"unreferenced":  {func(*bucketAudit) {}, []stores.Object{{Name: "chaos/packs/cc/00001/z.pack"}}, "has 3 packs"},
+		"missing":       {func(b *bucketAudit) { b.stats.Packs++ }, nil, "knows of 3"},
+		"another size":  {func(b *bucketAudit) { b.stats.ObjectBytes++ }, nil, "of 101"},
+		"left behind":   {func(*bucketAudit) {}, []stores.Object{{Name: "chaos/check/1"}}, "of nobody: chaos/check/1"},
+		"staged":        {func(b *bucketAudit) { b.stats.StagedBodies = 4 }, nil, "4 bodies staged"},
+		"not collected": {func(b *bucketAudit) { b.stats.Doomed = 1 }, nil, "1 doomed"},
+		"not begun":     {func(b *bucketAudit) { b.stats.LiveBodies = 0 }, nil, "nothing was tested"},
+		"damage":        {func(b *bucketAudit) { b.damage = "pack 7" }, nil, "pack 7"},
+	} {
+		b := good()
+		c.spoil(b)
+		b.count(append(objects[:len(objects):len(objects)], c.more...))
+		if got := b.complaint(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q in it", name, got, c.want)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ func (c *chaos) faults(ctx context.Context, plan []fault) error {
 		if err := rest(ctx, f.hold); err != nil {
 			return err
 		}
-		if err := c.heal(f); err != nil {
+		if err := errors.Join(c.heal(f), c.giveStore(ctx, f.store)); err != nil {
 			return fmt.Errorf("cycle %d, heal %v: %w", i+1, f, err)
 		}
 		if err := rest(ctx, time.Until(end)); err != nil {
@@ -43,6 +43,9 @@ func (c *chaos) faults(ctx context.Context, plan []fault) error {
 const stopPatience = 30 * time.Second
 
 func (c *chaos) inject(ctx context.Context, f fault) error {
+	if err := c.takeStore(f.store); err != nil {
+		return err
+	}
 	node := c.cluster.Node(f.node)
 	switch f.kind {
 	case kindKill:

@@ -1,8 +1,9 @@
 // Command chaos kills, freezes and cuts off nodes of a real cluster again and again while mail is
 // delivered to it and mailboxes are changed through all nodes. Each client writes down what was
 // acknowledged; at the end everything is read through every node and held against that, and the
-// replicas of each group are compared. The last line is the ledger; the exit code follows it. The
-// same seed gives the same faults.
+// replicas of each group are compared. With -store s3 the bodies are in an object store, which is killed
+// and frozen as well; then the bucket is held against what the cluster says of it. The last line is the
+// ledger; the exit code follows it. The same seed gives the same faults.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/deploy/harness"
+	"github.com/rookery-mail/rookery/deploy/stores"
 )
 
 // domain is the one the accounts are in.
@@ -31,6 +33,7 @@ type options struct {
 	accounts int
 	senders  int
 	kinds    string
+	store    string
 	verbose  bool
 }
 
@@ -44,6 +47,7 @@ func main() {
 	flag.IntVar(&o.accounts, "accounts", 9, "how many accounts, each with an IMAP client at work")
 	flag.IntVar(&o.senders, "senders", 4, "how many SMTP connections")
 	flag.StringVar(&o.kinds, "kinds", allKinds, "which kinds of faults, drawn with equal odds")
+	flag.StringVar(&o.store, "store", "", "s3: bodies go to an object store, which fails as well")
 	flag.BoolVar(&o.verbose, "v", false, "print every failed attempt of a client")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -61,6 +65,7 @@ type chaos struct {
 	cluster *harness.Cluster
 	clients []*client
 	load    *load
+	bucket  *stores.Store // nil without -store
 }
 
 // say prints a line of progress with the time since the start.
@@ -83,6 +88,9 @@ func run(ctx context.Context, o options) (err error) {
 			c.cluster.KeepFiles()
 			c.say("data and logs are kept in %s", c.cluster.Dir())
 		}
+		if c.bucket != nil {
+			c.bucket.Kill()
+		}
 		c.cluster.Close()
 	}()
 	c.say("%d nodes, %d cycles of %.1f s, seed %d, data in %s", o.nodes, o.cycles, o.seconds, o.seed, c.cluster.Dir())
@@ -95,6 +103,9 @@ func run(ctx context.Context, o options) (err error) {
 	result, err := c.verify(ctx)
 	if err != nil {
 		return err
+	}
+	if err := c.verifyStore(ctx); err != nil {
+		return errors.Join(err, errors.New(result.String()))
 	}
 	fmt.Println(result)
 	if !result.good() {
@@ -122,6 +133,9 @@ func (c *chaos) setUp(ctx context.Context) error {
 		c.clients = append(c.clients, cl)
 	}
 	c.say("domain %s has %d accounts", domain, len(c.clients))
+	if c.store != "" {
+		return c.startStore(ctx)
+	}
 	return nil
 }
 

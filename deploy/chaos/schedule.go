@@ -23,11 +23,18 @@ const (
 // are what happens most.
 const allKinds = "kill,kill,cut,cut,silence,link,freeze,stop,outage"
 
+// What happens to the object store beside a fault.
+const (
+	storeKill   = "killed" // SIGKILL, and a start after the hold
+	storeFreeze = "frozen" // SIGSTOP, and SIGCONT after the hold
+)
+
 // fault is one thing that goes wrong for a while.
 type fault struct {
 	kind        string
 	node, other string // no node for an outage, another one only for a link
 	hold        time.Duration
+	store       string // what happens to the object store meanwhile, "" for nothing
 }
 
 // String describes the fault.
@@ -35,6 +42,9 @@ func (f fault) String() string {
 	what := strings.TrimSpace(f.kind + " " + f.node)
 	if f.other != "" {
 		what += "–" + f.other
+	}
+	if f.store != "" {
+		what += ", store " + f.store
 	}
 	return fmt.Sprintf("%s for %.1f s", what, f.hold.Seconds())
 }
@@ -50,7 +60,11 @@ func schedule(o options) ([]fault, error) {
 	if o.nodes < 2 || o.cycles < 0 || o.seconds <= 0 || o.accounts < 1 || o.senders < 1 {
 		return nil, fmt.Errorf("chaos needs two nodes, an account, a sender and time")
 	}
+	if o.store != "" && o.store != "s3" {
+		return nil, fmt.Errorf("no object store is called %q: use s3", o.store)
+	}
 	r := rand.New(rand.NewPCG(o.seed, 0))
+	outages := rand.New(rand.NewPCG(o.seed, 1)) // apart, so that a store changes nothing in the rest
 	plan := make([]fault, 0, o.cycles)
 	for range o.cycles {
 		node := 1 + r.IntN(o.nodes)
@@ -63,6 +77,9 @@ func schedule(o options) ([]fault, error) {
 		}
 		// 30 to 60 % of the cycle, so that most cycles see the recovery as well.
 		f.hold = time.Duration((0.3 + 0.3*r.Float64()) * o.seconds * float64(time.Second)).Round(time.Millisecond)
+		if o.store != "" {
+			f.store = []string{"", storeKill, storeFreeze}[outages.IntN(3)]
+		}
 		plan = append(plan, f)
 	}
 	return plan, nil

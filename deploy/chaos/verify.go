@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -17,6 +18,11 @@ const verifyPatience = 5 * time.Minute
 func (c *chaos) verify(ctx context.Context) (*audit, error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyPatience)
 	defer cancel()
+	if c.bucket != nil {
+		if err := c.flushStore(ctx); err != nil {
+			return nil, err
+		}
+	}
 	groups, err := c.cluster.WaitEqual(ctx)
 	if err != nil {
 		return nil, err
@@ -39,6 +45,24 @@ func (c *chaos) verify(ctx context.Context) (*audit, error) {
 	result.worstGap = c.load.worstGap()
 	result.groups, result.unknown = groups, c.load.counts().unknown
 	return result, nil
+}
+
+// verifyStore holds the bucket against what the cluster says of it, and prints what it found.
+func (c *chaos) verifyStore(ctx context.Context) error {
+	if c.bucket == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyPatience)
+	defer cancel()
+	b, err := c.auditStore(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println(b)
+	if complaint := b.complaint(); complaint != "" {
+		return fmt.Errorf("the object store is not as it should be:\n%s", complaint)
+	}
+	return nil
 }
 
 // auditNode reads all accounts through one node.
