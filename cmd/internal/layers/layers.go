@@ -70,6 +70,7 @@ func Kinds() map[string]Kind {
 		"blobstore/reader":       Shell,
 		"blobstore/packer":       Shell,
 		"blobstore/gc":           Shell,
+		"blobstore/packertest":   Joint,
 		"index/packing":          Shell,
 
 		"index":                         Words,
