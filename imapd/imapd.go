@@ -63,7 +63,10 @@ type Config struct {
 	Auth Authenticator
 	// Sharing leads to what accounts share with each other. Nil: nothing can be shared.
 	Sharing Sharing
-	TLS     *tls.Config // nil: no STARTTLS, and no IMAPS listener
+	// Shared opens the mail of an account for those that it shares with, whose connections no node takes over: where
+	// no node lets it be read, that is cluster.ErrUnavailable. Nil: Mail.
+	Shared func(a index.AccountID) engine.Account
+	TLS    *tls.Config // nil: no STARTTLS, and no IMAPS listener
 	// Authorities are those whose certificates clients are asked for in TLS; see login.UserTLS. Nil: none are.
 	Authorities func() *x509.CertPool
 	// Fresh brings this node's replica of an account up to what was acknowledged anywhere before
@@ -104,6 +107,9 @@ type Limits struct {
 var errNotConfigured = errors.New("not configured")
 
 func (c *Config) defaults() {
+	if c.Shared == nil {
+		c.Shared = c.Mail
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}

@@ -39,7 +39,7 @@ func New(c Config) *Server {
 	c.TLS = login.UserTLS(c.TLS, c.Authorities)
 	s := &Server{
 		c:          c,
-		others:     NewOthers(c.Sharing, c.Mail),
+		others:     NewOthers(c.Sharing, c.Shared),
 		listeners:  map[net.Listener]struct{}{},
 		conns:      map[*conn]struct{}{},
 		perPeer:    map[netip.Prefix]int{},

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/imapd/engine"
 	"github.com/rookery-mail/rookery/index"
-	"github.com/rookery-mail/rookery/index/access"
 )
 
 // Sharing is what the door asks about accounts that share mailboxes with each other (RFC 4314).
@@ -18,11 +16,9 @@ type Sharing interface {
 	SharedBy(ctx context.Context, who index.AccountID) ([]login.Identity, error)
 	// Note has it known that owner may share with grantee, or with index.Anyone, before it does.
 	Note(ctx context.Context, owner, grantee index.AccountID) error
-	// CatchUp is Config.Fresh of several accounts: it has this node's replicas show what was acknowledged before the
-	// call. It returns when ctx ends, too; then the replicas show what they have.
+	// CatchUp is Config.Fresh of several accounts: it has what is read of them show what was acknowledged before the
+	// call. It returns when ctx ends, too; then that shows what there is.
 	CatchUp(ctx context.Context, owners []index.AccountID)
-	// Remote asks another node what owner shares with an account.
-	Remote(ctx context.Context, owner, who index.AccountID) ([]access.Shared, error)
 	// Find gives the account of an address, Address the reverse: index.ErrNoAccount.
 	Find(ctx context.Context, address string) (index.AccountID, error)
 	// Reader is Find for those who may log in; others are index.ErrNoAccount too.
@@ -30,7 +26,7 @@ type Sharing interface {
 	Address(ctx context.Context, id index.AccountID) (string, error)
 }
 
-// others is Sharing as the engine needs it, over the mail of this node.
+// others is Sharing as the engine needs it, over the mail of accounts.
 type others struct {
 	Sharing
 	mail func(index.AccountID) engine.Account
@@ -77,11 +73,6 @@ func (o others) Shared(ctx context.Context, who index.AccountID, catchUp bool) (
 	var out []engine.Neighbour
 	for _, owner := range owners {
 		shared, err := o.mail(owner.Account).SharedWith(ctx, who)
-		if errors.Is(err, cluster.ErrNoReplica) {
-			if shared, err = o.Remote(ctx, owner.Account, who); err != nil && !errors.Is(err, index.ErrNoAccount) {
-				err = fmt.Errorf("%w: %v", cluster.ErrUnavailable, err) // an ErrNoReplica would end the session
-			}
-		}
 		if errors.Is(err, index.ErrNoAccount) {
 			continue // deleted meanwhile
 		}

@@ -220,10 +220,10 @@ func (s *Session) setServerMetadata(ctx context.Context, changes []index.Annotat
 }
 
 // listMetadata tells of a mailbox what LIST was asked for (RFC 9590, section 3). It may be gone already, and of
-// another's there is nothing to tell where the user may not know, or this node does not.
+// another's there is nothing to tell where the user may not know.
 func (s *Session) listMetadata(ctx context.Context, name string, entries []string) error {
 	all, err := s.annotations(ctx, name)
-	if errors.Is(err, index.ErrNoMailbox) || errors.Is(err, errNoPerm) || errors.Is(err, errElsewhere) {
+	if errors.Is(err, index.ErrNoMailbox) || errors.Is(err, errNoPerm) {
 		return nil
 	}
 	if err != nil {

@@ -3,10 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
-	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
 )
@@ -25,13 +23,13 @@ type Grants interface {
 
 // Others leads from an account to those that share mailboxes with it.
 type Others interface {
-	// Account opens the mail of another account. It says cluster.ErrNoReplica when read where this node
-	// has none of it.
+	// Account opens the mail of another account. It says cluster.ErrUnavailable when read where no node
+	// that has it answers.
 	Account(id index.AccountID) Account
-	// Shared gives what others share with an account, also what this node cannot open. With catchUp, CatchUp is
+	// Shared gives what others share with an account. With catchUp, CatchUp is
 	// done for those that share first.
 	Shared(ctx context.Context, who index.AccountID, catchUp bool) ([]Neighbour, error)
-	// CatchUp has this node's replicas of accounts show what was acknowledged before the call, or as much of
+	// CatchUp has what is read of accounts show what was acknowledged before the call, or as much of
 	// it as can be had in short time.
 	CatchUp(ctx context.Context, owners ...index.AccountID)
 	// Find gives the account of an address, or index.ErrNoAccount.
@@ -100,9 +98,6 @@ func (s *Session) place(ctx context.Context, name string) (place, error) {
 	p := place{account: s.peer.Others.Account(owner), owner: owner, shared: true, name: rest,
 		prefix: sharedName(address, "")}
 	m, grants, err := p.account.ACL(ctx, rest)
-	if errors.Is(err, cluster.ErrNoReplica) {
-		err = fmt.Errorf("%w: %w", errElsewhere, cluster.ErrUnavailable)
-	}
 	if err != nil {
 		return place{}, err
 	}

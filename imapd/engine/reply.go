@@ -58,7 +58,6 @@ var (
 	errAcross         = errors.New("not from one account to another")
 	errMechanism      = errors.New("INTERNAL is the mechanism that there is")
 	errSharedKey      = errors.New("only URLs of your own mailboxes are signed")
-	errElsewhere      = errors.New("this mailbox is kept on other nodes than the one you are connected to")
 	errRevoked        = errors.New("you may not read the selected mailbox any more")
 	errExpunged       = errors.New("some of the messages were expunged")
 	errNoPermission   = errors.New("only administrators may do this")
@@ -138,8 +137,6 @@ func replyTo(err error) (reply, bool) {
 		return refuse("CANNOT", errSharedKey.Error())
 	case errors.Is(err, replicated.ErrTooEarly):
 		return refuse("UNAVAILABLE", replicated.ErrTooEarly.Error())
-	case errors.Is(err, errElsewhere):
-		return refuse("UNAVAILABLE", errElsewhere.Error())
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return refuse("UNAVAILABLE", "no majority of the replicas answers, try again later")
 	case errors.Is(err, cluster.ErrStorageFull):

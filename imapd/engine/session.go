@@ -175,10 +175,7 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 	case s.enabled.uidOnly && numbered(cmd):
 		rep, err = s.uidRequired(cmd)
 	default:
-		if cmd.Name != "LOGOUT" { // who may not read any more may leave
-			err = s.recheck(ctx)
-		}
-		if err == nil {
+		if err = s.recheckFor(ctx, cmd, c); err == nil {
 			rep, err = c.run(s, ctx, cmd)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
 	"github.com/rookery-mail/rookery/index/uidset"
@@ -33,7 +35,7 @@ func (s *Session) news() <-chan struct{} {
 	return s.changed
 }
 
-// catchUp has this node's replica of another's mail show what the user may have seen on another node, once after
+// catchUp has what is read of another's mail show what the user may have seen on another node, once after
 // the login, as is done for one's own: mail clients throw away what a mailbox that goes back in time does not have.
 func (s *Session) catchUp(ctx context.Context, owner index.AccountID) {
 	if s.caughtUp[owner] {
@@ -44,6 +46,19 @@ func (s *Session) catchUp(ctx context.Context, owner index.AccountID) {
 		s.caughtUp = map[index.AccountID]bool{}
 	}
 	s.caughtUp[owner] = true
+}
+
+// recheckFor is recheck before a command. Who may not read any more may leave, and a mailbox that is out of reach keeps
+// nobody from what can be done without it.
+func (s *Session) recheckFor(ctx context.Context, cmd *wire.Command, c command) error {
+	if cmd.Name == "LOGOUT" {
+		return nil
+	}
+	err := s.recheck(ctx)
+	if errors.Is(err, cluster.ErrUnavailable) && (c.in&authenticated != 0 || cmd.Name == "UNSELECT") {
+		return nil
+	}
+	return err
 }
 
 // recheck looks at the rights on the selected mailbox again. Who may not read it any more is sent away,

@@ -9,26 +9,24 @@ import (
 	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/imapd/engine"
 	"github.com/rookery-mail/rookery/index"
-	"github.com/rookery-mail/rookery/index/access"
 	"github.com/rookery-mail/rookery/index/mailstore"
 )
 
 // neighbourhood is the directory of a stage, and which accounts another node has.
 type neighbourhood struct {
 	store     *mailstore.Store
-	away      *mailstore.Store // as a node without replicas has it
+	away      *mailstore.Store // as a node has it that is cut off from all replicas
 	addresses map[index.AccountID]string
 	pairs     map[[2]index.AccountID]bool
 	elsewhere map[index.AccountID]bool
-	behind    map[index.AccountID]bool // what this node has of them is too old, until it catches up
+	behind    map[index.AccountID]bool // what is read of them is too old, until it catches up
 	disabled  map[index.AccountID]bool
-	cut       bool // other nodes do not answer
 }
 
 func newNeighbourhood(st *stage) *neighbourhood {
 	return &neighbourhood{store: st.store,
 		away: st.cluster.Store(func(c *mailstore.Config) {
-			c.Replica = func(cluster.GroupID) (mailstore.Replica, error) { return nil, cluster.ErrNoReplica }
+			c.Replica = func(cluster.GroupID) (mailstore.Replica, error) { return nil, cluster.ErrUnavailable }
 		}),
 		addresses: map[index.AccountID]string{1: "fred@example.org", 2: "chris@example.org", 3: "david@example.org",
 			4: "a/b%c=*@example.org", 5: "byron@example.org", 9: "root@example.org"},
@@ -68,13 +66,6 @@ func (n *neighbourhood) CatchUp(_ context.Context, owners []index.AccountID) {
 	}
 }
 
-func (n *neighbourhood) Remote(ctx context.Context, owner, who index.AccountID) ([]access.Shared, error) {
-	if n.cut {
-		return nil, cluster.ErrNoReplica
-	}
-	return n.store.Account(owner).SharedWith(ctx, who)
-}
-
 func (n *neighbourhood) Find(_ context.Context, address string) (index.AccountID, error) {
 	for id, a := range n.addresses {
 		if strings.EqualFold(a, address) {
@@ -106,11 +97,9 @@ func (n *neighbourhood) happen(words []string) {
 		delete(n.addresses, index.AccountID(words[1][0]-'0'))
 	case "behind": // this node has an account's mail of another time
 		n.behind[index.AccountID(words[1][0]-'0')] = true
-	case "elsewhere": // an account is on other nodes
+	case "elsewhere": // an account is on other nodes, which do not answer
 		n.elsewhere[index.AccountID(words[1][0]-'0')] = true
 	case "disable": // an account
 		n.disabled[index.AccountID(words[1][0]-'0')] = true
-	case "cut":
-		n.cut = true
 	}
 }

@@ -6,10 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strings"
 
-	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 )
@@ -173,9 +171,6 @@ func (s *Session) openSigned(ctx context.Context, text string) (*urlPart, error)
 	var part *urlPart
 	if err == nil {
 		part, err = openPart(ctx, owner, &u)
-	}
-	if errors.Is(err, cluster.ErrNoReplica) && !equalFold(u.User, s.who.Address) { // it would end the session
-		err = fmt.Errorf("%w: %w", errElsewhere, cluster.ErrUnavailable)
 	}
 	return part, err
 }

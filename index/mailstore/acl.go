@@ -2,7 +2,6 @@ package mailstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/rookery-mail/rookery/cluster/command"
@@ -25,8 +24,11 @@ func (a *Account) ACL(_ context.Context, name string) (m index.Mailbox, grants [
 		if err == nil && ok {
 			m, ok, err = mailbox.Load(r, a.id, id)
 		}
-		if err != nil || !ok {
-			return errors.Join(err, index.ErrNoMailbox)
+		if err == nil && !ok {
+			err = index.ErrNoMailbox
+		}
+		if err != nil {
+			return err
 		}
 		grants, err = mailbox.ACL(r, a.id, id)
 		return err

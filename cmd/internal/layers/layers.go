@@ -54,6 +54,7 @@ func Kinds() map[string]Kind {
 		"cluster/group":                   Shell,
 		"cluster/rpc":                     Shell,
 		"cluster/router":                  Shell,
+		"cluster/window":                  Shell,
 		"cluster/ban":                     Core,
 		"cluster/guard":                   Core,
 		"cluster/membership":              Shell,

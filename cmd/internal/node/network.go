@@ -45,6 +45,7 @@ func (n *Node) openNetwork(ctx context.Context) error {
 	n.router = router.New(router.Config{Self: n.id, Local: n.localGroup, Members: n.book.members, Caller: n.calls,
 		Clock: time.Now, Random: rand.Reader, Level: n.level})
 	n.router.Serve(members)
+	n.openWindows(life, members)
 	n.openStore(members)
 	members.Register(methodStatus, n.serveStatus)
 	members.Register(methodApplied, n.serveApplied)
@@ -62,7 +63,7 @@ func (n *Node) openNetwork(ctx context.Context) error {
 	})
 	n.onStop("the network", func(context.Context) error {
 		cancel()
-		return errors.Join(n.calls.Close(), n.transport.Close())
+		return errors.Join(n.windows.Close(), n.calls.Close(), n.transport.Close())
 	})
 	return nil
 }

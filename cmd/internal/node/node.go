@@ -25,6 +25,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/rpc"
 	"github.com/rookery-mail/rookery/cluster/state"
 	"github.com/rookery-mail/rookery/cluster/transport"
+	"github.com/rookery-mail/rookery/cluster/window"
 	"github.com/rookery-mail/rookery/cmd/internal/config"
 	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/index/concordance"
@@ -56,7 +57,9 @@ type Node struct {
 	calls     *rpc.Client
 	router    *router.Router
 	host      *host
+	windows   *window.Windows
 	store     *mailstore.Store
+	shared    *mailstore.Store                  // of mail that is shared, wherever it is
 	texts     *concordance.Index                // nil where there is none
 	indexing  sync.WaitGroup                    // what keeps texts up to date; it ends with the doors
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started

@@ -2,24 +2,15 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/index"
-	"github.com/rookery-mail/rookery/index/access"
 )
-
-// methodShared asks the leader of an account's partition what the account shares with another.
-const methodShared = "mail.shared"
-
-// sharedPatience is how long a LIST waits for another node.
-const sharedPatience = 3 * time.Second
 
 // sharing is what the IMAP door asks about accounts that share mailboxes.
 type sharing struct{ n *Node }
@@ -116,7 +107,7 @@ func (s sharing) Address(_ context.Context, id index.AccountID) (address string,
 	return address, err
 }
 
-// CatchUp brings the replicas that this node has of the owners' partitions up to date.
+// CatchUp brings what is read of the owners' partitions up to date, here or at other nodes.
 func (s sharing) CatchUp(ctx context.Context, owners []index.AccountID) {
 	done := map[cluster.GroupID]bool{}
 	for _, owner := range owners {
@@ -125,49 +116,20 @@ func (s sharing) CatchUp(ctx context.Context, owners []index.AccountID) {
 			continue // one that is gone has nothing to show
 		}
 		done[g] = true
-		if _, err := s.n.router.Fresh(ctx, g); err != nil && !errors.Is(err, cluster.ErrNoReplica) {
+		if err := s.catchUp(ctx, g); err != nil {
 			s.n.log.Info("shared mailboxes may be shown as they were earlier", "partition", g.String(), "error", err)
 		}
 	}
 }
 
-// sharedQuestion is what methodShared asks.
-type sharedQuestion struct{ Owner, Who index.AccountID }
-
-// Remote asks the leader of the owner's partition.
-func (s sharing) Remote(ctx context.Context, owner, who index.AccountID) (shared []access.Shared, err error) {
-	g, err := s.n.locate(owner)
+func (s sharing) catchUp(ctx context.Context, g cluster.GroupID) error {
+	at, err := s.n.router.ReadIndex(ctx, g)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	request, err := json.Marshal(sharedQuestion{Owner: owner, Who: who})
+	r, err := s.n.anyReplica(g)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sharedPatience)
-	defer cancel()
-	data, err := s.n.router.CallLeader(ctx, g, methodShared, request)
-	if err != nil {
-		return nil, fmt.Errorf("ask what account %d shares: %w", owner, err)
-	}
-	if err := json.Unmarshal(data, &shared); err != nil {
-		return nil, fmt.Errorf("read what account %d shares: %w", owner, err)
-	}
-	return shared, nil
-}
-
-// serveShared answers methodShared.
-func (n *Node) serveShared(ctx context.Context, _ cluster.NodeID, request []byte) ([]byte, error) {
-	var q sharedQuestion
-	if err := json.Unmarshal(request, &q); err != nil {
-		return nil, fmt.Errorf("read who asks: %w", err)
-	}
-	if err := n.leads(q.Owner); err != nil {
-		return nil, err
-	}
-	shared, err := n.store.Account(q.Owner).SharedWith(ctx, q.Who)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(shared)
+	return r.WaitApplied(ctx, at)
 }

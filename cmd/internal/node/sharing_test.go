@@ -178,8 +178,67 @@ func (s *site) deletions(owner, guest *talk, i int) {
 	last.refused("NO [NONEXISTENT]", "STATUS %s (MESSAGES)", adaInbox)
 }
 
-// TestSharedElsewhere: where the owner's partition is on other nodes only, what is shared is listed, and opening it is
-// refused for now. The administrator sees and changes who has rights, on a node that holds none of it.
+// farUse uses a mailbox whose partition is on another node than the one that serves the guest: it reads what it
+// wrote, and hears of what the owner does.
+func (s *site) farUse(guest *talk) {
+	s.t.Helper()
+	const path = "/v1/accounts/ada@example.org/acl"
+	guest.ok("STATUS %s (MESSAGES UIDNEXT)", adaInbox)
+	guest.refused("NO [NOPERM]", "%s", appendTo(adaInbox))
+	more := adminapi.GrantChange{Mailbox: "INBOX", Identifier: "bob@example.org", Rights: "lrswite"}
+	if err := s.ask(1, "POST", path, more, nil); err != nil {
+		s.t.Fatal(err)
+	}
+	s.gets(guest, "OK [APPENDUID", "", "%s", appendTo(adaInbox))
+	if got := strings.Join(guest.ok("SELECT %s", adaInbox), "\n"); !strings.Contains(got, "* 2 EXISTS") {
+		s.t.Errorf("after an APPEND the mailbox is %s", got)
+	}
+	for _, c := range []struct{ command, want string }{
+		{"FETCH 2 (ENVELOPE BODY[TEXT])", "new"}, {`STORE 2 +FLAGS (\Flagged mine)`, `\Flagged`}, {"FETCH 2 FLAGS", "mine"},
+		{"SEARCH FLAGGED", "SEARCH 2"}, {"SEARCH TEXT new", "SEARCH 2"}, {"SORT (REVERSE ARRIVAL) UTF-8 ALL", "SORT 2 1"}, {"GETQUOTAROOT " + adaInbox, "QUOTAROOT"},
+		{"MYRIGHTS " + adaInbox, "lrswite"}, {"COPY 2 INBOX", ""}, {`ESEARCH IN (mailboxes ` + adaInbox + `) RETURN (COUNT) ALL`, "COUNT 2"},
+		{`UID STORE 1:* +FLAGS.SILENT (\Deleted)`, ""}, {"UID EXPUNGE 2", "* 2 EXPUNGE"},
+	} {
+		if got := strings.Join(guest.ok("%s", c.command), "\n"); !strings.Contains(got, c.want) {
+			s.t.Errorf("%s was answered %s, without %s", c.command, got, c.want)
+		}
+	}
+	guest.idle()
+	owner := s.talk(1)
+	owner.ok("%s", appendTo("INBOX"))
+	guest.hear("* 2 EXISTS")
+	guest.wake()
+}
+
+// farGone: without the node that has the owner's mail the session is told so, and goes on once it is back.
+func (s *site) farGone(guest *talk) {
+	s.t.Helper()
+	var st adminapi.Status
+	var owner adminapi.Account
+	if err := s.ask(1, "GET", "/v1/status", nil, &st); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.ask(1, "GET", "/v1/accounts/ada@example.org", nil, &owner); err != nil {
+		s.t.Fatal(err)
+	}
+	at := slices.IndexFunc(st.Groups, func(g adminapi.GroupStatus) bool { return g.Group == owner.Partition })
+	if at < 0 {
+		s.t.Fatalf("ada is of %s, and there are %+v", owner.Partition, st.Groups)
+	}
+	node := int(st.Groups[at].Voters[0][1] - '0')
+	s.halt(node)
+	if got, _ := guest.say("STATUS %s (MESSAGES)", adaInbox); !strings.HasPrefix(got, "NO [UNAVAILABLE]") {
+		s.t.Errorf("without the owner's node STATUS was answered %s", got)
+	}
+	guest.ok("STATUS INBOX (MESSAGES)")
+	s.serve(node)
+	s.gets(guest, "OK", "(MESSAGES 2)", "STATUS %s (MESSAGES)", adaInbox)
+	s.gets(guest, "OK", "new", "FETCH 2 BODY[TEXT]")
+	guest.ok("UNSELECT")
+}
+
+// TestSharedElsewhere: what is shared is used as any other mailbox where the owner's partition is on other nodes only,
+// and a session outlives that node's absence. The administrator sees and changes who has rights, on a node that holds none of it.
 func TestSharedElsewhere(t *testing.T) {
 	s := newSite(t, 22)
 	s.factor = 1
@@ -221,12 +280,11 @@ func TestSharedElsewhere(t *testing.T) {
 		}
 	}
 
-	k := s.talkAs(2, "bob@example.org") // which the node that has bob's mail serves
+	k := s.talkAs(1, "bob@example.org") // which the node that has bob's mail serves
 	s.gets(k, "OK", "* STATUS "+adaInbox+" (MESSAGES 1)", `LIST "" "Other*" RETURN (STATUS (MESSAGES))`)
-	k.refused("NO [UNAVAILABLE]", "STATUS %s (MESSAGES)", adaInbox)
-	k.refused("NO [UNAVAILABLE]", "%s", appendTo(adaInbox))
-	s.gets(k, "NO [UNAVAILABLE]", "", `ESEARCH IN (mailboxes %s) ALL`, adaInbox)
-	for _, rights := range []string{"-s", "-lr"} {
+	s.farUse(k)
+	s.farGone(k)
+	for _, rights := range []string{"-switeacd", "-lr"} {
 		less := adminapi.GrantChange{Mailbox: "INBOX", Identifier: "bob@example.org", Rights: rights}
 		if err := s.ask(1, "POST", path, less, nil); err != nil {
 			t.Fatal(err)

@@ -15,7 +15,8 @@ import (
 // methodUsage asks the leader of an account's partition how full the account is.
 const methodUsage = "mail.usage"
 
-// openStore makes the mail store over this node's replicas and the router.
+// openStore makes the mail stores over this node's replicas and the router: one for the mail that this node
+// serves, one for what others share, which may be read at other nodes.
 func (n *Node) openStore(members *rpc.Mux) {
 	known := newFacts(func() (*replica, error) { return n.host.get(cluster.DirectoryGroup) })
 	c := mailstore.Config{
@@ -29,12 +30,14 @@ func (n *Node) openStore(members *rpc.Mux) {
 		Level:       n.level,
 		Logger:      n.log,
 	}
+	anywhere := c
+	anywhere.Replica, anywhere.Feed, anywhere.RemoteUsage = n.anyReplica, n.anyFeed, nil
+	n.shared = mailstore.New(anywhere)
 	if n.texts != nil {
 		c.Texts = n.texts
 	}
 	n.store = mailstore.New(c)
 	members.Register(methodUsage, n.serveUsage)
-	members.Register(methodShared, n.serveShared)
 	members.Register(methodACL, n.serveACL)
 	members.Register(methodUndelete, n.serveUndelete)
 }
