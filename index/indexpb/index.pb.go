@@ -1280,6 +1280,7 @@ type PackRecord struct {
 	Key           []byte                 `protobuf:"bytes,9,opt,name=key,proto3" json:"key,omitempty"` // 8 bytes: id of the cluster key; empty without encryption
 	SealedKey     []byte                 `protobuf:"bytes,10,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
 	Covered       uint64                 `protobuf:"varint,11,opt,name=covered,proto3" json:"covered,omitempty"` // entries of offsets below it are counted
+	Body          uint64                 `protobuf:"varint,12,opt,name=body,proto3" json:"body,omitempty"`       // of a pack of one body that is on its way with its message: the id it will have
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1387,6 +1388,13 @@ func (x *PackRecord) GetSealedKey() []byte {
 func (x *PackRecord) GetCovered() uint64 {
 	if x != nil {
 		return x.Covered
+	}
+	return 0
+}
+
+func (x *PackRecord) GetBody() uint64 {
+	if x != nil {
+		return x.Body
 	}
 	return 0
 }
@@ -1671,7 +1679,7 @@ type BodyInput struct {
 	Chunks        [][]byte               `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"`                      // each a frame (index/frame) of chunk_size octets but the last
 	UploadId      []byte                 `protobuf:"bytes,4,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"`  // 16 bytes; empty for inline
 	Pack          uint64                 `protobuf:"varint,5,opt,name=pack,proto3" json:"pack,omitempty"`                         // the open pack that holds just this body, or 0
-	Entry         *PackEntry             `protobuf:"bytes,6,opt,name=entry,proto3" json:"entry,omitempty"`                        // with pack: where it lies; its body is 0
+	Entry         *PackEntry             `protobuf:"bytes,6,opt,name=entry,proto3" json:"entry,omitempty"`                        // with pack: where it lies
 	PackSize      uint64                 `protobuf:"varint,7,opt,name=pack_size,json=packSize,proto3" json:"pack_size,omitempty"` // with pack: octets of the object
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3272,6 +3280,7 @@ type BeginPackCommand struct {
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // 16 random bytes
 	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	SealedKey     []byte                 `protobuf:"bytes,3,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	Own           bool                   `protobuf:"varint,4,opt,name=own,proto3" json:"own,omitempty"` // for one body that comes with its message; the result has the body's id
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3325,6 +3334,13 @@ func (x *BeginPackCommand) GetSealedKey() []byte {
 		return x.SealedKey
 	}
 	return nil
+}
+
+func (x *BeginPackCommand) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
 }
 
 // PackBodiesCommand says that bodies lie in a pack whose object was verified. Staged copies go. A
@@ -3916,6 +3932,7 @@ type Result struct {
 	Modified      []*UIDRange            `protobuf:"bytes,10,rep,name=modified,proto3" json:"modified,omitempty"` // StoreFlags: refused by unchanged_since
 	More          bool                   `protobuf:"varint,11,opt,name=more,proto3" json:"more,omitempty"`        // DrainGraveyard, DropUploads, ListUsers: work is left
 	Pack          uint64                 `protobuf:"varint,12,opt,name=pack,proto3" json:"pack,omitempty"`        // BeginPack: its number
+	Body          uint64                 `protobuf:"varint,13,opt,name=body,proto3" json:"body,omitempty"`        // BeginPack with own: the id of its body
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4030,6 +4047,13 @@ func (x *Result) GetMore() bool {
 func (x *Result) GetPack() uint64 {
 	if x != nil {
 		return x.Pack
+	}
+	return 0
+}
+
+func (x *Result) GetBody() uint64 {
+	if x != nil {
+		return x.Body
 	}
 	return 0
 }
@@ -4166,7 +4190,7 @@ const file_index_proto_rawDesc = "" +
 	"\x0elisted_account\x18\x06 \x01(\x04R\rlistedAccount\x12%\n" +
 	"\x0elisted_mailbox\x18\a \x01(\rR\rlistedMailbox\x12\x1d\n" +
 	"\n" +
-	"listed_uid\x18\b \x01(\rR\tlistedUid\"\xa0\x02\n" +
+	"listed_uid\x18\b \x01(\rR\tlistedUid\"\xb4\x02\n" +
 	"\n" +
 	"PackRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
@@ -4184,7 +4208,8 @@ const file_index_proto_rawDesc = "" +
 	"\n" +
 	"sealed_key\x18\n" +
 	" \x01(\fR\tsealedKey\x12\x18\n" +
-	"\acovered\x18\v \x01(\x04R\acovered\"\x85\x01\n" +
+	"\acovered\x18\v \x01(\x04R\acovered\x12\x12\n" +
+	"\x04body\x18\f \x01(\x04R\x04body\"\x85\x01\n" +
 	"\fUploadRecord\x12\x17\n" +
 	"\abody_id\x18\x01 \x01(\x04R\x06bodyId\x12\x16\n" +
 	"\x06chunks\x18\x02 \x01(\rR\x06chunks\x12\x18\n" +
@@ -4322,12 +4347,13 @@ const file_index_proto_rawDesc = "" +
 	"\x12SetBlobModeCommand\x12.\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x1a.rookery.index.v1.BlobModeR\x04mode\"(\n" +
 	"\x10ListUsersCommand\x12\x14\n" +
-	"\x05limit\x18\x01 \x01(\rR\x05limit\"S\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"e\n" +
 	"\x10BeginPackCommand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1d\n" +
 	"\n" +
-	"sealed_key\x18\x03 \x01(\fR\tsealedKey\"\x9c\x01\n" +
+	"sealed_key\x18\x03 \x01(\fR\tsealedKey\x12\x10\n" +
+	"\x03own\x18\x04 \x01(\bR\x03own\"\x9c\x01\n" +
 	"\x11PackBodiesCommand\x12\x12\n" +
 	"\x04pack\x18\x01 \x01(\x04R\x04pack\x125\n" +
 	"\aentries\x18\x02 \x03(\v2\x1b.rookery.index.v1.PackEntryR\aentries\x12\x12\n" +
@@ -4369,7 +4395,7 @@ const file_index_proto_rawDesc = "" +
 	"mailbox_id\x18\x02 \x01(\rR\tmailboxId\x12!\n" +
 	"\fuid_validity\x18\x03 \x01(\rR\vuidValidity\x12\x10\n" +
 	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x12\n" +
-	"\x04text\x18\x05 \x01(\tR\x04text\"\xcf\x03\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\"\xe3\x03\n" +
 	"\x06Result\x12*\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x16.rookery.index.v1.CodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x17\n" +
@@ -4384,7 +4410,8 @@ const file_index_proto_rawDesc = "" +
 	"\bmodified\x18\n" +
 	" \x03(\v2\x1a.rookery.index.v1.UIDRangeR\bmodified\x12\x12\n" +
 	"\x04more\x18\v \x01(\bR\x04more\x12\x12\n" +
-	"\x04pack\x18\f \x01(\x04R\x04pack*e\n" +
+	"\x04pack\x18\f \x01(\x04R\x04pack\x12\x12\n" +
+	"\x04body\x18\r \x01(\x04R\x04body*e\n" +
 	"\bBlobMode\x12\x16\n" +
 	"\x12BLOB_MODE_EMBEDDED\x10\x00\x12\x15\n" +
 	"\x11BLOB_MODE_LISTING\x10\x01\x12\x14\n" +

@@ -965,6 +965,11 @@ func (m *PackRecord) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Body != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Body))
+		i--
+		dAtA[i] = 0x60
+	}
 	if m.Covered != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Covered))
 		i--
@@ -2713,6 +2718,16 @@ func (m *BeginPackCommand) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Own {
+		i--
+		if m.Own {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x20
+	}
 	if len(m.SealedKey) > 0 {
 		i -= len(m.SealedKey)
 		copy(dAtA[i:], m.SealedKey)
@@ -3288,6 +3303,11 @@ func (m *Result) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Body != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Body))
+		i--
+		dAtA[i] = 0x68
+	}
 	if m.Pack != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Pack))
 		i--
@@ -3853,6 +3873,9 @@ func (m *PackRecord) SizeVT() (n int) {
 	}
 	if m.Covered != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Covered))
+	}
+	if m.Body != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Body))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4530,6 +4553,9 @@ func (m *BeginPackCommand) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	if m.Own {
+		n += 2
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -4795,6 +4821,9 @@ func (m *Result) SizeVT() (n int) {
 	}
 	if m.Pack != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Pack))
+	}
+	if m.Body != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Body))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -7825,6 +7854,25 @@ func (m *PackRecord) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Covered |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Body", wireType)
+			}
+			m.Body = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Body |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -11973,6 +12021,26 @@ func (m *BeginPackCommand) UnmarshalVT(dAtA []byte) error {
 				m.SealedKey = []byte{}
 			}
 			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Own", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Own = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -13622,6 +13690,25 @@ func (m *Result) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Pack |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Body", wireType)
+			}
+			m.Body = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Body |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -16608,6 +16695,25 @@ func (m *PackRecord) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Covered |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Body", wireType)
+			}
+			m.Body = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Body |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -20777,6 +20883,26 @@ func (m *BeginPackCommand) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.SealedKey = dAtA[iNdEx:postIndex]
 			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Own", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Own = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -22441,6 +22567,25 @@ func (m *Result) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Pack |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Body", wireType)
+			}
+			m.Body = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Body |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -48,15 +48,15 @@ func (p *packs) put(number uint64, ids []index.BodyID, chunks func(index.BodyID)
 }
 
 // begin begins a pack, or returns 0 where bodies do not go into packs.
-func (d *driver) begin() uint64 {
-	return d.do(command.BeginPack, &indexpb.BeginPackCommand{Id: bytes.Repeat([]byte{7}, 16)}).Pack
+func (d *driver) begin(own bool) uint64 {
+	return d.do(command.BeginPack, &indexpb.BeginPackCommand{Id: bytes.Repeat([]byte{7}, 16), Own: own}).Pack
 }
 
 // body is a body on its way in: inline, or in a pack of its own.
 func (d *driver) body(size int) (*indexpb.BodyInput, *indexpb.Summary) {
 	in, summary := inline(size)
 	if size > 0 && draw(d, "large", false, false, true) {
-		if n := d.begin(); n != 0 {
+		if n := d.begin(true); n != 0 {
 			in.Pack, in.Entry = n, d.packs.put(n, []index.BodyID{0}, func(index.BodyID) [][]byte { return in.Chunks })[0]
 			in.PackSize, in.Chunks = uint64(len(d.packs.objects[n])), nil
 		}
@@ -167,7 +167,7 @@ func (d *driver) pack() {
 	if draw(d, "backwards", false, true) {
 		slices.Reverse(ids)
 	}
-	n := d.begin()
+	n := d.begin(false)
 	if n == 0 {
 		return
 	}

@@ -16,7 +16,8 @@ const MaxEntries = 4096
 
 const maxSealedKey = 1 << 10
 
-// BeginPack gives a number to a pack that is about to be made.
+// BeginPack gives a number to a pack that is about to be made. One for a body that comes with its message
+// gets the body's id too, so that the manifest can name it.
 func (l *Ledger) BeginPack(cmd *indexpb.BeginPackCommand) (*indexpb.Result, error) {
 	if n := len(cmd.Key); len(cmd.Id) != len(blobstore.PackID{}) || n != 0 && n != len(blobstore.KeyID{}) || len(cmd.SealedKey) > maxSealedKey {
 		return refuse(indexpb.Code_CODE_INVALID, "not the id or key of a pack"), nil
@@ -29,7 +30,14 @@ func (l *Ledger) BeginPack(cmd *indexpb.BeginPackCommand) (*indexpb.Result, erro
 	p := &pack{number: l.blobs.LastPack, rec: indexpb.PackRecord{Id: cmd.Id, Created: l.now, Key: cmd.Key, SealedKey: cmd.SealedKey}}
 	p.become(blobstore.PackOpen, l.now)
 	l.packs = append(l.packs, p)
-	return &indexpb.Result{Pack: p.number}, nil
+	if cmd.Own {
+		id, err := nextBody(l.b)
+		if err != nil {
+			return nil, err
+		}
+		p.rec.Body = uint64(id)
+	}
+	return &indexpb.Result{Pack: p.number, Body: p.rec.Body}, nil
 }
 
 // PackBodies enters bodies in an open pack whose object was verified, and drops their staged copies. A

@@ -86,7 +86,7 @@ func (l *Ledger) placed(p *Plan, in *indexpb.BodyInput) (indexpb.Code, error) {
 		return indexpb.Code_CODE_INVALID, nil
 	}
 	own, err := l.open(in.Pack)
-	if err != nil || own == nil || own.rec.Covered > 0 {
+	if err != nil || own == nil || own.rec.Body == 0 || own.rec.Covered > 0 {
 		return indexpb.Code_CODE_NO_PACK, err
 	}
 	if !own.fits(rec.Chunks, e.Lengths) {
@@ -94,7 +94,7 @@ func (l *Ledger) placed(p *Plan, in *indexpb.BodyInput) (indexpb.Code, error) {
 	}
 	rec.Pack, rec.Offset, rec.Lengths = own.number, e.Offset, e.Lengths
 	rec.Stored = octets(e.Lengths) - own.overhead()*uint64(rec.Chunks)
-	p.pack, p.size = own, in.PackSize
+	p.pack, p.size, p.id = own, in.PackSize, index.BodyID(own.rec.Body)
 	return indexpb.Code_CODE_OK, nil
 }
 
@@ -234,6 +234,15 @@ func Record(r kv.Reader, id index.BodyID) (*indexpb.BodyRecord, error) {
 		return nil, missing(id)
 	}
 	return &rec.BodyRecord, nil
+}
+
+// Lookup is Record, with ok false where no message uses such a body.
+func Lookup(r kv.Reader, id index.BodyID) (rec *indexpb.BodyRecord, ok bool, err error) {
+	b, ok, err := readBody(r, id)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	return &b.BodyRecord, true, nil
 }
 
 func missing(id index.BodyID) error { return fmt.Errorf("body %d is missing: %w", id, ErrCorrupt) }
