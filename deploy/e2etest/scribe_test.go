@@ -30,10 +30,11 @@ func (s *site) writeDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var last atomic.Uint32
+	s.scribe = func() *scribe {
+		return &scribe{file: filepath.Join(dir, fmt.Sprintf("%v-%03d.txt", s.story.Load(), last.Add(1)))}
+	}
 	for i, d := range s.doors {
-		p := tapOf(t, s, d, func() *scribe {
-			return &scribe{file: filepath.Join(dir, fmt.Sprintf("%v-%03d.txt", s.story.Load(), last.Add(1)))}
-		})
+		p := tapOf(t, s, d, s.scribe)
 		s.doors[i].imaps = p.address
 		own, err := os.ReadFile(p.trust)
 		if err != nil {

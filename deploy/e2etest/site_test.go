@@ -37,6 +37,8 @@ type site struct {
 
 	next  atomic.Uint32 // door of the next account
 	story atomic.Value  // string: what is being told
+
+	scribe func() *scribe // writes a connection down; nil where nobody does
 }
 
 // account is one user. Mail goes in by one door and is read at another one, where there is more than one.
@@ -113,7 +115,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // patience is how long anything in a story may take.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // within gives a context that ends when patience does.
 func within(t *testing.T) context.Context {

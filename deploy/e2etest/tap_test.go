@@ -34,7 +34,7 @@ type tap struct {
 // newTap starts a tap for an account, which ends with the test; what the client sent is logged if that fails.
 func newTap(t *testing.T, a *account) *tap {
 	t.Helper()
-	return tapOf(t, a.site, a.out, nil)
+	return tapOf(t, a.site, a.out, a.site.scribe)
 }
 
 // tapOf starts a tap in front of a door.

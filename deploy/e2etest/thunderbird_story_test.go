@@ -56,7 +56,7 @@ func thunderbirdRound(t *testing.T, s *site) {
 	b.do(nil, "emptyTrash")
 	a.expect(t, "Trash")
 
-	// It sits in IDLE and shows what others do.
+	// It shows what others do.
 	a.put(t, "INBOX", message("x@example.com", a.address, "dates", "text of dates"), imap.FlagSeen)
 	b.knows("Inbox", `apples \Flagged`, `dates \Seen`)
 	eye := a.dial(t)
@@ -78,4 +78,18 @@ func thunderbirdRound(t *testing.T, s *site) {
 	if want := []string{`apples \Flagged`, `bananas \Seen`, `dates \Seen`}; !slices.Equal(listed, want) {
 		t.Errorf("it lists %q, want %q", listed, want)
 	}
+
+	// What happened while it did not run is found when it looks again.
+	b.restart(func() {
+		a.put(t, "Öffentlich", message("x@example.com", a.address, "elderberries", "text"))
+		if _, err := eye.Select("Öffentlich", nil).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if err := eye.Store(imap.SeqSetNum(2), store, nil).Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	b.do(nil, "enter", a.password)
+	b.do(nil, "sync", "Öffentlich")
+	b.knows("Öffentlich", `apples \Flagged \Seen`, `bananas \Seen`, `dates \Seen`, "elderberries")
 }

@@ -64,6 +64,11 @@ function setUp(host, port, user, password) {
   MailServices.accounts.defaultAccount = account;
 }
 
+// enter gives the password again, which is not kept.
+function enter(password) {
+  server().password = password;
+}
+
 // sync asks for all mailboxes and what is new in one, as opening it does.
 async function sync(name) {
   const [listener, done] = finished(`update ${name}`);
