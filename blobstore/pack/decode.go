@@ -113,7 +113,7 @@ func decodeBodies(c *[columnLast]column, at uint64) []blobstore.Body {
 			b.Lengths = make([]uint32, count)
 		}
 		for i := range b.Lengths {
-			b.Lengths[i] = uint32(c[columnLengths].below(MaxChunk + sealSize + 1))
+			b.Lengths[i] = uint32(c[columnLengths].below(MaxChunk + blobstore.SealSize + 1))
 			at += uint64(b.Lengths[i])
 		}
 		if firstError(c) != nil || at > MaxSize {

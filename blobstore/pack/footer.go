@@ -16,7 +16,7 @@ const (
 )
 
 // FooterSize is the size of every footer in octets: the last ones of a pack.
-const FooterSize = footerBody + sumSize + len(footerMagic) + 1
+const FooterSize = footerBody + blobstore.SumSize + len(footerMagic) + 1
 
 // Footer is the end of a pack: where the manifest is, and a SHA-256 of all that lies before it.
 type Footer struct {
@@ -47,7 +47,7 @@ func ReadFooter(tail []byte, size int64) (Footer, error) {
 		return Footer{}, fmt.Errorf("footer in the last %d of %d octets: %w", len(tail), size, blobstore.ErrDamaged)
 	}
 	b := tail[len(tail)-FooterSize:]
-	magic := b[footerBody+sumSize:]
+	magic := b[footerBody+blobstore.SumSize:]
 	if string(magic[:len(footerMagic)]) != footerMagic {
 		return Footer{}, fmt.Errorf("a pack does not end with %x: %w", magic, blobstore.ErrDamaged)
 	}

@@ -16,7 +16,7 @@ const (
 )
 
 // HeaderSize is the size of the largest header in octets: who reads so many from a pack's start has it.
-const HeaderSize = headerFixed + maxSealed + sumSize
+const HeaderSize = headerFixed + maxSealed + blobstore.SumSize
 
 func appendHeader(to []byte, p blobstore.Pack) []byte {
 	start := len(to)
@@ -33,7 +33,7 @@ func appendHeader(to []byte, p blobstore.Pack) []byte {
 // ReadHeader reads the header that octets, from the start of a pack, begin with, and gives its length.
 // Its error is blobstore.ErrFormat or blobstore.ErrDamaged.
 func ReadHeader(octets []byte) (p blobstore.Pack, length int, err error) {
-	if len(octets) < headerFixed+sumSize {
+	if len(octets) < headerFixed+blobstore.SumSize {
 		return p, 0, fmt.Errorf("header in %d octets: %w", len(octets), blobstore.ErrDamaged)
 	}
 	if string(octets[:len(headerMagic)]) != headerMagic {
@@ -49,7 +49,7 @@ func ReadHeader(octets []byte) (p blobstore.Pack, length int, err error) {
 	at += copy(p.Key[:], octets[at:])
 	sealed := int(binary.BigEndian.Uint16(octets[at:]))
 	at += 2
-	if sealed > maxSealed || at+sealed+sumSize > len(octets) {
+	if sealed > maxSealed || at+sealed+blobstore.SumSize > len(octets) {
 		return p, 0, fmt.Errorf("sealed key of %d octets: %w", sealed, blobstore.ErrDamaged)
 	}
 	if sealed > 0 {
@@ -59,7 +59,7 @@ func ReadHeader(octets []byte) (p blobstore.Pack, length int, err error) {
 	if binary.BigEndian.Uint64(octets[at:]) != xxhash.Sum64(octets[:at]) {
 		return p, 0, fmt.Errorf("checksum of the header: %w", blobstore.ErrDamaged)
 	}
-	return p, at + sumSize, check(p)
+	return p, at + blobstore.SumSize, check(p)
 }
 
 // check says whether p can be the words of a pack: a sealed key is there exactly where a key is named.

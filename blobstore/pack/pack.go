@@ -24,19 +24,6 @@ const (
 	MaxSize     = 256 << 30 // octets of a pack
 )
 
-// Overhead is what a chunk in a pack is longer than its frame, in octets: a checksum, or a seal.
-func Overhead(sealed bool) int {
-	if sealed {
-		return sealSize
-	}
-	return sumSize
-}
-
-const (
-	sumSize  = 8  // XXH64
-	sealSize = 16 // the tag of AES-256-GCM
-)
-
 // Summary is what a Writer made, or Verify found: the octets of the object and their SHA-256.
 type Summary struct {
 	Size   int64
@@ -72,7 +59,7 @@ func openChunk(chunk []byte, id blobstore.PackID, offset int64, key *Key) ([]byt
 		}
 		return frame, nil
 	}
-	end := len(chunk) - sumSize
+	end := len(chunk) - blobstore.SumSize
 	if end < 0 || binary.BigEndian.Uint64(chunk[end:]) != sum(id, offset, chunk[:end]) {
 		return nil, fmt.Errorf("checksum of %d octets at %d of pack %v: %w", len(chunk), offset, id, blobstore.ErrDamaged)
 	}

@@ -137,7 +137,7 @@ func (s sample) open(t *testing.T, c *Contents, octets []byte) {
 			if err != nil || !bytes.Equal(frame, s.frames[b.Entry.Body][i]) {
 				t.Errorf("chunk %d of body %d: %q, %v", i, b.Entry.Body, frame, err)
 			}
-			if int(n) != len(frame)+Overhead(c.Key != nil) {
+			if int(n) != len(frame)+c.Pack.Overhead() {
 				t.Errorf("chunk of %d octets for a frame of %d", n, len(frame))
 			}
 			// The same octets as if they lay elsewhere.

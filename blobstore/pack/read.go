@@ -28,7 +28,7 @@ const TailSize = 64 << 10
 // is not looked at: see Verify. keys may be nil where nothing is encrypted. Its error is
 // blobstore.ErrDamaged, blobstore.ErrFormat, blobstore.ErrNoKey, or one of at.
 func Read(at io.ReaderAt, size int64, keys Keys) (*Contents, error) {
-	if size > MaxSize || size < int64(headerFixed+sumSize+FooterSize) {
+	if size > MaxSize || size < int64(headerFixed+blobstore.SumSize+FooterSize) {
 		return nil, fmt.Errorf("a pack of %d octets: %w", size, blobstore.ErrDamaged)
 	}
 	head, err := readAt(at, 0, min(size, int64(HeaderSize)))

@@ -88,6 +88,8 @@ func Kinds() map[string]Kind {
 		"index/staging":                 Core,
 		"index/partition":               Shell,
 		"index/concordance":             Shell,
+		"index/recovery":                Shell,
+		"index/recovery/plan":           Core,
 		"index/mailstore":               Shell,
 		"index/mailstore/mailstoretest": Joint,
 
