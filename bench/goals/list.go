@@ -13,7 +13,7 @@ const (
 // All lists the goals in the order of their importance to an operator.
 func All() []Goal {
 	out := append(delivery(), cluster()...)
-	return append(out, mailboxes()...)
+	return append(append(out, mailboxes()...), objectStore()...)
 }
 
 // Peers are those that a run of peers can tell.
@@ -79,6 +79,19 @@ func mailboxes() []Goal {
 			}})
 	}
 	return out
+}
+
+// objectStore are the figures of bodies in object storage.
+func objectStore() []Goal {
+	const scenario = "object-store"
+	rate := figure("object store: delivery rate over that without one, %", 90, scenario, 0, "rate-%")
+	rate.Least = true
+	return []Goal{
+		rate,
+		figure("object store: PUT requests for 1,000 messages", 5, scenario, 0, "puts/kmsg"),
+		figure("object store: octets in the bucket over those of the compressed bodies", 1.05, scenario, 0, "bucket/compressed"),
+		figure("object store: GET requests of a FETCH of 1,000 cold bodies", 100, scenario, 0, "cold-gets"),
+	}
 }
 
 // figure is a goal for one figure as it is, to be below the bound.

@@ -109,7 +109,6 @@ func (f *runFlags) sample(ctx context.Context, s scenario.Scenario, i int) (scen
 	o.Run = fmt.Sprintf("%s.%d", o.Run, i)
 	if f.targets == nil {
 		cfg := site.RookeryConfig{Binary: f.binary, Nodes: f.nodes, Parent: f.dir, Progress: o.Progress}
-		o.Twin = func(ctx context.Context) (site.Site, error) { return site.StartRookery(ctx, cfg) }
 		return onCluster(ctx, s, o, cfg)
 	}
 	accounts, err := parseAccounts(f.accounts)
@@ -125,9 +124,11 @@ func (f *runFlags) sample(ctx context.Context, s scenario.Scenario, i int) (scen
 
 // onCluster starts a cluster, runs the scenario and ends the cluster.
 func onCluster(ctx context.Context, s scenario.Scenario, o scenario.Options, cfg site.RookeryConfig) (r scenario.Result, err error) {
-	if s.Name == "outbound" || s.Name == "object-store" { // says why without starting anything
+	if s.Name == "outbound" { // says why without starting anything
 		return s.Run(ctx, nil, o)
 	}
+	o.Twin = func(ctx context.Context) (site.Site, error) { return site.StartRookery(ctx, cfg) }
+	o.Store = func(ctx context.Context) (scenario.Store, error) { return startStore(ctx, cfg.Parent) }
 	c, err := site.StartRookery(ctx, cfg)
 	if err != nil {
 		return r, err

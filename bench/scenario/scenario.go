@@ -83,7 +83,9 @@ type Options struct {
 	// Floor starts bare replicas to compare with.
 	Floor func(ctx context.Context, replicas int) (Floor, error)
 	// Twin starts a second site like the one under test; nil where that cannot be.
-	Twin     func(ctx context.Context) (site.Site, error)
+	Twin func(ctx context.Context) (site.Site, error)
+	// Store starts an object store; nil where there is none.
+	Store    func(ctx context.Context) (Store, error)
 	Progress func(format string, args ...any)
 }
 
@@ -149,16 +151,10 @@ func All() []Scenario {
 		{Name: "growth", Brief: "the same delivery load at growing numbers of stored messages", Peers: true, Run: runGrowth},
 		{Name: "scale", Brief: "SELECT, snapshot and restart at growing sizes of one mailbox", Nodes: 1, Run: runScale},
 		{Name: "outbound", Brief: "users' mail to a foreign sink with an error mix, until it arrived or came back", Peers: true, Run: runOutbound},
-		notYet("object-store", "delivery with a slow or absent object store"),
+		{Name: "object-store", Brief: "delivery with an object store beside one without; what the bucket takes; cold reads; the store frozen and away",
+			Nodes: 1, Run: runObjectStore},
 	})
 	return out
-}
-
-func notYet(name, brief string) Scenario {
-	return Scenario{Name: name, Brief: brief + " (" + ErrNotYet.Error() + ")",
-		Run: func(context.Context, site.Site, Options) (Result, error) {
-			return Result{}, fmt.Errorf("%s: %w: Rookery has no such thing to measure", name, ErrNotYet)
-		}}
 }
 
 // Find gives a scenario by name; the error lists the names.

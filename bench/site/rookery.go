@@ -149,6 +149,11 @@ func (s *Rookery) Accounts(ctx context.Context, n int) ([]load.Login, error) {
 	return slices.Clone(s.accounts[:n]), nil
 }
 
+// Command runs the program's command line on a node that runs, and gives what it printed.
+func (s *Rookery) Command(ctx context.Context, args ...string) ([]byte, error) {
+	return s.alive().run(ctx, "", args...)
+}
+
 // Usage adds up all nodes, those processes included that were ended before.
 func (s *Rookery) Usage(ctx context.Context) (Usage, error) {
 	out := s.past
