@@ -38,6 +38,9 @@ type Setting struct {
 	// Embedded says that bodies are to come home; the store is read until the last one did.
 	Embedded bool `json:"embedded,omitempty"`
 
+	// Serial counts how often an operator said where bodies are to be: the store is opened anew then.
+	Serial uint64 `json:"serial,omitempty"`
+
 	Endpoint        string `json:"endpoint,omitempty"` // URL of the store; empty: AWS
 	Region          string `json:"region,omitempty"`
 	Style           string `json:"style,omitempty"`            // StylePath, StyleVirtual; empty: what fits the endpoint
@@ -97,6 +100,12 @@ func (s Setting) Grace() time.Duration { return time.Duration(s.GraceSeconds) * 
 
 // Place is where the objects are: two settings of the same place read the same objects.
 func (s Setting) Place() string { return strings.TrimRight(s.URL, "/") + " at " + s.Endpoint }
+
+// SameStore says that two settings open the same store in the same way.
+func (s Setting) SameStore(o Setting) bool {
+	return s.Place() == o.Place() && s.Region == o.Region && s.Style == o.Style && s.CA == o.CA && s.Insecure == o.Insecure &&
+		s.Credentials == o.Credentials && s.CredentialsFile == o.CredentialsFile
+}
 
 // KeyID is the key that new packs are encrypted with; zero is none.
 func (s Setting) KeyID() (id blobstore.KeyID, err error) {

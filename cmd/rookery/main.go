@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -23,9 +24,22 @@ func main() {
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "rookery:", err)
-		os.Exit(1)
+		code := 1
+		if exit := (exitError{}); errors.As(err, &exit) {
+			code = exit.code
+		}
+		os.Exit(code)
 	}
 }
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	error
+}
+
+// Unwrap gives the error.
+func (e exitError) Unwrap() error { return e.error }
 
 // options are the flags that every subcommand has.
 type options struct {
@@ -66,7 +80,7 @@ func root() *cobra.Command {
 	cmd.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	cmd.AddCommand(
 		initCommand(o), joinCommand(o), serveCommand(o), statusCommand(o),
-		domainCommand(o), accountCommand(o), aliasCommand(o), banCommand(o), mailboxCommand(o), settingCommand(o),
+		domainCommand(o), accountCommand(o), aliasCommand(o), banCommand(o), mailboxCommand(o), blobCommand(o), settingCommand(o),
 		tokenCommand(o), apiTokenCommand(o), nodeCommand(o), debugCommand(o), versionCommand(o),
 	)
 	return cmd

@@ -94,13 +94,16 @@ type Config struct {
 	Settings Settings
 	Tokens   Tokens
 	Nodes    Nodes
+	Blobs    BlobStores
+	BlobKeys BlobKeys
 	Metrics  http.Handler
 }
 
 // Local returns the handler for the node's own socket, whose file mode is its access control. It
-// has the profiler, which the remote one has not.
+// has the profiler and the secret keys of bodies, which the remote one has not.
 func Local(cfg Config) http.Handler {
 	mux := routes(cfg)
+	blobSecretRoutes(mux, cfg.BlobKeys)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -163,5 +166,7 @@ func routes(cfg Config) *http.ServeMux {
 	settingRoutes(mux, cfg.Settings)
 	tokenRoutes(mux, cfg.Tokens)
 	nodeRoutes(mux, cfg.Nodes)
+	blobRoutes(mux, cfg.Blobs)
+	blobKeyRoutes(mux, cfg.BlobKeys)
 	return mux
 }

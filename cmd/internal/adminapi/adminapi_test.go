@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rookery-mail/rookery/blobstore/setting"
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
 )
@@ -99,9 +100,42 @@ func (f *fake) DrainNode(_ context.Context, id string, drain bool) error {
 	return f.note("drain %s %v", id, drain)
 }
 func (f *fake) RemoveNode(_ context.Context, id string) error { return f.note("remove %s", id) }
+func (f *fake) BlobSetting(context.Context) (setting.Setting, error) {
+	return setting.Default(), f.note("blob setting")
+}
+func (f *fake) UseBlobs(_ context.Context, u BlobUse) error {
+	return f.note("use %s moved=%v", u.Setting.URL, u.Moved)
+}
+func (f *fake) Blobs(context.Context) (Blobs, error) { return Blobs{}, f.note("blobs") }
+func (f *fake) BlobStats(context.Context) (BlobStats, error) {
+	return BlobStats{}, f.note("blob stats")
+}
+func (f *fake) FlushBlobs(context.Context) (BlobWork, error) {
+	return BlobWork{}, f.note("flush")
+}
+func (f *fake) CollectBlobs(_ context.Context, c BlobCollect) (BlobWork, error) {
+	if c.GraceSeconds == nil {
+		return BlobWork{}, f.note("collect")
+	}
+	return BlobWork{}, f.note("collect after %d", *c.GraceSeconds)
+}
+func (f *fake) VerifyBlobs(_ context.Context, v BlobVerify) (BlobVerified, error) {
+	return BlobVerified{}, f.note("verify %d after %d at %d", v.Partition, v.After, v.Rate)
+}
+func (f *fake) BlobKeys(context.Context) ([]BlobKey, error) { return nil, f.note("blob keys") }
+func (f *fake) RotateBlobKey(context.Context) (BlobKey, error) {
+	return BlobKey{}, f.note("rotate")
+}
+func (f *fake) RetireBlobKey(_ context.Context, id string) error { return f.note("retire %s", id) }
+func (f *fake) ExportBlobKeys(context.Context) (BlobSecrets, error) {
+	return BlobSecrets{}, f.note("export")
+}
+func (f *fake) ImportBlobKeys(_ context.Context, k BlobSecrets) error {
+	return f.note("import %s", k.Text)
+}
 
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f}
 }
 
 // TestSocket: every call of the command line arrives through the socket as it was meant.
@@ -117,7 +151,7 @@ func TestSocket(t *testing.T) {
 	go func() { defer close(done); _ = server.Serve(l) }()
 	defer func() { _ = server.Close(); <-done }()
 	c := Dial(path)
-	yes := true
+	yes, grace := true, int64(60)
 	for _, call := range []struct {
 		method, path string
 		in           any
@@ -145,6 +179,19 @@ func TestSocket(t *testing.T) {
 		{"POST", "/v1/nodes/n2/drain", nil, "drain n2 true"},
 		{"POST", "/v1/nodes/n2/resume", nil, "drain n2 false"},
 		{"DELETE", "/v1/nodes/n2", nil, "remove n2"},
+		{"GET", "/v1/blobs", nil, "blobs"},
+		{"GET", "/v1/blobs/setting", nil, "blob setting"},
+		{"GET", "/v1/blobs/stats", nil, "blob stats"},
+		{"PUT", "/v1/blobs/setting", BlobUse{Setting: setting.Setting{URL: "s3://mail"}, Moved: true}, "use s3://mail moved=true"},
+		{"POST", "/v1/blobs/flush", nil, "flush"},
+		{"POST", "/v1/blobs/collect", BlobCollect{}, "collect"},
+		{"POST", "/v1/blobs/collect", BlobCollect{GraceSeconds: &grace}, "collect after 60"},
+		{"POST", "/v1/blobs/verify", BlobVerify{Partition: 3, After: 9, Rate: 1000}, "verify 3 after 9 at 1000"},
+		{"GET", "/v1/blobs/keys", nil, "blob keys"},
+		{"POST", "/v1/blobs/keys", nil, "rotate"},
+		{"POST", "/v1/blobs/keys/0102030405060708/retire", nil, "retire 0102030405060708"},
+		{"GET", "/v1/blobs/secrets", nil, "export"},
+		{"POST", "/v1/blobs/secrets", BlobSecrets{Text: "x"}, "import x"},
 		{"GET", "/v1/debug/hash", nil, "hashes"},
 		{"POST", "/v1/debug/snapshot", nil, "snapshots"},
 	} {
@@ -190,6 +237,7 @@ func TestRemote(t *testing.T) {
 		{"/healthz", "", 200}, {"/readyz", "", 200},
 		{"/v1/status", "", 401}, {"/v1/status", "bad", 401}, {"/v1/status", "good", 200},
 		{"/debug/pprof/", "good", 404},
+		{"/v1/blobs", "good", 200}, {"/v1/blobs/keys", "good", 200}, {"/v1/blobs/secrets", "good", 404},
 	} {
 		if got := request(t, h, "GET", c.path, c.token, "").Code; got != c.want {
 			t.Errorf("%s with token %q: %d, want %d", c.path, c.token, got, c.want)
@@ -202,7 +250,7 @@ func TestStatusCodes(t *testing.T) {
 		err  error
 		want int
 	}{
-		{directory.ErrInvalid, 400}, {directory.ErrNotFound, 404}, {directory.ErrNoDomain, 404}, {directory.ErrExists, 409},
+		{directory.ErrInvalid, 400}, {setting.ErrInvalid, 400}, {directory.ErrNotFound, 404}, {directory.ErrNoDomain, 404}, {directory.ErrExists, 409},
 		{directory.ErrInUse, 409}, {cluster.ErrUnavailable, 503}, {cluster.ErrStorageFull, 507}, {errors.New("else"), 500},
 	} {
 		f := &fake{fail: fmt.Errorf("something: %w", c.err)}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rookery-mail/rookery/blobstore/setting"
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
 )
@@ -197,6 +198,7 @@ func statusOf(err error) int {
 		{errUnauthorised, http.StatusUnauthorized},
 		{errBadRequest, http.StatusBadRequest},
 		{directory.ErrInvalid, http.StatusBadRequest},
+		{setting.ErrInvalid, http.StatusBadRequest},
 		{directory.ErrNotFound, http.StatusNotFound},
 		{directory.ErrNoDomain, http.StatusNotFound},
 		{directory.ErrNoUser, http.StatusNotFound},

@@ -29,6 +29,7 @@ type Config struct {
 	SMTP    SMTP    `toml:"smtp"`
 	IMAP    IMAP    `toml:"imap"`
 	Search  Search  `toml:"search"`
+	Blobs   Blobs   `toml:"blobs"`
 	TLS     TLS     `toml:"tls"`
 	Admin   Admin   `toml:"admin"`
 	Log     Log     `toml:"log"`
@@ -113,6 +114,7 @@ func Default() Config {
 		IMAP: IMAP{Listen: []string{":143"}, TLSListen: []string{":993"},
 			MaxConnections: 20000, MaxPerAddress: 500, MaxPerAccount: 50, MessageLimit: 10000000, SaveLimit: -1},
 		Search: Search{Index: true},
+		Blobs:  Blobs{CacheBytes: 4 << 30},
 		Log:    Log{Level: "info", Format: "text"},
 	}
 }
@@ -147,6 +149,9 @@ func Parse(data []byte) (Config, error) {
 	if c.Admin.Socket == "" {
 		c.Admin.Socket = filepath.Join(c.DataDir, "admin.sock")
 	}
+	if c.Blobs.CacheDir == "" {
+		c.Blobs.CacheDir = filepath.Join(c.DataDir, "blobs")
+	}
 	return c, c.check()
 }
 
@@ -174,6 +179,9 @@ func (c *Config) check() error {
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return fmt.Errorf("log.format = %q: use \"text\" or \"json\"", c.Log.Format)
+	}
+	if err := c.Blobs.check(); err != nil {
+		return err
 	}
 	if err := c.checkLimits(); err != nil {
 		return err

@@ -104,6 +104,7 @@ func Kinds() map[string]Kind {
 		"imapd":                 Door,
 		"cmd/rookery":           Joint,
 		"cmd/internal/config":   Joint,
+		"cmd/internal/bodies":   Joint,
 		"cmd/internal/node":     Joint,
 		"cmd/internal/adminapi": Door,
 		"cmd/internal/layers":   Joint,

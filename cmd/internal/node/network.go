@@ -46,6 +46,7 @@ func (n *Node) openNetwork(ctx context.Context) error {
 		Clock: time.Now, Random: rand.Reader, Level: n.level})
 	n.router.Serve(members)
 	n.openWindows(life, members)
+	n.openBlobs(members)
 	n.openStore(members)
 	members.Register(methodStatus, n.serveStatus)
 	members.Register(methodApplied, n.serveApplied)
@@ -85,7 +86,7 @@ func (n *Node) localGroup(g cluster.GroupID) (router.Group, bool) {
 
 // adminConfig is what the admin API is over.
 func (n *Node) adminConfig() adminapi.Config {
-	return adminapi.Config{Observer: n, Domains: n, Accounts: n, Sharing: n, Aliases: n, Bans: n, Settings: n, Tokens: n, Nodes: n,
+	return adminapi.Config{Observer: n, Domains: n, Accounts: n, Sharing: n, Aliases: n, Bans: n, Settings: n, Tokens: n, Nodes: n, Blobs: n, BlobKeys: n,
 		Metrics: n.counters.handler()}
 }
 

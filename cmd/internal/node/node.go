@@ -26,6 +26,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/state"
 	"github.com/rookery-mail/rookery/cluster/transport"
 	"github.com/rookery-mail/rookery/cluster/window"
+	"github.com/rookery-mail/rookery/cmd/internal/bodies"
 	"github.com/rookery-mail/rookery/cmd/internal/config"
 	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/index/concordance"
@@ -59,9 +60,11 @@ type Node struct {
 	host      *host
 	windows   *window.Windows
 	store     *mailstore.Store
-	shared    *mailstore.Store                  // of mail that is shared, wherever it is
-	texts     *concordance.Index                // nil where there is none
-	indexing  sync.WaitGroup                    // what keeps texts up to date; it ends with the doors
+	shared    *mailstore.Store   // of mail that is shared, wherever it is
+	texts     *concordance.Index // nil where there is none
+	indexing  sync.WaitGroup     // what keeps texts up to date; it ends with the doors
+	blobs     *bodies.Service
+	stage     stage
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
 	bans      *ban.List
 	counters  *counters

@@ -41,6 +41,7 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	}
 	n.loops.Go(func() { n.assign(loops) })
 	n.loops.Go(func() { n.announce(loops) })
+	n.loops.Go(func() { n.blobs.Run(loops) })
 	return nil
 }
 
@@ -57,6 +58,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 		if g.ID() == cluster.DirectoryGroup {
 			work.Go(func() { n.plan(ctx) })
 			work.Go(func() { n.raiseLevel(ctx) })
+			work.Go(func() { n.forgetKeys(ctx) })
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
 		}

@@ -25,8 +25,11 @@ type report struct {
 	Version string            `json:"version"`
 	Level   command.Level     `json:"level"` // absent from a node of 0.1
 	Groups  []group.Status    `json:"groups"`
-	Failed  map[string]string `json:"failed"` // replicas that could not be opened
-	Full    string            `json:"full"`   // why writes are refused, if they are
+	Failed  map[string]string `json:"failed"`  // replicas that could not be opened
+	Full    string            `json:"full"`    // why writes are refused, if they are
+	Store   string            `json:"store"`   // why object storage does not answer, if it does not
+	Staged  uint64            `json:"staged"`  // octets that wait for object storage
+	Staging uint64            `json:"staging"` // octets that may; 0 without object storage
 }
 
 // report describes this node.
@@ -40,6 +43,13 @@ func (n *Node) report() report {
 	}
 	if err := n.logs.Full(); err != nil {
 		r.Full = err.Error()
+	}
+	bound, err := n.blobs.Problem()
+	if err != nil {
+		r.Store = err.Error()
+	}
+	if bound > 0 {
+		r.Staged, r.Staging = n.staged(), uint64(bound)
 	}
 	return r
 }
@@ -202,6 +212,27 @@ func nodeProblems(member directory.Node, r report, alive bool) (out []adminapi.P
 		out = append(out, adminapi.Problem{
 			What: fmt.Sprintf("node %s accepts no writes: %s", member.ID, r.Full),
 			Do:   "make room on the disk of its data_dir; it goes on by itself then",
+		})
+	}
+	return append(out, storeProblems(member, r)...)
+}
+
+// stagingWarn is the part of the staging bound, in hundredths, from which on the operator is told.
+const stagingWarn = 80
+
+// storeProblems are those of object storage.
+func storeProblems(member directory.Node, r report) (out []adminapi.Problem) {
+	if r.Store != "" {
+		out = append(out, adminapi.Problem{
+			What: fmt.Sprintf("node %s does not get through to the object store: %s", member.ID, r.Store),
+			Do: "see whether the store is up and its credentials are good (`rookery blob status`); mail goes on being accepted " +
+				"until the staging bound is reached, old mail that is not in the cache cannot be read",
+		})
+	}
+	if r.Staging > 0 && r.Staged >= r.Staging/100*stagingWarn {
+		out = append(out, adminapi.Problem{
+			What: fmt.Sprintf("on node %s %d of %d octets that may wait for the object store do", member.ID, r.Staged, r.Staging),
+			Do:   "see whether the object store takes what it is given; `rookery blob set --staging` raises the bound where the disk has room; above it mail is put off (452)",
 		})
 	}
 	return out
