@@ -112,7 +112,10 @@ func (r *Reader) get(q *request) error {
 		n, err = io.ReadFull(from, octets)
 		r.counts.bytes.Add(uint64(n))
 		if n == blockSize || n > 0 && errors.Is(err, io.ErrUnexpectedEOF) {
-			some = true
+			if !some {
+				some = true
+				r.breaker.works() // before anybody else's GET can fail
+			}
 			r.land(q, octets[:n:n], nil)
 		}
 	}
@@ -120,7 +123,8 @@ func (r *Reader) get(q *request) error {
 		_ = from.Close() // what was read is checked by its sums
 	}
 	switch waited := errors.Is(context.Cause(ctx), errSlow); {
-	case err == nil, ended(err), errors.Is(err, object.ErrNotFound):
+	case err == nil, some && ended(err):
+	case ended(err), errors.Is(err, object.ErrNotFound):
 		r.breaker.works()
 	case r.ctx.Err() == nil:
 		r.failed(name, err, waited, some)

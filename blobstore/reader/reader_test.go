@@ -86,7 +86,7 @@ func (s *store) put(t testing.TB, number byte, bodies, size int, seal *pack.Clus
 // open makes a Reader that is closed with the test, or before.
 func (s *store) open(t testing.TB, change func(*reader.Config)) *reader.Reader {
 	t.Helper()
-	c := reader.Config{Bucket: s.count, Dir: t.TempDir()}
+	c := reader.Config{Bucket: s.count, Dir: t.TempDir(), Timeout: time.Minute} // a machine may be slow
 	if change != nil {
 		change(&c)
 	}
@@ -126,6 +126,7 @@ func TestNeighboursComeTogether(t *testing.T) {
 	if got := s.gets() - before; got != 1 {
 		t.Errorf("%d GETs read ahead, want 1", got)
 	}
+	ahead.Close() // all is written
 	if st := ahead.Stats(); st.Gets != 1 || st.Hits+st.Misses != 1000 || st.CachedBlocks != 12 || st.Damaged != 0 {
 		t.Errorf("%+v", st)
 	}
@@ -203,7 +204,7 @@ func TestRestartFindsBlocks(t *testing.T) {
 
 func TestBoundOfOctets(t *testing.T) {
 	s := newStore()
-	p := s.put(t, 1, 300, 32<<10, nil)
+	p := s.put(t, 1, 150, 32<<10, nil)
 	dir := t.TempDir()
 	r := s.open(t, func(c *reader.Config) { c.Dir, c.Bytes = dir, 2<<20 })
 	for i := range p.refs {
@@ -223,10 +224,10 @@ func TestBoundOfOctets(t *testing.T) {
 
 func TestScanDoesNotFlush(t *testing.T) {
 	s := newStore()
-	often := s.put(t, 1, 32, 60<<10, nil) // 8 blocks, half of the cache
-	scanned := s.put(t, 2, 500, 60<<10, nil)
+	often := s.put(t, 1, 16, 60<<10, nil) // 4 blocks, half of the cache
+	scanned := s.put(t, 2, 120, 60<<10, nil)
 	now := time.Unix(1e9, 0)
-	r := s.open(t, func(c *reader.Config) { c.Bytes, c.Clock = 4<<20, func() time.Time { return now } })
+	r := s.open(t, func(c *reader.Config) { c.Bytes, c.Clock = 2<<20, func() time.Time { return now } })
 	for range 2 {
 		for i := range often.refs {
 			often.read(t, r, i)
@@ -356,7 +357,7 @@ func TestOutage(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStore()
 			p := s.put(t, 1, 100, 30<<10, nil)
-			r := s.open(t, nil)
+			r := s.open(t, func(c *reader.Config) { c.Timeout = reader.DefaultTimeout })
 			p.read(t, r, 0)
 			s.fault.Set(faults)
 			var waited []time.Duration
