@@ -121,6 +121,8 @@ var (
 	ErrInvalidName     = errors.New("not a mailbox name")
 	ErrNoMessage       = errors.New("no such message")
 	ErrNoAccount       = errors.New("no such account")
+	// ErrBodyAway says why it is cluster.ErrUnavailable: the octets are in an object store that does not give them.
+	ErrBodyAway = errors.New("the message is in the object store, which does not give it now")
 	// ErrTooManyAnnotations says that a mailbox has as many metadata entries as it may have.
 	ErrTooManyAnnotations = errors.New("too many annotations")
 )

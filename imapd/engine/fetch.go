@@ -105,6 +105,8 @@ func (s *Session) fetch(ctx context.Context, cmd *wire.Command) (reply, error) {
 		return reply{}, err
 	}
 	switch {
+	case f.away != nil:
+		return s.partial(part, reply{}, f.away)
 	case f.unknownCTE:
 		return s.partial(part, reply{}, errUnknownCTE)
 	case f.told < uids.Len() && !cmd.UID && a.ChangedSince == nil:
@@ -154,6 +156,7 @@ type fetching struct {
 	nowSeen    *uidset.Set // of the batch: messages that just got \Seen
 	told       int         // messages
 	unknownCTE bool
+	away       error // of messages whose octets cannot be had now
 
 	lines *bufio.Reader // memory for headers
 	kept  bytes.Buffer  // a filtered header
@@ -202,7 +205,11 @@ func (f *fetching) read(ctx context.Context, uids *uidset.Set) error {
 	}
 	if f.plan.body {
 		return f.box.Bodies(ctx, uids, func(m access.Message, body access.Body) error {
-			return f.line(&fetchedMessage{Message: &m, body: body})
+			d := &fetchedMessage{Message: &m, body: body}
+			if err := f.ready(d); err != nil {
+				return f.withoutBody(d, err)
+			}
+			return f.line(d)
 		})
 	}
 	return f.box.Messages(ctx, uids, func(m access.Message) error { return f.line(&fetchedMessage{Message: &m}) })

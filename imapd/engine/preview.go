@@ -17,10 +17,7 @@ const (
 // preview gives the beginning of a message's text, with white space collapsed (RFC 8970). It is empty where
 // there is no text. LAZY changes nothing: the text is at hand.
 func (d *fetchedMessage) preview() (string, error) {
-	part := firstText(d.parts(), "plain")
-	if part == nil {
-		part = firstText(d.parts(), "html")
-	}
+	part := d.previewPart()
 	if part == nil {
 		return "", nil
 	}
@@ -31,6 +28,14 @@ func (d *fetchedMessage) preview() (string, error) {
 		return "", err
 	}
 	return shorten(string(b)), nil
+}
+
+// previewPart is the part that is previewed, nil where there is no text.
+func (d *fetchedMessage) previewPart() *indexpb.Part {
+	if part := firstText(d.parts(), "plain"); part != nil {
+		return part
+	}
+	return firstText(d.parts(), "html")
 }
 
 // shorten keeps the first characters of a text.

@@ -137,6 +137,8 @@ func replyTo(err error) (reply, bool) {
 		return refuse("CANNOT", errSharedKey.Error())
 	case errors.Is(err, replicated.ErrTooEarly):
 		return refuse("UNAVAILABLE", replicated.ErrTooEarly.Error())
+	case errors.Is(err, index.ErrBodyAway):
+		return refuse("UNAVAILABLE", index.ErrBodyAway.Error()+", try again later")
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return refuse("UNAVAILABLE", "no majority of the replicas answers, try again later")
 	case errors.Is(err, cluster.ErrStorageFull):

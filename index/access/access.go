@@ -122,6 +122,14 @@ type Body interface {
 	io.Closer
 }
 
+// Remote is a Body whose octets may have to be fetched from afar.
+type Remote interface {
+	Body
+	// Ready fetches n octets from off on, at most the first 4 MiB of them, so that reading them soon
+	// after does not fail; octets that are at hand cost nothing. Its errors are those of ReadAt.
+	Ready(off, n int64) error
+}
+
 // Octets is a Body that is in memory; closing it does nothing.
 type Octets []byte
 

@@ -77,6 +77,8 @@ type Config struct {
 	Level func() command.Level
 	// Texts is the search index of this node. Nil: there is none.
 	Texts Texts
+	// Blobs reads bodies that are in object storage. Nil: those cannot be read.
+	Blobs Blobs
 
 	InlineLimit int   // compressed octets that travel inside a Deliver or Append; default 256 KiB
 	ChunkSize   int   // octets of a body's chunk before compression; default 128 KiB

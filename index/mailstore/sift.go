@@ -35,7 +35,8 @@ const (
 // ends it.
 //
 // Bodies are read in the order of their keys with one iterator for each 512 messages, so that it costs a
-// small part of as many OpenBody.
+// small part of as many OpenBody. Those in packs come after the others, in the order of their packs, and
+// are read without holding a moment of the state.
 func (m *Mailbox) Sift(ctx context.Context, uids *uidset.Set, passed func() error, sieve func() func(*Message, Body) error) error {
 	s := sifting{mailbox: m, sieve: sieve, passed: passed}
 	for batch := range uids.Batches(siftBatch) {
@@ -64,7 +65,8 @@ type sifting struct {
 
 	// Of the batch.
 	messages []Message
-	kept     []byte // what the messages refer to
+	kept     []byte    // what the messages refer to
+	packed   []Message // of messages, those that have no chunk in the state
 }
 
 // handful is what a worker gets: messages, and for each its only frame, or nothing.
@@ -75,7 +77,8 @@ type handful struct {
 }
 
 func (s *sifting) run(ctx context.Context, uids *uidset.Set) error {
-	return s.mailbox.read(ctx, func(r kv.Reader, now index.Mailbox) error {
+	s.packed = s.packed[:0]
+	err := s.mailbox.read(ctx, func(r kv.Reader, now index.Mailbox) error {
 		prefix := []byte{byte(keys.TableChunk)}
 		it, err := r.Scan(prefix, keys.After(nil, prefix))
 		if err != nil {
@@ -85,8 +88,12 @@ func (s *sifting) run(ctx context.Context, uids *uidset.Set) error {
 		if err := s.collect(r, now, uids); err != nil || len(s.messages) == 0 {
 			return err
 		}
-		return s.handOut(ctx, it)
+		return s.handOut(ctx, len(s.messages), func(ctx context.Context, out *handOut) error { return s.read(ctx, it, out) })
 	})
+	if err != nil || len(s.packed) == 0 {
+		return err
+	}
+	return s.readPacked(ctx)
 }
 
 // collect reads the messages and puts them into the order of their bodies.
@@ -109,64 +116,91 @@ func (s *sifting) keep(b []byte) []byte {
 	return s.kept[from:len(s.kept):len(s.kept)]
 }
 
-// handOut reads the frames and gives them to workers.
-func (s *sifting) handOut(ctx context.Context, frames kv.Iterator) error {
+// handOut is the way of handfuls to workers and back.
+type handOut struct {
+	work chan *handful
+	free chan *handful
+	now  *handful // being filled
+}
+
+// handOut calls fill, which puts up to n messages out, while workers take them.
+func (s *sifting) handOut(ctx context.Context, n int, fill func(context.Context, *handOut) error) error {
 	group, within := errgroup.WithContext(ctx)
-	work := make(chan *handful)
-	free := make(chan *handful, siftWorkers+1)
+	out := &handOut{work: make(chan *handful), free: make(chan *handful, siftWorkers+1)}
 	for range siftWorkers + 1 {
-		free <- &handful{}
+		out.free <- &handful{}
 	}
-	for i := range min(siftWorkers, (len(s.messages)+siftMessages-1)/siftMessages) {
+	for i := range min(siftWorkers, (n+siftMessages-1)/siftMessages) {
 		if s.workers[i] == nil {
 			s.workers[i] = &sifter{mailbox: s.mailbox, fn: s.sieve()}
 		}
 		w := s.workers[i]
 		group.Go(func() error {
-			for h := range work {
+			for h := range out.work {
 				if err := w.handful(within, h); err != nil {
 					return err
 				}
-				free <- h
+				out.free <- h
 			}
 			return nil
 		})
 	}
-	err := s.read(within, frames, work, free)
-	close(work)
+	err := fill(within, out)
+	if err == nil {
+		out.send(within)
+	}
+	close(out.work)
 	return cmp.Or(group.Wait(), err, ctx.Err())
 }
 
-// read fills handfuls and sends them off until ctx ends.
-func (s *sifting) read(ctx context.Context, frames kv.Iterator, work chan<- *handful, free <-chan *handful) error {
+// next gives the handful to be filled, after one that is full was sent. It is nil when ctx ends: a worker
+// has the error, or the caller's ctx.
+func (o *handOut) next(ctx context.Context) *handful {
+	if o.now != nil && (len(o.now.messages) >= siftMessages || len(o.now.octets) >= siftFrames) {
+		o.send(ctx)
+	}
+	if o.now == nil {
+		select {
+		case o.now = <-o.free:
+			o.now.messages, o.now.frames, o.now.octets = o.now.messages[:0], o.now.frames[:0], o.now.octets[:0]
+		case <-ctx.Done():
+		}
+	}
+	return o.now
+}
+
+func (o *handOut) send(ctx context.Context) {
+	if o.now != nil && len(o.now.messages) > 0 {
+		select {
+		case o.work <- o.now:
+		case <-ctx.Done():
+		}
+	}
+	o.now = nil
+}
+
+// read puts out the messages whose frames are in the state, and keeps those in packs for readPacked.
+func (s *sifting) read(ctx context.Context, frames kv.Iterator, out *handOut) error {
 	f := onlyFrames{it: frames}
-	for rest := s.messages; len(rest) > 0; {
-		var h *handful
-		select {
-		case h = <-free:
-		case <-ctx.Done():
-			return nil // a worker has the error, or the caller's ctx
-		}
-		n := 0
-		h.frames, h.octets = h.frames[:0], h.octets[:0]
-		for n < len(rest) && n < siftMessages && len(h.octets) < siftFrames {
-			if err := s.passed(); err != nil {
-				return err
-			}
-			from := len(h.octets)
-			var err error
-			if h.octets, err = f.append(h.octets, rest[n].BodyID); err != nil {
-				return err
-			}
-			h.frames = append(h.frames, h.octets[from:len(h.octets):len(h.octets)])
-			n++
-		}
-		h.messages, rest = rest[:n], rest[n:]
-		select {
-		case work <- h:
-		case <-ctx.Done():
+	for _, m := range s.messages {
+		h := out.next(ctx)
+		if h == nil {
 			return nil
 		}
+		from := len(h.octets)
+		octets, found, err := f.append(h.octets, m.BodyID)
+		if err != nil {
+			return err
+		}
+		if !found && m.Size > 0 {
+			s.packed = append(s.packed, m)
+			continue
+		}
+		if err := s.passed(); err != nil {
+			return err
+		}
+		h.octets = octets
+		h.messages, h.frames = append(h.messages, m), append(h.frames, octets[from:len(octets):len(octets)])
 	}
 	return nil
 }
@@ -178,25 +212,26 @@ type onlyFrames struct {
 	at  bool
 }
 
-// append appends the frame of a body, or nothing where the body has several or none.
-func (f *onlyFrames) append(dst []byte, id index.BodyID) ([]byte, error) {
+// append appends the frame of a body, or nothing where the body has several or none; found says that it has
+// any.
+func (f *onlyFrames) append(dst []byte, id index.BodyID) (appended []byte, found bool, err error) {
 	f.key = keys.Chunk(f.key[:0], id, 0)
 	if !f.at || !bytes.Equal(f.it.Key(), f.key) {
 		f.at = f.it.SeekGE(f.key)
 	}
 	if !f.at || !bytes.Equal(f.it.Key(), f.key) {
-		return dst, f.it.Error()
+		return dst, false, f.it.Error()
 	}
 	value, err := f.it.Value()
 	if err != nil {
-		return dst, err
+		return dst, false, err
 	}
 	from := len(dst)
 	dst = append(dst, value...)
 	if f.at = f.it.Next(); f.at && bytes.HasPrefix(f.it.Key(), f.key[:len(f.key)-4]) {
-		return dst[:from], nil
+		return dst[:from], true, nil
 	}
-	return dst, f.it.Error()
+	return dst, true, f.it.Error()
 }
 
 // sifter is one worker.

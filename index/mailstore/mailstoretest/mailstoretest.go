@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -38,6 +39,7 @@ func New(t testing.TB, options ...Option) *mailstore.Store {
 type Cluster struct {
 	db     *state.DB
 	groups map[cluster.GroupID]*Group
+	packed atomic.Uint64 // ids given to packs and the commands about them
 
 	mu   sync.Mutex
 	down error // guarded by mu: what proposals answer instead of being applied
