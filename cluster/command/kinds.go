@@ -6,7 +6,7 @@ import "fmt"
 // in; it is proposed only once every member of the cluster understands it.
 //
 // 0x01xx directory (cluster/directory), 0x02xx mailboxes (index/mailbox), 0x03xx bodies
-// (index/staging).
+// (index/staging), 0x04xx the outbound queue (mta/queue).
 const (
 	PutDomain         Kind = 0x0101
 	DeleteDomain      Kind = 0x0102
@@ -56,6 +56,12 @@ const (
 	AbandonPack Kind = 0x0307
 	ForgetPacks Kind = 0x0308
 	UnpackBody  Kind = 0x0309
+
+	Submit           Kind = 0x0401
+	ClaimRecipients  Kind = 0x0402
+	RetakeClaims     Kind = 0x0403
+	SettleRecipients Kind = 0x0404
+	EditQueue        Kind = 0x0405
 )
 
 // Since is the version of Rookery that first executed k, or ok false for a number that is not in the
@@ -175,6 +181,16 @@ func (k Kind) name() string {
 		return "ForgetPacks"
 	case UnpackBody:
 		return "UnpackBody"
+	case Submit:
+		return "Submit"
+	case ClaimRecipients:
+		return "ClaimRecipients"
+	case RetakeClaims:
+		return "RetakeClaims"
+	case SettleRecipients:
+		return "SettleRecipients"
+	case EditQueue:
+		return "EditQueue"
 	}
 	return ""
 }

@@ -146,6 +146,7 @@ const (
 	Code_CODE_NO_MESSAGE           Code = 11 // Replace: the message is not there any more
 	Code_CODE_TOO_MANY_GRANTS      Code = 16 // SetACL
 	Code_CODE_TOO_MANY_ANNOTATIONS Code = 14 // SetMetadata
+	Code_CODE_STALE                Code = 18 // the queue: the word of a leader that is deposed
 	Code_CODE_NO_PACK              Code = 17 // a pack that is not there or not open
 )
 
@@ -166,6 +167,7 @@ var (
 		11: "CODE_NO_MESSAGE",
 		16: "CODE_TOO_MANY_GRANTS",
 		14: "CODE_TOO_MANY_ANNOTATIONS",
+		18: "CODE_STALE",
 		17: "CODE_NO_PACK",
 	}
 	Code_value = map[string]int32{
@@ -183,6 +185,7 @@ var (
 		"CODE_NO_MESSAGE":           11,
 		"CODE_TOO_MANY_GRANTS":      16,
 		"CODE_TOO_MANY_ANNOTATIONS": 14,
+		"CODE_STALE":                18,
 		"CODE_NO_PACK":              17,
 	}
 )
@@ -4421,7 +4424,7 @@ const file_index_proto_rawDesc = "" +
 	"\x13FLAG_OP_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFLAG_OP_SET\x10\x01\x12\x0f\n" +
 	"\vFLAG_OP_ADD\x10\x02\x12\x12\n" +
-	"\x0eFLAG_OP_REMOVE\x10\x03*\xcf\x02\n" +
+	"\x0eFLAG_OP_REMOVE\x10\x03*\xdf\x02\n" +
 	"\x04Code\x12\v\n" +
 	"\aCODE_OK\x10\x00\x12\x13\n" +
 	"\x0fCODE_NO_MAILBOX\x10\x01\x12\x17\n" +
@@ -4437,7 +4440,9 @@ const file_index_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fCODE_NO_MESSAGE\x10\v\x12\x18\n" +
 	"\x14CODE_TOO_MANY_GRANTS\x10\x10\x12\x1d\n" +
-	"\x19CODE_TOO_MANY_ANNOTATIONS\x10\x0e\x12\x10\n" +
+	"\x19CODE_TOO_MANY_ANNOTATIONS\x10\x0e\x12\x0e\n" +
+	"\n" +
+	"CODE_STALE\x10\x12\x12\x10\n" +
 	"\fCODE_NO_PACK\x10\x11B/Z-github.com/rookery-mail/rookery/index/indexpbb\x06proto3"
 
 var (

@@ -60,6 +60,22 @@ func (x *Execution) remember(a *accountState, key []byte, m *mailboxState, u ind
 	return x.set(keys.DedupExpiry(x.key[:0], d.Expiry, a.id, key), nil)
 }
 
+// Sent reports whether an account's message was queued under key within DedupWindow, and remembers that it
+// is now.
+func (x *Execution) Sent(account index.AccountID, key []byte) (bool, error) {
+	if len(key) == 0 {
+		return false, nil
+	}
+	a, err := x.account(account)
+	if err != nil {
+		return false, err
+	}
+	if res, err := x.delivered(a, key); err != nil || res != nil {
+		return res != nil, err
+	}
+	return false, x.remember(a, key, &mailboxState{}, 0)
+}
+
 // forgetDeliveries removes expired deliveries, when it is the turn of this body.
 func (x *Execution) forgetDeliveries(id index.BodyID) error {
 	if id == 0 || id%forgetEvery != 0 {

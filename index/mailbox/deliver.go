@@ -11,6 +11,12 @@ import (
 
 // Deliver files one message for each target that takes it. The body is kept once.
 func (x *Execution) Deliver(cmd *indexpb.DeliverCommand) (*indexpb.Result, error) {
+	return x.DeliverAnd(cmd, nil)
+}
+
+// DeliverAnd is Deliver with one more user of the body beside the targets: use notes it, if the message
+// can be kept at all. The caller releases it (index/staging).
+func (x *Execution) DeliverAnd(cmd *indexpb.DeliverCommand, use func(index.BodyID) error) (*indexpb.Result, error) {
 	if cmd.Summary == nil || len(cmd.Targets) > MaxTargets {
 		return refuse(indexpb.Code_CODE_INVALID, "a delivery has a summary and at most %d targets", MaxTargets), nil
 	}
@@ -23,6 +29,15 @@ func (x *Execution) Deliver(cmd *indexpb.DeliverCommand) (*indexpb.Result, error
 	for i, t := range cmd.Targets {
 		if res.Targets[i], err = x.deliverTo(&d, t); err != nil {
 			return nil, fmt.Errorf("deliver to account %d: %w", t.GetAccount(), err)
+		}
+	}
+	if use != nil {
+		if err := x.assign(&d); err != nil {
+			return nil, err
+		}
+		d.refs++
+		if err := use(d.id); err != nil {
+			return nil, err
 		}
 	}
 	if d.refs > 0 {

@@ -40,6 +40,7 @@ type Execution struct {
 	accounts []*accountState
 	dropped  []index.AccountID
 	bodies   staging.Ledger
+	others   Others
 
 	key, value []byte // buffers
 }
@@ -48,6 +49,12 @@ type Execution struct {
 func Begin(b kv.Batch, now time.Time) *Execution {
 	return &Execution{b: b, now: now.UnixMilli(), bodies: staging.NewLedger(b, now.UnixMilli())}
 }
+
+// Others lists up to n users of bodies that are no messages, behind after, in order.
+type Others func(r kv.Reader, after staging.User, n int) ([]staging.Used, error)
+
+// Also has ListUsers list others behind the messages.
+func (x *Execution) Also(others Others) { x.others = others }
 
 // Bodies is where the command keeps bodies. Finish writes what it changed there too.
 func (x *Execution) Bodies() *staging.Ledger { return &x.bodies }

@@ -24,6 +24,15 @@ func (x *Execution) ListUsers(cmd *indexpb.ListUsersCommand) (*indexpb.Result, e
 	if err != nil {
 		return nil, fmt.Errorf("list users of bodies: %w", err)
 	}
+	if x.others != nil && len(bodies) < limit {
+		more, err := x.others(x.b, at, limit-len(bodies))
+		if err != nil {
+			return nil, fmt.Errorf("list other users of bodies: %w", err)
+		}
+		for _, u := range more {
+			bodies = append(bodies, usedBody{id: u.Body, user: u.User})
+		}
+	}
 	for _, b := range bodies {
 		if err := x.bodies.Use(b.id, b.user); err != nil {
 			return nil, fmt.Errorf("list users of body %d: %w", b.id, err)

@@ -13,13 +13,16 @@ import (
 // Verify holds every key of a partition against the invariants of KEYS.md, by counting everything
 // anew. It reads all keys, and keeps the bodies' ids in memory: it is for tests and for operators who
 // have a reason. What breaks an invariant is ErrCorrupt.
-func Verify(r kv.Reader) error {
+func Verify(r kv.Reader) error { return VerifyAlso(r, nil) }
+
+// VerifyAlso is Verify where bodies have other users beside messages.
+func VerifyAlso(r kv.Reader, others Others) error {
 	bodies, err := staging.NewVerifier(r)
 	if err != nil {
 		return err
 	}
 	v := &verifier{r: r, bodies: bodies, boxes: make(map[place]bool), waiting: make(map[place]bool)}
-	steps := []func() error{v.accounts, v.graves, v.kept, v.orphans, v.annotations, bodies.Finish, v.deliveries}
+	steps := []func() error{v.accounts, v.graves, v.kept, v.orphans, v.annotations, func() error { return v.others(others) }, bodies.Finish, v.deliveries}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -40,6 +43,29 @@ type verifier struct {
 	boxes  map[place]bool // true in the graveyard
 
 	waiting map[place]bool // deleted mailboxes that wait for DrainKept
+}
+
+// others counts the users of bodies that are no messages.
+func (v *verifier) others(list Others) error {
+	if list == nil {
+		return nil
+	}
+	const step = 1000
+	for at := (staging.User{}); ; {
+		some, err := list(v.r, at, step)
+		if err != nil {
+			return err
+		}
+		for _, u := range some {
+			if err := v.bodies.User(u.Body, u.User); err != nil {
+				return err
+			}
+			at = u.User
+		}
+		if len(some) < step {
+			return nil
+		}
+	}
 }
 
 func broken(format string, args ...any) error {

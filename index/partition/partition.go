@@ -25,6 +25,7 @@ var ErrKind = errors.New("this version of Rookery does not know the kind of a co
 type Partition struct {
 	feed  feed
 	cache cache // of the goroutine that applies the log
+	more  Extension
 }
 
 // Config is what a Partition is made of.
@@ -32,21 +33,34 @@ type Config struct {
 	// Touched hears of each account that committed commands changed, from the goroutine that applies the log, so it
 	// returns at once. After the state was replaced nothing is told. Nil: nobody hears.
 	Touched func(index.AccountID)
+	// More executes the kinds that are not mail's. Nil: they are ErrKind.
+	More Extension
+}
+
+// Extension is a state machine whose commands change mail as well, in the same step.
+type Extension interface {
+	// Execute applies c to b and returns its encoded result. x is the execution of the same command.
+	Execute(x *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error)
+	// Users lists what of its own has bodies, as mailbox.Others.
+	Users(r kv.Reader, after staging.User, n int) ([]staging.Used, error)
 }
 
 // New returns the machine of a partition. All its state is in the keys it is given.
 func New(c Config) *Partition {
-	return &Partition{feed: newFeed(c.Touched), cache: cache{entries: cacheEntries}}
+	return &Partition{feed: newFeed(c.Touched), cache: cache{entries: cacheEntries}, more: c.More}
 }
 
-// Execute applies c to b and returns the encoded indexpb.Result. A payload that does not decode is
+// Execute applies c to b and returns the encoded indexpb.Result, or what Config.More gives. A payload that does not decode is
 // answered with CODE_INVALID and changes nothing. An error means that the state cannot be trusted, or
 // that a newer version wrote the command.
 func (p *Partition) Execute(b kv.Batch, c command.Command) ([]byte, error) {
 	p.cache.Batch = b
 	defer func() { p.cache.Batch = nil }()
 	x := mailbox.Begin(&p.cache, c.Time)
-	res, err := dispatch(x, c)
+	if p.more != nil {
+		x.Also(p.more.Users)
+	}
+	result, err := p.dispatch(x, c)
 	if err == nil {
 		err = x.Finish()
 	}
@@ -54,11 +68,19 @@ func (p *Partition) Execute(b kv.Batch, c command.Command) ([]byte, error) {
 		return nil, fmt.Errorf("execute %v %v at index %d: %w", c.Kind, c.ID, c.Index, err)
 	}
 	x.Touched(p.feed.touch)
-	encoded, err := res.MarshalVT()
-	if err != nil {
-		return nil, fmt.Errorf("encode result of %v: %w", c.Kind, err)
+	return result, nil
+}
+
+// dispatch executes c and returns its encoded result.
+func (p *Partition) dispatch(x *mailbox.Execution, c command.Command) ([]byte, error) {
+	res, err := dispatch(x, c)
+	if errors.Is(err, ErrKind) && p.more != nil {
+		return p.more.Execute(x, &p.cache, c)
 	}
-	return encoded, nil
+	if err != nil {
+		return nil, err
+	}
+	return res.MarshalVT()
 }
 
 func dispatch(x *mailbox.Execution, c command.Command) (*indexpb.Result, error) {

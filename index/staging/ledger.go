@@ -37,6 +37,16 @@ type User struct {
 	UID     index.UID
 }
 
+// QueueAccount stands for the outbound queue among the users of bodies: Mailbox and UID are then the upper and the
+// lower half of an entry's id (mta/queue). No account and no kept mail has that id.
+const QueueAccount = index.AccountID(math.MaxUint64 - 1)
+
+// Used is a body with one of its users.
+type Used struct {
+	Body index.BodyID
+	User User
+}
+
 // NewLedger returns the ledger of a command that carries the time now, in Unix milliseconds.
 func NewLedger(b kv.Batch, now int64) Ledger { return Ledger{b: b, now: now} }
 

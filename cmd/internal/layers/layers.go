@@ -95,6 +95,8 @@ func Kinds() map[string]Kind {
 
 		"mta":                   Words,
 		"mta/wire":              Core,
+		"mta/queue/queuepb":     Words,
+		"mta/queue":             Core,
 		"mta/smtpd":             Door,
 		"imapd/inflate":         Core,
 		"imapd/wire":            Core,

@@ -17,6 +17,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/state"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/partition"
+	"github.com/rookery-mail/rookery/mta/queue"
 )
 
 // hostConfig is what a host works with.
@@ -101,7 +102,7 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	r := &replica{fresh: make(chan struct{})}
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
-		r.partition = partition.New(partition.Config{Touched: h.touched})
+		r.partition = partition.New(partition.Config{Touched: h.touched, More: queue.Queue{}})
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{

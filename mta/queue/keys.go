@@ -1,0 +1,124 @@
+package queue
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// EntryID names a message of a partition's queue, ascending, never 0.
+type EntryID uint64
+
+// Place names one recipient of an entry: the number it had in the submission, from 0.
+type Place struct {
+	Entry     EntryID
+	Recipient uint32
+}
+
+// Less orders places by entry and recipient.
+func (p Place) Less(q Place) bool {
+	return p.Entry < q.Entry || p.Entry == q.Entry && p.Recipient < q.Recipient
+}
+
+// The tables of the queue in a partition's keys; index/keys leaves 0x30 to 0x3f to it. KEYS.md says what is
+// kept under each.
+const (
+	tableEntry       = 0x30
+	tableRecipient   = 0x31
+	tableAgenda      = 0x32
+	tableDestination = 0x33
+	tableWaiting     = 0x34
+	tableClaimed     = 0x35
+	tableAlarm       = 0x36
+	tableControl     = 0x37
+)
+
+// The keys under tableControl.
+const (
+	controlLastEntry = 1
+	controlTerm      = 2
+)
+
+// errKey says that a stored key or value is not what KEYS.md says.
+var errKey = errors.New("not a key of the queue")
+
+// maxDestination bounds a destination in octets: a domain, or an address literal.
+const maxDestination = 255
+
+// checkDestination reports whether a text may be the destination of a recipient: it ends with a zero octet in keys.
+func checkDestination(s string) error {
+	if s == "" || len(s) > maxDestination || strings.IndexByte(s, 0) >= 0 {
+		return fmt.Errorf("destination of %d octets", len(s))
+	}
+	return nil
+}
+
+func entryKey(dst []byte, e EntryID) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, tableEntry), uint64(e))
+}
+
+func placed(dst []byte, table byte, p Place) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(append(dst, table), uint64(p.Entry)), p.Recipient)
+}
+
+func recipientKey(dst []byte, p Place) []byte { return placed(dst, tableRecipient, p) }
+func claimedKey(dst []byte, p Place) []byte   { return placed(dst, tableClaimed, p) }
+
+// readPlace reads the place at the end of a key.
+func readPlace(key []byte) (p Place, err error) {
+	if len(key) < 13 {
+		return p, fmt.Errorf("key %x: %w", key, errKey)
+	}
+	tail := key[len(key)-12:]
+	return Place{EntryID(binary.BigEndian.Uint64(tail)), binary.BigEndian.Uint32(tail[8:])}, nil
+}
+
+// agendaKey orders destinations by when they are tried next.
+func agendaKey(dst []byte, at int64, destination string) []byte {
+	return append(binary.BigEndian.AppendUint64(append(dst, tableAgenda), uint64(at)), destination...)
+}
+
+func readAgenda(key []byte) (at int64, destination string, err error) {
+	if len(key) < 10 {
+		return 0, "", fmt.Errorf("key %x: %w", key, errKey)
+	}
+	return int64(binary.BigEndian.Uint64(key[1:])), string(key[9:]), nil
+}
+
+func destinationKey(dst []byte, destination string) []byte {
+	return append(append(dst, tableDestination), destination...)
+}
+
+// waitingAt is the prefix of all that waits for a destination.
+func waitingAt(dst []byte, destination string) []byte {
+	return append(append(append(dst, tableWaiting), destination...), 0)
+}
+
+// waitingKey orders what waits for a destination by when it is due.
+func waitingKey(dst []byte, destination string, due int64, p Place) []byte {
+	dst = binary.BigEndian.AppendUint64(waitingAt(dst, destination), uint64(due))
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(dst, uint64(p.Entry)), p.Recipient)
+}
+
+func readWaiting(key []byte) (due int64, p Place, err error) {
+	if len(key) < 23 {
+		return 0, p, fmt.Errorf("key %x: %w", key, errKey)
+	}
+	p, err = readPlace(key)
+	return int64(binary.BigEndian.Uint64(key[len(key)-20:])), p, err
+}
+
+// alarmKey orders entries by when their delay is to be told, or they are to be given up.
+func alarmKey(dst []byte, at int64, e EntryID) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(append(dst, tableAlarm), uint64(at)), uint64(e))
+}
+
+func readAlarm(key []byte) (at int64, e EntryID, err error) {
+	if len(key) != 17 {
+		return 0, 0, fmt.Errorf("key %x: %w", key, errKey)
+	}
+	return int64(binary.BigEndian.Uint64(key[1:])), EntryID(binary.BigEndian.Uint64(key[9:])), nil
+}
+
+func controlKey(dst []byte, what byte) []byte { return append(dst, tableControl, what) }

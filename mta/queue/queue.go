@@ -1,0 +1,252 @@
+// Package queue is the outbound queue of a partition as a state machine: what waits for which destination,
+// who tries it, and when it is given up. It decides nothing about hosts, DNS or replies; the leader's worker
+// (mta/runner) makes the attempts and tells what became of them. It has no clock, no randomness and no I/O but
+// the batch it is given.
+//
+// A recipient waits, is claimed by the leader of a term, and is settled: delivered or given up, which ends it, or
+// waiting again. A claim is refused to a leader whose term is behind one that was seen, and a settlement to all but the
+// one that claimed, so that a deposed leader's word changes nothing (the Raft paper, section 8).
+//
+// Work is found by destination: the agenda has each destination once, at the time it is to be tried next. One that
+// does not answer is closed until a time, and however many wait for it, that is one key. Taking what is due
+// costs what is due.
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/index/mailbox"
+	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+)
+
+// The limits of the machine. Replicas must agree on them: one changes only with a new command kind.
+const (
+	MaxRecipients = 1000 // of an entry
+	MaxPlaces     = 1000 // of a command
+	maxText       = 1024 // octets that are kept of a reply or a reason
+)
+
+// ErrCorrupt says that the keys break an invariant of KEYS.md. A group that finds it stops.
+var ErrCorrupt = errors.New("state of the queue is corrupt")
+
+// ErrKind says that a command is none of the queue's.
+var ErrKind = errors.New("not a command of the queue")
+
+// Queue is the machine, as an extension of index/partition.
+type Queue struct{}
+
+// Execute applies a command of the queue to b and returns the encoded queuepb.Result. x is the same
+// command's execution in index/mailbox. A payload that does not decode is answered with CODE_INVALID
+// and changes nothing.
+func (Queue) Execute(x *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error) {
+	q := &machine{b: b, x: x, now: c.Time.UnixMilli(), destinations: map[string]*destination{}}
+	res, err := q.dispatch(c)
+	if err == nil {
+		err = q.finish()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return res.MarshalVT()
+}
+
+func (q *machine) dispatch(c command.Command) (*queuepb.Result, error) {
+	switch c.Kind {
+	case command.Submit:
+		return run(c, new(queuepb.SubmitCommand), q.submit)
+	case command.ClaimRecipients:
+		return run(c, new(queuepb.ClaimCommand), q.claim)
+	case command.RetakeClaims:
+		return run(c, new(queuepb.RetakeCommand), q.retake)
+	case command.SettleRecipients:
+		return run(c, new(queuepb.SettleCommand), q.settle)
+	case command.EditQueue:
+		return run(c, new(queuepb.EditCommand), q.edit)
+	}
+	return nil, ErrKind
+}
+
+func run[M interface{ UnmarshalVT([]byte) error }](c command.Command, m M, execute func(M) (*queuepb.Result, error)) (*queuepb.Result, error) {
+	if err := m.UnmarshalVT(c.Payload); err != nil {
+		return &queuepb.Result{Mail: mailbox.Invalid(err)}, nil
+	}
+	return execute(m)
+}
+
+// machine is the execution of one command. Destinations it touches are held in memory and written by
+// finish, once each.
+type machine struct {
+	b            kv.Batch
+	x            *mailbox.Execution
+	now          int64
+	destinations map[string]*destination
+}
+
+func done() *queuepb.Result { return &queuepb.Result{Mail: &indexpb.Result{}} }
+
+func refuse(code indexpb.Code, format string, args ...any) *queuepb.Result {
+	return &queuepb.Result{Mail: &indexpb.Result{Code: code, Text: fmt.Sprintf(format, args...)}}
+}
+
+// submit delivers to accounts and queues for others.
+func (q *machine) submit(cmd *queuepb.SubmitCommand) (*queuepb.Result, error) {
+	if err := check(cmd); err != nil {
+		return refuse(indexpb.Code_CODE_INVALID, "%v", err), nil
+	}
+	res := done()
+	var use func(index.BodyID) error
+	again := false
+	if cmd.Entry != nil {
+		var err error
+		if again, err = q.x.Sent(index.AccountID(cmd.Entry.Account), cmd.Entry.DedupKey); err != nil {
+			return nil, err
+		}
+	}
+	if cmd.Entry != nil && !again {
+		use = func(body index.BodyID) error {
+			id, err := q.add(cmd.Entry, body, cmd.Deliver.Summary.Size)
+			if err != nil {
+				return err
+			}
+			res.Entry = uint64(id)
+			return q.x.Bodies().Use(body, user(id))
+		}
+	}
+	mail, err := q.x.DeliverAnd(cmd.Deliver, use)
+	if err != nil {
+		return nil, err
+	}
+	res.Mail, res.Again = mail, again
+	return res, nil
+}
+
+// check says what is wrong with a submission.
+func check(cmd *queuepb.SubmitCommand) error {
+	if cmd.Deliver == nil || cmd.Deliver.Summary == nil {
+		return errors.New("a submission without a message")
+	}
+	e := cmd.Entry
+	if e == nil {
+		return nil
+	}
+	if n := len(e.Recipients); n == 0 || n > MaxRecipients {
+		return fmt.Errorf("%d recipients, an entry has 1 to %d", n, MaxRecipients)
+	}
+	if n := len(e.DedupKey); e.Account == 0 || n != 0 && n != keys.DedupKeySize {
+		return fmt.Errorf("no account, or a deduplication key of %d bytes", n)
+	}
+	if e.Expires <= 0 || e.Notice < 0 {
+		return errors.New("an entry without an end")
+	}
+	for _, r := range e.Recipients {
+		if r == nil || r.Address == "" || len(r.Address) > maxText || len(r.Orcpt) > maxText || r.Due < 0 {
+			return errors.New("a recipient that is none")
+		}
+		if err := checkDestination(r.Destination); err != nil {
+			return err
+		}
+	}
+	for _, s := range []string{e.Sender, e.Envid, e.HeldWhy, e.Id, e.MessageId} {
+		if len(s) > maxText {
+			return fmt.Errorf("a text of %d octets", len(s))
+		}
+	}
+	return nil
+}
+
+// add queues an entry.
+func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64) (EntryID, error) {
+	last, err := q.counter(controlLastEntry)
+	if err != nil {
+		return 0, err
+	}
+	id := EntryID(last + 1)
+	if err := q.setCounter(controlLastEntry, last+1); err != nil {
+		return 0, err
+	}
+	e := &queuepb.EntryRecord{
+		Account: n.Account, Sender: n.Sender, Body: uint64(body), Size: size, Received: q.now,
+		Expires: n.Expires, Notice: n.Notice, Open: uint32(len(n.Recipients)), Recipients: uint32(len(n.Recipients)),
+		Envid: n.Envid, Ret: n.Ret, EightBit: n.EightBit, Utf8: n.Utf8, RequireTls: n.RequireTls,
+		Held: n.HeldWhy != "", HeldWhy: n.HeldWhy, Id: n.Id, MessageId: n.MessageId,
+	}
+	for i, r := range n.Recipients {
+		rec := &queuepb.RecipientRecord{Address: r.Address, Orcpt: r.Orcpt, Notify: r.Notify, Destination: r.Destination,
+			Due: max(r.Due, q.now)}
+		if err := q.wait(Place{id, uint32(i)}, rec, e.Held); err != nil {
+			return 0, err
+		}
+	}
+	if err := q.b.Set(alarmKey(nil, alarmOf(e), id), nil); err != nil {
+		return 0, err
+	}
+	return id, q.putEntry(id, e)
+}
+
+// alarmOf is when something is to be done about an entry whatever its destinations do.
+func alarmOf(e *queuepb.EntryRecord) int64 {
+	if e.Notice != 0 && e.Notice < e.Expires {
+		return e.Notice
+	}
+	return e.Expires
+}
+
+// wait makes a recipient wait until it is due. One of an entry that is held is in no destination's list.
+func (q *machine) wait(p Place, r *queuepb.RecipientRecord, held bool) error {
+	r.State, r.Term = queuepb.RecipientState_RECIPIENT_STATE_WAITING, 0
+	if !held {
+		if err := q.list(p, r); err != nil {
+			return err
+		}
+	}
+	return q.put(recipientKey(nil, p), r)
+}
+
+// endRecipient removes a recipient that waits or is claimed no more, and the entry with its last.
+func (q *machine) endRecipient(p Place, id EntryID, e *queuepb.EntryRecord) error {
+	if err := q.b.Delete(recipientKey(nil, p)); err != nil {
+		return err
+	}
+	if e.Open == 0 {
+		return fmt.Errorf("entry %d ends more recipients than it has: %w", id, ErrCorrupt)
+	}
+	if e.Open--; e.Open > 0 {
+		return q.putEntry(id, e)
+	}
+	if err := q.b.Delete(alarmKey(nil, alarmOf(e), id)); err != nil {
+		return err
+	}
+	bodies := q.x.Bodies()
+	if err := bodies.Leave(index.BodyID(e.Body), user(id)); err != nil {
+		return fmt.Errorf("leave the body of entry %d: %w", id, err)
+	}
+	if err := bodies.Release(index.BodyID(e.Body)); err != nil {
+		return fmt.Errorf("release the body of entry %d: %w", id, err)
+	}
+	return q.b.Delete(entryKey(nil, id))
+}
+
+// places turns what a command names into places, ordered, each once.
+func places(list []*queuepb.Place) []Place {
+	out := make([]Place, 0, len(list))
+	for _, p := range list {
+		out = append(out, Place{EntryID(p.GetEntry()), p.GetRecipient()})
+	}
+	slices.SortFunc(out, func(a, b Place) int {
+		switch {
+		case a.Less(b):
+			return -1
+		case b.Less(a):
+			return 1
+		}
+		return 0
+	})
+	return slices.Compact(out)
+}

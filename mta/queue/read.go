@@ -1,0 +1,156 @@
+package queue
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/index/staging"
+	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+)
+
+// Due is a destination that is to be tried.
+type Due struct {
+	Destination string
+	At          int64 // Unix milliseconds
+}
+
+// Agenda returns up to n destinations that are to be tried by a time in Unix milliseconds, in that order, and
+// when the next one after it is; 0 for none.
+func Agenda(r kv.Reader, now int64, n int) (due []Due, next int64, err error) {
+	prefix := []byte{tableAgenda}
+	it, err := r.Scan(prefix, keys.After(nil, prefix))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		at, name, err := readAgenda(it.Key())
+		if err != nil {
+			return nil, 0, err
+		}
+		if at > now || len(due) == n {
+			next = at
+			break
+		}
+		due = append(due, Due{name, at})
+	}
+	return due, next, it.Error()
+}
+
+// Waiting returns up to n recipients that wait for a destination and are due by a time, first those that
+// are due first.
+func Waiting(r kv.Reader, destination string, now int64, n int) (list []Recipient, err error) {
+	prefix := waitingAt(nil, destination)
+	it, err := r.Scan(prefix, keys.After(nil, prefix))
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	for ok := it.First(); ok && len(list) < n; ok = it.Next() {
+		due, p, err := readWaiting(it.Key())
+		if err != nil {
+			return nil, err
+		}
+		if due > now {
+			break
+		}
+		rec, err := readRecipient(r, p)
+		if err != nil {
+			return nil, err
+		}
+		if rec == nil {
+			return nil, fmt.Errorf("recipient %d of entry %d waits and is missing: %w", p.Recipient, p.Entry, ErrCorrupt)
+		}
+		list = append(list, Recipient{p, rec})
+	}
+	return list, it.Error()
+}
+
+// Alarms returns up to n entries whose delay is to be told, or whose time is over, by a time in Unix milliseconds, and when
+// the next one after it is; 0 for none.
+func Alarms(r kv.Reader, now int64, n int) (list []EntryID, next int64, err error) {
+	prefix := []byte{tableAlarm}
+	it, err := r.Scan(prefix, keys.After(nil, prefix))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		at, id, err := readAlarm(it.Key())
+		if err != nil {
+			return nil, 0, err
+		}
+		if at > now || len(list) == n {
+			next = at
+			break
+		}
+		list = append(list, id)
+	}
+	return list, next, it.Error()
+}
+
+// Destination returns what is known of a destination; nothing where none waits for it.
+func Destination(r kv.Reader, name string) (*queuepb.DestinationRecord, error) {
+	rec := new(queuepb.DestinationRecord)
+	_, err := read(r, destinationKey(nil, name), rec)
+	return rec, err
+}
+
+// Entry returns an entry with its open recipients, ok false where it is gone.
+func Entry(r kv.Reader, id EntryID) (e *queuepb.EntryRecord, list []Recipient, ok bool, err error) {
+	if e, err = readEntry(r, id); err != nil || e == nil {
+		return nil, nil, false, err
+	}
+	list, err = recipients(r, id)
+	return e, list, true, err
+}
+
+// Entries calls fn for each entry behind after, in the order in which they came, until it returns false.
+func Entries(r kv.Reader, after EntryID, fn func(EntryID, *queuepb.EntryRecord) (bool, error)) error {
+	prefix := []byte{tableEntry}
+	it, err := r.Scan(entryKey(nil, after+1), keys.After(nil, prefix))
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		p := it.Key()
+		if len(p) != 9 {
+			return fmt.Errorf("key %x: %w", p, errKey)
+		}
+		id := EntryID(binary.BigEndian.Uint64(p[1:]))
+		value, err := it.Value()
+		if err != nil {
+			return err
+		}
+		e := new(queuepb.EntryRecord)
+		if err := e.UnmarshalVT(value); err != nil {
+			return fmt.Errorf("entry %d: %w: %w", id, err, ErrCorrupt)
+		}
+		if more, err := fn(id, e); err != nil || !more {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// user is an entry among the users of bodies.
+func user(id EntryID) staging.User {
+	return staging.User{Account: staging.QueueAccount, Mailbox: index.MailboxID(id >> 32), UID: index.UID(uint32(id))}
+}
+
+// Users lists up to n entries behind after with their bodies, as mailbox.Others.
+func (Queue) Users(r kv.Reader, after staging.User, n int) (list []staging.Used, err error) {
+	from := EntryID(0)
+	if after.Account == staging.QueueAccount {
+		from = EntryID(after.Mailbox)<<32 | EntryID(after.UID)
+	}
+	err = Entries(r, from, func(id EntryID, e *queuepb.EntryRecord) (bool, error) {
+		list = append(list, staging.Used{Body: index.BodyID(e.Body), User: user(id)})
+		return len(list) < n, nil
+	})
+	return list, err
+}

@@ -1,0 +1,92 @@
+package queue
+
+import (
+	"fmt"
+
+	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+)
+
+// Verify checks what KEYS.md says holds between the keys of the queue. It reads all of them.
+func Verify(r kv.Reader) error {
+	v := &verifier{r: r, expect: map[string]bool{}, waiting: map[string]uint64{}}
+	err := Entries(r, 0, v.entry)
+	if err == nil {
+		err = v.destinations()
+	}
+	for _, table := range []byte{tableRecipient, tableAgenda, tableDestination, tableWaiting, tableClaimed, tableAlarm} {
+		if err == nil {
+			err = v.nothingElse(table)
+		}
+	}
+	if err == nil && len(v.expect) > 0 {
+		err = fmt.Errorf("%d keys are missing: %w", len(v.expect), ErrCorrupt)
+	}
+	return err
+}
+
+// verifier collects the keys that there must be.
+type verifier struct {
+	r       kv.Reader
+	expect  map[string]bool
+	waiting map[string]uint64
+}
+
+func (v *verifier) entry(id EntryID, e *queuepb.EntryRecord) (bool, error) {
+	list, err := recipients(v.r, id)
+	if err != nil {
+		return false, err
+	}
+	if int(e.Open) != len(list) || e.Open == 0 {
+		return false, fmt.Errorf("entry %d has %d recipients, not %d: %w", id, len(list), e.Open, ErrCorrupt)
+	}
+	v.expect[string(alarmKey(nil, alarmOf(e), id))] = true
+	for _, r := range list {
+		v.expect[string(recipientKey(nil, r.Place))] = true
+		switch {
+		case r.Record.State == queuepb.RecipientState_RECIPIENT_STATE_CLAIMED:
+			v.expect[string(claimedKey(nil, r.Place))] = true
+		case !e.Held:
+			v.expect[string(waitingKey(nil, r.Record.Destination, r.Record.Due, r.Place))] = true
+			v.waiting[r.Record.Destination]++
+		}
+	}
+	return true, nil
+}
+
+func (v *verifier) destinations() error {
+	for name, n := range v.waiting {
+		rec, err := Destination(v.r, name)
+		if err != nil {
+			return err
+		}
+		first, err := Waiting(v.r, name, 1<<62, 1)
+		if err != nil {
+			return err
+		}
+		if rec.Waiting != n || len(first) == 0 || rec.Next != max(first[0].Record.Due, rec.ClosedUntil) {
+			return fmt.Errorf("%d wait for %s, which says %v: %w", n, name, rec, ErrCorrupt)
+		}
+		v.expect[string(destinationKey(nil, name))] = true
+		v.expect[string(agendaKey(nil, rec.Next, name))] = true
+	}
+	return nil
+}
+
+// nothingElse checks that a table has expected keys only, and takes them from those that are expected.
+func (v *verifier) nothingElse(table byte) error {
+	prefix := []byte{table}
+	it, err := v.r.Scan(prefix, keys.After(nil, prefix))
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		if !v.expect[string(it.Key())] {
+			return fmt.Errorf("key %x: %w", it.Key(), ErrCorrupt)
+		}
+		delete(v.expect, string(it.Key()))
+	}
+	return it.Error()
+}
