@@ -156,7 +156,8 @@ type fetching struct {
 	nowSeen    *uidset.Set // of the batch: messages that just got \Seen
 	told       int         // messages
 	unknownCTE bool
-	away       error // of messages whose octets cannot be had now
+	away       error            // of messages whose octets cannot be had now
+	unread     []index.UIDRange // of the batch: those of them that just got \Seen
 
 	lines *bufio.Reader // memory for headers
 	kept  bytes.Buffer  // a filtered header
@@ -167,7 +168,10 @@ func (f *fetching) batch(ctx context.Context, uids *uidset.Set) error {
 	if err := f.mark(ctx, uids); err != nil {
 		return err
 	}
-	return f.read(ctx, uids)
+	if err := f.read(ctx, uids); err != nil {
+		return err
+	}
+	return f.unmark(ctx)
 }
 
 // downward is batch from the highest UID to the lowest (RFC 9738, section 3.1). The store only reads upwards, so that
@@ -181,7 +185,7 @@ func (f *fetching) downward(ctx context.Context, uids *uidset.Set) error {
 			return err
 		}
 	}
-	return nil
+	return f.unmark(ctx)
 }
 
 // mark sets \Seen where the items ask for it and the user may.

@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"context"
 	"errors"
 
+	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
+	"github.com/rookery-mail/rookery/index/uidset"
 )
 
 // previewOctets is how much of a text is fetched to preview it: as much as decodes to previewRead.
@@ -57,18 +60,32 @@ func (d *fetchedMessage) needs(item *wire.FetchItem) span {
 	return span{off: -1}
 }
 
-// withoutBody notes a message whose octets cannot be had now. Its \Seen, where that was set, is told.
+// withoutBody notes a message whose octets cannot be had now; nothing is told of it.
 func (f *fetching) withoutBody(d *fetchedMessage, err error) error {
 	if !errors.Is(err, index.ErrBodyAway) {
 		return err
 	}
 	f.away = err
-	seq := f.view.Seq(d.UID)
-	if seq == 0 || !f.nowSeen.Contains(d.UID) {
+	if f.nowSeen.Contains(d.UID) {
+		f.unread = append(f.unread, index.UIDRange{Lo: d.UID, Hi: d.UID})
+	}
+	return nil
+}
+
+// unmark takes \Seen from the messages of the batch that got it and could not be read. The client is told of
+// their flags as of those that others change, also where that fails for now.
+func (f *fetching) unmark(ctx context.Context) error {
+	if len(f.unread) == 0 {
 		return nil
 	}
-	f.beginFetch(seq, d.UID)
-	f.fixed(d.Message)
-	f.w.Raw(")\r\n")
-	return broken(f.w.Err())
+	unread := uidset.Of(f.unread...)
+	f.unread = f.unread[:0]
+	for _, t := range f.own {
+		t.uids.Subtract(unread)
+	}
+	_, _, err := f.storeFlags(ctx, unread, access.StoreRequest{Op: access.Remove, Flags: index.FlagSeen})
+	if errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, cluster.ErrStorageFull) {
+		return nil
+	}
+	return err
 }

@@ -80,6 +80,7 @@ type stage struct {
 	sharing *neighbourhood // nil where accounts share nothing
 	out     strings.Builder
 
+	objects     objects
 	keys        byte                          // that were made to sign URLs
 	annotations []index.Annotation            // of the server
 	quotas      map[index.AccountID][2]uint64 // octets and messages
@@ -94,6 +95,7 @@ func newStage(t testing.TB) *stage {
 	}
 	st.store = st.cluster.Store(func(c *mailstore.Config) {
 		c.Clock = clock
+		c.Blobs = &st.objects
 		c.NewURLKey = func() (key [32]byte) {
 			st.keys++
 			for i := range key {
@@ -215,6 +217,8 @@ func (st *stage) happen(words []string) {
 		if len(words) > 1 {
 			st.sharing.happen(words[1:])
 		}
+	case "objects": // see objects.happen
+		st.objects.happen(st, words[1])
 	case "minority":
 		st.cluster.Fail(cluster.ErrUnavailable)
 	case "upgrading": // some nodes are of the version before

@@ -142,5 +142,10 @@ func (d *fetchedMessage) urlPart(u *wire.URL) (*urlPart, error) {
 	if u.Partial {
 		at = at.cut(&wire.FetchItem{Partial: true, Offset: u.Offset, Count: u.Count})
 	}
+	if remote, ok := d.body.(access.Remote); ok && from == io.ReaderAt(d.body) {
+		if err := remote.Ready(at.off, at.n); err != nil { // before a literal is begun
+			return nil, err
+		}
+	}
 	return &urlPart{SectionReader: io.NewSectionReader(from, at.off, at.n), body: d.body}, nil
 }
