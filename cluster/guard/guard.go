@@ -1,9 +1,12 @@
 // Package guard counts failed logins by the network that they came from, and says how long the answer to a
-// failure waits and when a network is to be banned. It is one node's memory, bounded and not durable. What
-// a wrong secret is, who is never banned, and what becomes of a ban (cluster/ban) are for the caller.
+// failure waits and when a network is to be banned. What one node counts it tells the others as news, and takes
+// theirs in, so that a network that goes round the nodes is counted as if it had asked one. The count is in memory,
+// bounded and not durable. How news travel, what a wrong secret is, who is never banned, and what becomes of a ban
+// (cluster/ban) are for the caller.
 package guard
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -25,14 +28,14 @@ const (
 )
 
 // User stands for the name that a client gave: a hash of it, keyed so that nobody can choose a name that
-// meets another one's.
+// meets another one's. Nodes that tell each other news use the same key.
 type User uint64
 
 // Policy is what a network may do.
 type Policy struct {
 	// Failures is at how many within Window a network is banned that nobody logs in from, 1 to
-	// MaxFailures. It may have as many more for each user that did within Window: many who share an address
-	// fail more often than one, and one guesser's own account does not open the door.
+	// MaxFailures. It may have as many more for each user that did since the first of them: many who share an
+	// address fail more often than one, and one guesser's own account does not open the door.
 	Failures int
 	Window   time.Duration
 }
@@ -54,14 +57,18 @@ type Tally struct {
 	young, old map[netip.Prefix]*record
 	events     int       // in young
 	turned     time.Time // when young was empty
+	news       []item    // what the other nodes are to be told, the oldest first
 }
 
-// record is what is known of one network. Invariant: it has failures.
+// record is what is known of one network. Invariant: no failure is as old as the network's last ban, or as a login of
+// its user; so what arrives late, or again, changes nothing.
 type record struct {
-	failures []event // the oldest first
-	users    []event // who logged in since the first failure, once each, the oldest first
+	failures []event   // the oldest first, each once
+	users    []event   // who logged in after failures, once each, the oldest first
+	banned   time.Time // zero: not yet
 }
 
+// event is what happened at a time, which is in whole microseconds.
 type event struct {
 	user User
 	at   time.Time
@@ -78,18 +85,29 @@ func NewTally() *Tally {
 func (t *Tally) Failed(network netip.Prefix, user User, p Policy, now time.Time) Verdict {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now.Sub(t.turned) >= p.Window {
-		t.turn(now)
-	}
+	t.age(p, now)
 	r := t.take(network)
-	r.failures = append(within(p.Window, r.failures, now), event{user, now})
-	r.users = within(p.Window, r.users, now)
-	limit := p.Failures * (1 + len(r.users))
-	v := Verdict{Wait: wait(len(r.failures) - limit/4), Failures: len(r.failures), Ban: len(r.failures) >= limit}
-	if !v.Ban {
-		t.keep(network, r, now)
+	at := r.next(user, now.Truncate(time.Microsecond))
+	r.fail(event{user, at})
+	v := r.judge(p, now)
+	if v.Ban {
+		r.ban(at)
+		t.tell(item{banned, network, event{at: at}})
+	} else {
+		t.tell(item{failed, network, event{user, at}})
 	}
+	t.keep(network, r, now)
 	return v
+}
+
+// Count is how many failures of a network count now.
+func (t *Tally) Count(network netip.Prefix, p Policy, now time.Time) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.take(network)
+	n := r.judge(p, now).Failures
+	t.keep(network, r, now)
+	return n
 }
 
 // Succeeded notes that a user logged in: the user's own failures from there are forgiven.
@@ -100,16 +118,24 @@ func (t *Tally) Succeeded(network netip.Prefix, user User, now time.Time) {
 		return
 	}
 	r := t.take(network)
-	of := func(e event) bool { return e.user == user }
-	r.failures = slices.DeleteFunc(r.failures, of)
-	if len(r.failures) == 0 {
-		return
-	}
-	r.users = append(slices.DeleteFunc(r.users, of), event{user, now})
-	if len(r.users) > maxUsers {
-		r.users = slices.Delete(r.users, 0, 1)
+	if len(r.failures) > 0 {
+		e := event{user, now.Truncate(time.Microsecond)}
+		for _, f := range r.failures {
+			if f.user == user && f.at.After(e.at) {
+				e.at = f.at // of a clock that is ahead
+			}
+		}
+		r.succeed(e)
+		t.tell(item{succeeded, network, e})
 	}
 	t.keep(network, r, now)
+}
+
+// age begins a new generation when the young one is a window old. The caller holds mu.
+func (t *Tally) age(p Policy, now time.Time) {
+	if now.Sub(t.turned) >= p.Window {
+		t.turn(now)
+	}
 }
 
 // take takes a network's record out. The caller holds mu, and keeps it if it is to stay.
@@ -126,8 +152,11 @@ func (t *Tally) take(network netip.Prefix) *record {
 	return &record{}
 }
 
-// keep puts a record among the young ones. The caller holds mu.
+// keep puts a record among the young ones, unless nothing is in it. The caller holds mu.
 func (t *Tally) keep(network netip.Prefix, r *record, now time.Time) {
+	if r.events() == 0 && r.banned.IsZero() {
+		return
+	}
 	if len(t.young) >= maxNetworks/2 || t.events >= maxEvents/2 {
 		t.turn(now)
 	}
@@ -140,6 +169,84 @@ func (t *Tally) turn(now time.Time) {
 	t.old, t.young = t.young, make(map[netip.Prefix]*record)
 	t.events, t.turned = 0, now
 }
+
+// next is the first time from now on at which a failure of the user counts and is not one there is.
+func (r *record) next(user User, now time.Time) time.Time {
+	at := now
+	if !at.After(r.banned) {
+		at = r.banned.Add(time.Microsecond)
+	}
+	for _, u := range r.users {
+		if u.user == user && !at.After(u.at) {
+			at = u.at.Add(time.Microsecond)
+		}
+	}
+	for _, f := range r.failures { // in their order
+		if f.user == user && f.at.Equal(at) {
+			at = at.Add(time.Microsecond)
+		}
+	}
+	return at
+}
+
+// fail adds a failure unless it is there, or does not count any more.
+func (r *record) fail(e event) {
+	if !e.at.After(r.banned) {
+		return
+	}
+	for _, u := range r.users {
+		if u.user == e.user && !u.at.Before(e.at) {
+			return
+		}
+	}
+	if at, found := slices.BinarySearchFunc(r.failures, e, byTime); !found {
+		r.failures = slices.Insert(r.failures, at, e)
+	}
+}
+
+// succeed adds a login, which forgives the failures of its user before.
+func (r *record) succeed(e event) {
+	if !e.at.After(r.banned) {
+		return
+	}
+	at := slices.IndexFunc(r.users, func(u event) bool { return u.user == e.user })
+	if at >= 0 && !r.users[at].at.Before(e.at) {
+		return
+	}
+	if at >= 0 {
+		r.users = slices.Delete(r.users, at, at+1)
+	}
+	r.failures = slices.DeleteFunc(r.failures, func(f event) bool { return f.user == e.user && !f.at.After(e.at) })
+	at, _ = slices.BinarySearchFunc(r.users, e, byTime)
+	if r.users = slices.Insert(r.users, at, e); len(r.users) > maxUsers {
+		r.users = slices.Delete(r.users, 0, 1)
+	}
+}
+
+// ban has the count begin anew after a time.
+func (r *record) ban(at time.Time) {
+	if !at.After(r.banned) {
+		return
+	}
+	r.banned = at
+	before := func(e event) bool { return !e.at.After(at) }
+	r.failures, r.users = slices.DeleteFunc(r.failures, before), slices.DeleteFunc(r.users, before)
+}
+
+// judge says what follows from the failures that there are, after those are dropped that are a window old.
+func (r *record) judge(p Policy, now time.Time) Verdict {
+	r.failures, r.users = within(p.Window, r.failures, now), within(p.Window, r.users, now)
+	limit := p.Failures
+	for _, u := range r.users {
+		if len(r.failures) > 0 && !u.at.Before(r.failures[0].at) {
+			limit += p.Failures
+		}
+	}
+	n := len(r.failures)
+	return Verdict{Wait: wait(n - limit/4), Failures: n, Ban: n >= limit}
+}
+
+func byTime(a, b event) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.user, b.user)) }
 
 // within cuts off what is a window old.
 func within(window time.Duration, events []event, now time.Time) []event {

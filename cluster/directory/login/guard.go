@@ -42,7 +42,7 @@ func (open) Succeeded(netip.Addr, guard.User) {}
 
 // failed tells the guard of a wrong secret, and waits as it says, until done is closed at the most.
 func (a *Authenticator) failed(done <-chan struct{}, s subject, remote netip.Addr) {
-	wait := a.config.Guard.Failed(remote, a.memory.user(s))
+	wait := a.config.Guard.Failed(remote, a.user(s))
 	if wait <= 0 {
 		return
 	}
@@ -56,11 +56,11 @@ func (a *Authenticator) failed(done <-chan struct{}, s subject, remote netip.Add
 
 // user stands for whom a user name means. Unlike the subject's key it outlives a change of the password, and
 // is the same by every mechanism.
-func (m *memory) user(s subject) guard.User {
+func (a *Authenticator) user(s subject) guard.User {
 	name := s.key
 	if s.known {
 		name = binary.BigEndian.AppendUint64([]byte{'a'}, uint64(s.account.ID))
 	}
-	f := m.hash('u', name, nil)
+	f := hash(a.config.GuardKey, 'u', name, nil)
 	return guard.User(binary.BigEndian.Uint64(f[:]))
 }

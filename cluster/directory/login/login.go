@@ -81,6 +81,9 @@ type Config struct {
 
 	// Guard knows the networks that logins come from; nil trusts and bans nobody.
 	Guard Guard
+	// GuardKey keys what Guard is told of users, so that Guards that tell each other of them mean the same. Zero is
+	// a random one.
+	GuardKey [32]byte
 
 	// Authorities vouch for users by certificates, which EXTERNAL takes; whoever they sign a mail address for is the
 	// user of that address. Nil, and while it returns nil: there is no EXTERNAL. It is called often.
@@ -146,6 +149,9 @@ func New(config Config) (*Authenticator, error) {
 	var key [32]byte
 	if _, err := rand.Read(key[:]); err != nil {
 		return nil, fmt.Errorf("draw the key of remembered logins: %w", err)
+	}
+	if config.GuardKey == [32]byte{} {
+		config.GuardKey = key
 	}
 	return &Authenticator{
 		config:    config,

@@ -42,7 +42,11 @@ func (m *memory) fingerprint(s subject, password string) fingerprint {
 }
 
 func (m *memory) hash(kind byte, subject, rest []byte) (f fingerprint) {
-	mac := hmac.New(sha256.New, m.key[:])
+	return hash(m.key, kind, subject, rest)
+}
+
+func hash(key [32]byte, kind byte, subject, rest []byte) (f fingerprint) {
+	mac := hmac.New(sha256.New, key[:])
 	mac.Write([]byte{kind, byte(len(subject))})
 	mac.Write(subject)
 	mac.Write(rest)

@@ -74,6 +74,6 @@ func (a *Authenticator) accept(s subject, remote netip.Addr, now time.Time) (Ide
 		return Identity{}, ErrDisabled
 	}
 	a.memory.meet(s, remote, now)
-	a.config.Guard.Succeeded(remote, a.memory.user(s))
+	a.config.Guard.Succeeded(remote, a.user(s))
 	return Identity{Account: s.account.ID, Address: s.account.Address}, nil
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -12,34 +13,65 @@ import (
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
 )
 
-// gossipBan is the kind of gossip message that carries one record of a ban.
-const gossipBan byte = 1
+// The kinds of gossip messages; numbers are for ever.
+const (
+	gossipBan      byte = 1 // one record of a ban
+	gossipFailures byte = 2 // news of failed logins
+)
 
-// sharedBans is the list of bans as gossip exchanges it.
-type sharedBans struct{ n *Node }
+// defence is what gossip exchanges in whole of who is kept out: bans, and failed logins on the way to one.
+type defence struct{ n *Node }
 
-var _ membership.Shared = sharedBans{}
+var _ membership.Shared = defence{}
+
+// defenceState is defence as it travels.
+type defenceState struct {
+	Bans     json.RawMessage `json:"bans,omitempty"`     // of ban.List
+	Failures []byte          `json:"failures,omitempty"` // of guard.Tally
+}
 
 // State implements membership.Shared.
-func (s sharedBans) State() []byte {
-	data, err := s.n.bans.State(time.Now())
+func (d defence) State() []byte {
+	var s defenceState
+	var err error
+	if s.Bans, err = d.n.bans.State(time.Now()); err != nil {
+		d.n.log.Error("bans cannot be told", "error", err)
+	}
+	if g := d.n.watch.Load(); g != nil {
+		s.Failures = g.state()
+	}
+	if len(s.Bans) == 0 && len(s.Failures) == 0 {
+		return nil
+	}
+	data, err := json.Marshal(s)
 	if err != nil {
-		s.n.log.Error("bans cannot be told", "error", err)
+		d.n.log.Error("bans and failed logins cannot be told", "error", err)
 	}
 	return data
 }
 
 // Merge implements membership.Shared.
-func (s sharedBans) Merge(state []byte) {
-	if err := s.n.bans.Merge(state, time.Now()); err != nil {
-		s.n.log.Warn("bans of another node are not understood", "error", err)
+func (d defence) Merge(state []byte) {
+	var s defenceState
+	if err := json.Unmarshal(state, &s); err != nil {
+		d.n.log.Warn("bans and failed logins of another node are not understood", "error", err)
+		return
 	}
+	d.n.receiveGossip(gossipBan, s.Bans)
+	d.n.receiveGossip(gossipFailures, s.Failures)
 }
 
 // receiveGossip takes a message of another node.
 func (n *Node) receiveGossip(kind byte, payload []byte) {
-	if kind == gossipBan {
-		sharedBans{n}.Merge(payload)
+	switch kind {
+	case gossipBan:
+		if err := n.bans.Merge(payload, time.Now()); err != nil {
+			n.log.Warn("bans of another node are not understood", "error", err)
+		}
+	case gossipFailures:
+		if g := n.watch.Load(); g != nil {
+			g.hear(payload)
+		}
 	}
 }
 

@@ -86,11 +86,12 @@ func (n *Node) serveMail(life context.Context) error {
 	}
 	source := directorySource{n}
 	watch := n.newNetworkGuard()
-	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Guard: watch, Authorities: authorities.get,
+	auth, err := login.New(login.Config{Directory: source, Logger: n.log, Guard: watch, GuardKey: n.guardKey(), Authorities: authorities.get,
 		Tokens: bearer.New(bearer.Config{Logger: n.log})})
 	if err != nil {
 		return err
 	}
+	n.telling.Go(func() { watch.tellNews(life) })
 	n.counters.logins(auth.Stats)
 	n.counters.bans(watch.banned.Load, n.bans)
 	members := newRecipients(smtpd.Members(source), n.directoryNow)
@@ -151,6 +152,7 @@ func (n *Node) closeDoors(ctx context.Context) error {
 	if n.remoteAdmin != nil {
 		errs = append(errs, n.remoteAdmin.Shutdown(ctx))
 	}
+	n.telling.Wait()
 	return errors.Join(errs...)
 }
 

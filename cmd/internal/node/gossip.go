@@ -17,7 +17,7 @@ func (n *Node) openGossip(ctx context.Context) error {
 		Facts:     membership.Facts{ID: n.id, Region: n.cfg.Region, Address: n.cfg.Cluster.Advertise, Version: n.opts.Version},
 		ClusterID: n.record.Cluster, Listen: n.cfg.Cluster.GossipListen, Advertise: numeric(ctx, n.cfg.Cluster.GossipAdvertise),
 		Key: n.record.GossipKey, WAN: n.cfg.Cluster.Timing == "wan", Peers: n.gossipPeers, RejoinEvery: 5 * time.Second, Clock: time.Now, Logger: n.log,
-		Receive: n.receiveGossip, Shared: sharedBans{n},
+		Receive: n.receiveGossip, Shared: defence{n},
 	})
 	if err != nil {
 		return err

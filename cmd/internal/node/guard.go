@@ -1,6 +1,9 @@
 package node
 
 import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -11,16 +14,19 @@ import (
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/cluster/guard"
+	"github.com/rookery-mail/rookery/cluster/membership"
 )
 
-// networkGuard is what logins ask and tell of the networks that they come from. It counts the failures on
-// this node and bans on all of them. Clients of this machine and of the cluster's trusted networks are
+// networkGuard is what logins ask and tell of the networks that they come from. It counts the failures on all nodes,
+// which tell each other, and bans on all of them. Clients of this machine and of the cluster's trusted networks are
 // never banned, and not counted.
 type networkGuard struct {
 	tally    *guard.Tally
 	bans     *ban.List
 	settings func() (directory.Settings, error)
 	tell     func(r ban.Record, err error) error // tells the other nodes of a record, unless there is an error
+	send     func(news []byte) error             // gives the other nodes news of failures
+	news     chan struct{}                       // of capacity one: there may be news
 	banned   atomic.Uint64                       // how many networks this node banned
 	log      *slog.Logger
 }
@@ -28,7 +34,13 @@ type networkGuard struct {
 var _ login.Guard = (*networkGuard)(nil)
 
 func (n *Node) newNetworkGuard() *networkGuard {
-	g := &networkGuard{tally: guard.NewTally(), bans: n.bans, tell: n.tellBan, log: n.log}
+	g := &networkGuard{tally: guard.NewTally(), bans: n.bans, tell: n.tellBan, news: make(chan struct{}, 1), log: n.log}
+	g.send = func(news []byte) error {
+		if gossip := n.gossip.Load(); gossip != nil {
+			return gossip.Broadcast(gossipFailures, news)
+		}
+		return nil
+	}
 	g.settings = func() (s directory.Settings, err error) {
 		err = n.view(func(v directory.View) (err error) {
 			s, err = v.Settings()
@@ -36,7 +48,16 @@ func (n *Node) newNetworkGuard() *networkGuard {
 		})
 		return s, err
 	}
+	n.watch.Store(g)
 	return g
+}
+
+// guardKey keys what nodes tell each other of users, so that all mean the same and nobody else can tell who it is.
+func (n *Node) guardKey() (key [32]byte) {
+	mac := hmac.New(sha256.New, n.record.GossipKey)
+	mac.Write([]byte("users of failed logins")) // a Hash gives no errors
+	mac.Sum(key[:0])
+	return key
 }
 
 // Trusts implements login.Guard.
@@ -64,7 +85,8 @@ func (g *networkGuard) Failed(remote netip.Addr, user guard.User) time.Duration 
 		return 0
 	}
 	now, network := time.Now(), ban.NetworkOf(remote)
-	v := g.tally.Failed(network, user, guard.Policy{Failures: s.BanFailures, Window: minutes(s.BanWindowMinutes)}, now)
+	v := g.tally.Failed(network, user, policyOf(s), now)
+	g.hasNews()
 	if v.Ban {
 		g.ban(network, v.Failures, s, now)
 	}
@@ -75,7 +97,78 @@ func (g *networkGuard) Failed(remote netip.Addr, user guard.User) time.Duration 
 func (g *networkGuard) Succeeded(remote netip.Addr, user guard.User) {
 	if remote.IsValid() {
 		g.tally.Succeeded(ban.NetworkOf(remote), user, time.Now())
+		g.hasNews()
 	}
+}
+
+func policyOf(s directory.Settings) guard.Policy {
+	return guard.Policy{Failures: s.BanFailures, Window: minutes(s.BanWindowMinutes)}
+}
+
+func (g *networkGuard) hasNews() {
+	select {
+	case g.news <- struct{}{}:
+	default:
+	}
+}
+
+const (
+	// newsPause is between two messages of news: what happens meanwhile goes in one, and a flood leaves room for
+	// other gossip.
+	newsPause = 250 * time.Millisecond
+	// maxFailures is how much of the count nodes exchange in whole, in octets: some 3,000 failures.
+	maxFailures = 64 << 10
+)
+
+// tellNews gives the other nodes the news of failures until ctx ends.
+func (g *networkGuard) tellNews(ctx context.Context) {
+	for more := false; ; {
+		if !more {
+			select {
+			case <-g.news:
+			case <-ctx.Done():
+				return
+			}
+		}
+		var data []byte
+		if data, more = g.tally.News(membership.MaxPayload); len(data) == 0 {
+			continue
+		}
+		if err := g.send(data); err != nil {
+			g.log.Warn("other nodes hear of failed logins later", "error", err)
+		}
+		select {
+		case <-time.After(newsPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hear takes over what another node tells of failures.
+func (g *networkGuard) hear(news []byte) {
+	s, err := g.settings()
+	if err != nil || s.BanFailures == 0 {
+		return
+	}
+	now := time.Now()
+	reached, err := g.tally.Merge(news, policyOf(s), now)
+	if err != nil {
+		g.log.Warn("failed logins of another node are not understood", "error", err)
+	}
+	for _, r := range reached {
+		g.ban(r.Network, r.Failures, s, now)
+	}
+	g.hasNews()
+}
+
+// state is what the other nodes may have missed.
+func (g *networkGuard) state() []byte {
+	s, err := g.settings()
+	if err != nil || s.BanFailures == 0 {
+		return nil
+	}
+	return g.tally.State(maxFailures, policyOf(s), time.Now())
 }
 
 // ban bans a network on all nodes. A ban that there is holds: an operator may have said for longer.

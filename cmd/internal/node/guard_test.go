@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,7 @@ func newLookout(t *testing.T, id cluster.NodeID, d *directorytest.Directory) *lo
 		defer snapshot.Close()
 		return directory.View{R: snapshot}.Settings()
 	}
-	auth, err := login.New(login.Config{Directory: d, Guard: g})
+	auth, err := login.New(login.Config{Directory: d, Guard: g, GuardKey: [32]byte{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func talking(t *testing.T, d *directorytest.Directory, wan bool) (out []*lookout
 		l := newLookout(t, cluster.NodeID(fmt.Sprint("n", i)), d)
 		gossip, err := membership.Start(t.Context(), membership.Config{
 			Facts: membership.Facts{ID: l.id}, ClusterID: "c", Listen: "127.0.0.1:0", Key: key, WAN: wan, RejoinEvery: time.Hour,
-			Receive: l.receiveGossip, Shared: sharedBans{l.Node}, Clock: time.Now, Logger: l.log,
+			Receive: l.receiveGossip, Shared: defence{l.Node}, Clock: time.Now, Logger: l.log,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -81,6 +82,12 @@ func talking(t *testing.T, d *directorytest.Directory, wan bool) (out []*lookout
 			}
 		})
 		l.Node.gossip.Store(gossip)
+		life, cancel := context.WithCancel(t.Context())
+		l.telling.Go(func() { l.guard.tellNews(life) })
+		t.Cleanup(func() { // before the gossip ends
+			cancel()
+			l.telling.Wait()
+		})
 		if out = append(out, l); i > 0 {
 			if err := gossip.Join(out[0].Node.gossip.Load().Address()); err != nil {
 				t.Fatal(err)
@@ -160,6 +167,57 @@ func TestGuesserIsBannedEverywhere(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGuesserGoesRound: who guesses on one node after the other is slowed down and banned as if it were one, and a login
+// on another node forgives what a user mistyped. What a node missed it hears when it comes back.
+func TestGuesserGoesRound(t *testing.T) {
+	d := newDirectory(t, map[string]string{"ban_failures": "12"})
+	nodes := talking(t, d, false)
+	guesser, typist := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("198.51.100.9")
+	counted := func(l *lookout, network netip.Addr) int {
+		s, err := l.guard.settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.guard.tally.Count(ban.NetworkOf(network), policyOf(s), time.Now())
+	}
+	everywhere := func(network netip.Addr, want int) {
+		t.Helper()
+		for _, l := range nodes {
+			soon(t, fmt.Sprintf("%s counts %d failures of %v", l.id, want, network), func() bool { return counted(l, network) == want })
+		}
+	}
+	for i := range 3 {
+		if _, err := nodes[i].auth.Plain(t.Context(), "ann", fmt.Sprint("typo", i), typist); !errors.Is(err, login.ErrBadCredentials) {
+			t.Fatal(err)
+		}
+	}
+	everywhere(typist, 3)
+	if _, err := nodes[1].auth.Plain(t.Context(), "ann", "correct horse", typist); err != nil {
+		t.Fatal(err)
+	}
+	everywhere(typist, 0)
+	for i := range 11 {
+		waited := nodes[i%3].guard.Failed(guesser, guard.User(i))
+		if (waited > 0) != (i >= 3) {
+			t.Errorf("failure %d waits %v", i+1, waited)
+		}
+		everywhere(guesser, i+1)
+	}
+	fresh := newLookout(t, "n9", d)
+	defence{fresh.Node}.Merge(defence{nodes[0].Node}.State())
+	if n := counted(fresh, guesser); n != 11 {
+		t.Errorf("a node that was away counts %d failures", n)
+	}
+	nodes[2].guard.Failed(guesser, 99)
+	for _, l := range nodes {
+		soon(t, "the ban is known", func() bool { return l.guard.Banned(guesser) })
+	}
+	everywhere(guesser, 0)
+	if a, b, c := nodes[0].guard.banned.Load(), nodes[1].guard.banned.Load(), nodes[2].guard.banned.Load(); a+b != 0 || c != 1 {
+		t.Errorf("the nodes banned %d, %d and %d networks", a, b, c)
 	}
 }
 
@@ -243,7 +301,7 @@ func TestBansOfOperatorsHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sharedBans{l.Node}.Merge(state)
+	l.receiveGossip(gossipBan, state)
 	for i := range 2 * room {
 		l.guard.Failed(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 1)
 	}

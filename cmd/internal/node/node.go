@@ -67,6 +67,8 @@ type Node struct {
 	stage     stage
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
 	bans      *ban.List
+	watch     atomic.Pointer[networkGuard] // nil until logins are served
+	telling   sync.WaitGroup               // what tells other nodes of failed logins; it ends with the doors
 	counters  *counters
 	levelSeen atomic.Int64 // the command level that was read last
 	goals     goals
