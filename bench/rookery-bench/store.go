@@ -24,7 +24,7 @@ func startStore(ctx context.Context, parent string) (scenario.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the store: %w", err)
 	}
-	s, err := stores.Start(ctx, stores.Config{Kind: stores.Versitygw, Dir: dir})
+	s, err := stores.Start(ctx, stores.Config{Kind: stores.Versitygw, Dir: dir, Slowable: true})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -53,6 +53,6 @@ func (s *store) Stored(ctx context.Context) (objects int, octets int64, err erro
 
 // Close ends the store and removes its files.
 func (s *store) Close() error {
-	s.Kill()
+	s.Store.Close()
 	return os.RemoveAll(s.dir)
 }

@@ -21,6 +21,8 @@ type Store interface {
 	Flags() []string
 	// Stored counts the packs in it and their octets.
 	Stored(ctx context.Context) (objects int, octets int64, err error)
+	// Slow makes it answer each request so much later; 0 is at once.
+	Slow(by time.Duration)
 	// Pause freezes it and Resume lets it go on; Kill ends it and Restart starts it again.
 	Pause() error
 	Resume() error
@@ -51,7 +53,7 @@ type objectStore struct {
 }
 
 // runObjectStore holds a cluster with an object store against one without, in turns: while the store works, while
-// it hangs and while it is away. What is in the bucket is measured when all is packed, and a mailbox is read that is
+// it is slow, hangs and is away. What is in the bucket is measured when all is packed, and a mailbox is read that is
 // nowhere else.
 func runObjectStore(ctx context.Context, s site.Site, o Options) (r Result, err error) {
 	if o.Twin == nil || o.Store == nil {
@@ -79,7 +81,7 @@ func runObjectStore(ctx context.Context, s site.Site, o Options) (r Result, err 
 	if _, err := stored.Command(ctx, args...); err != nil {
 		return x.result, err
 	}
-	for _, step := range []func(context.Context) error{x.working, x.packed, x.cold, x.hanging, x.away} {
+	for _, step := range []func(context.Context) error{x.working, x.packed, x.cold, x.slow, x.hanging, x.away} {
 		if err := step(ctx); err != nil {
 			return x.result, err
 		}
@@ -252,7 +254,7 @@ func (x *objectStore) mailbox(ctx context.Context, name string, size int) (*load
 
 // outage measures deliveries and reading while the store is away, and how long it takes until all is packed when
 // it is back.
-func (x *objectStore) outage(ctx context.Context, name string, take func() error, give func(context.Context) error) error {
+func (x *objectStore) outage(ctx context.Context, name string, take func() error, give func(context.Context) error, read func(c *load.IMAP, name string) error) error {
 	c, err := x.mailbox(ctx, name, 50)
 	if err != nil {
 		return err
@@ -266,7 +268,7 @@ func (x *objectStore) outage(ctx context.Context, name string, take func() error
 	}
 	_, err = x.deliver(ctx, name+"-", 4)
 	if err == nil {
-		err = x.refused(c, name)
+		err = read(c, name)
 	}
 	if err = errors.Join(err, give(ctx)); err != nil {
 		return err
@@ -297,9 +299,22 @@ func (x *objectStore) refused(c *load.IMAP, name string) error {
 	return err
 }
 
+// slowBy is how late a slow store is.
+const slowBy = 10 * time.Second
+
+// slow makes the store answer late. What is read of it then is late or refused: neither is measured.
+func (x *objectStore) slow(ctx context.Context) error {
+	by := func(d time.Duration) error {
+		x.store.Slow(d)
+		return nil
+	}
+	return x.outage(ctx, "slow", func() error { return by(slowBy) }, func(context.Context) error { return by(0) },
+		func(*load.IMAP, string) error { return nil })
+}
+
 // hanging freezes the store: it takes connections and answers nothing.
 func (x *objectStore) hanging(ctx context.Context) error {
-	return x.outage(ctx, "frozen", x.store.Pause, func(context.Context) error { return x.store.Resume() })
+	return x.outage(ctx, "frozen", x.store.Pause, func(context.Context) error { return x.store.Resume() }, x.refused)
 }
 
 // away ends the store: nobody listens.
@@ -308,5 +323,5 @@ func (x *objectStore) away(ctx context.Context) error {
 		x.store.Kill()
 		return nil
 	}
-	return x.outage(ctx, "absent", take, x.store.Restart)
+	return x.outage(ctx, "absent", take, x.store.Restart, x.refused)
 }

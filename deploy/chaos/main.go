@@ -89,7 +89,7 @@ func run(ctx context.Context, o options) (err error) {
 			c.say("data and logs are kept in %s", c.cluster.Dir())
 		}
 		if c.bucket != nil {
-			c.bucket.Kill()
+			c.bucket.Close()
 		}
 		c.cluster.Close()
 	}()

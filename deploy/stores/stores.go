@@ -56,6 +56,8 @@ func Find(kind Kind) (string, error) {
 type Config struct {
 	Kind Kind
 	Dir  string // where its data, log and credentials go; made when it is not there
+	// Slowable puts a proxy in front of the store, for Slow.
+	Slowable bool
 }
 
 // The bucket that a store has, and who may do everything.
@@ -72,6 +74,7 @@ type Store struct {
 	address string // host:port
 	client  *minio.Client
 	process *process // nil while it does not run
+	proxy   *proxy   // nil unless Config.Slowable
 }
 
 // Start runs a store with an empty bucket, or with that of an earlier one in the same directory, and
@@ -85,21 +88,21 @@ func Start(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("start %s: %w", c.Kind, err)
 	}
 	s := &Store{config: c, binary: binary}
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Kind, err)
 	}
 	if err := s.Restart(ctx); err != nil {
-		s.Kill()
+		s.Close()
 		return nil, err
 	}
 	if err := s.makeBucket(ctx); err != nil {
-		s.Kill()
+		s.Close()
 		return nil, fmt.Errorf("make the bucket of %s: %w", c.Kind, err)
 	}
 	return s, nil
 }
 
-func (s *Store) prepare() (err error) {
+func (s *Store) prepare(ctx context.Context) (err error) {
 	if err := os.MkdirAll(s.data(), 0o755); err != nil {
 		return err
 	}
@@ -108,6 +111,11 @@ func (s *Store) prepare() (err error) {
 	}
 	if s.address, err = freeAddress(); err != nil {
 		return err
+	}
+	if s.config.Slowable {
+		if s.proxy, err = newProxy(ctx, s.address); err != nil {
+			return err
+		}
 	}
 	s.client, err = minio.New(s.address, &minio.Options{Creds: credentials.NewStaticV4(accessKey, secretKey, ""),
 		Region: "us-east-1", BucketLookup: minio.BucketLookupPath, MaxRetries: 1})
@@ -126,7 +134,24 @@ func (s *Store) makeBucket(ctx context.Context) error {
 func (s *Store) data() string { return filepath.Join(s.config.Dir, "data") }
 
 // Endpoint is the store's URL.
-func (s *Store) Endpoint() string { return "http://" + s.address }
+func (s *Store) Endpoint() string {
+	if s.proxy != nil {
+		return "http://" + s.proxy.listener.Addr().String()
+	}
+	return "http://" + s.address
+}
+
+// Slow makes the store, which has to be Slowable, answer each request so much later; 0 is at once.
+func (s *Store) Slow(by time.Duration) { s.proxy.delay.Store(int64(by)) }
+
+// Close ends the store. Its data stays.
+func (s *Store) Close() {
+	s.Kill()
+	if s.proxy != nil {
+		s.proxy.close()
+		s.proxy = nil
+	}
+}
 
 // Region is what requests are signed for.
 func (s *Store) Region() string { return "us-east-1" }

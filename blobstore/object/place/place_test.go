@@ -66,7 +66,7 @@ func TestReal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Kill()
+	defer store.Close()
 	s := parse(t, `{"url":"s3://`+store.Bucket()+`/a/b/","credentials":"file","endpoint":"`+store.Endpoint()+`","credentials_file":"`+store.CredentialsFile()+`"}`)
 	b, err := place.Open(s, place.Local{})
 	if err != nil {

@@ -29,14 +29,14 @@ func running(t *testing.T, kind stores.Kind) *stores.Store {
 	if kind == stores.MinIO && os.Getenv("ROOKERY_S3_TEST") == "" {
 		t.Skip("make s3-test tests with MinIO")
 	}
-	store, err := stores.Start(t.Context(), stores.Config{Kind: kind, Dir: t.TempDir()})
+	store, err := stores.Start(t.Context(), stores.Config{Kind: kind, Dir: t.TempDir(), Slowable: true})
 	if errors.Is(err, stores.ErrNotBuilt) {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(store.Kill)
+	t.Cleanup(store.Close)
 	return store
 }
 
@@ -202,6 +202,20 @@ func outages(t *testing.T, store *stores.Store) {
 	if err := store.Resume(); err != nil {
 		t.Fatal(err)
 	}
+	// A frozen store may have to be asked until it has thawed.
+	for began := time.Now(); time.Since(began) < 30*time.Second; {
+		if _, err = objecttest.Get(t.Context(), b, "a"); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("a store that goes on: %v", err)
+	}
+	store.Slow(time.Minute)
+	if _, err := objecttest.Get(t.Context(), b, "a"); !errors.Is(err, blobstore.ErrUnavailable) {
+		t.Errorf("a slow store: %v", err)
+	}
+	store.Slow(0)
 	store.Kill()
 	if err := object.Check(t.Context(), b); !errors.Is(err, blobstore.ErrUnavailable) {
 		t.Errorf("a store that was killed: %v", err)
