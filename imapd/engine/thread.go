@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -56,27 +57,25 @@ func (s *Session) letters(ctx context.Context, found *uidset.Set, references boo
 	}
 	done := s.newProgress(found.Len())
 	for batch := range found.Batches(size) {
-		err := s.box.Messages(ctx, batch, func(m access.Message) error {
-			e := m.Envelope()
-			l := order.Letter{UID: m.UID, Subject: append([]byte(nil), e.Subject...), Sent: order.Sent(&m), Arrived: m.InternalDate}
-			if references {
+		var err error
+		if references {
+			err = s.box.Bodies(ctx, batch, func(m access.Message, body access.Body) error {
+				l := newLetter(&m)
 				if err := done.step(); err != nil {
 					return err
 				}
-				if ids := message.MessageIDs(e.MessageId); len(ids) > 0 {
-					l.ID = ids[0]
-				}
-				var err error
-				if l.References, err = s.references(ctx, &m); err != nil {
+				if err := refer(&l, &m, body); err != nil {
 					return err
 				}
-				if ids := message.MessageIDs(e.InReplyTo); len(l.References) == 0 && len(ids) > 0 {
-					l.References = ids[:1]
-				}
-			}
-			letters = append(letters, l)
-			return nil
-		})
+				letters = append(letters, l)
+				return nil
+			})
+		} else {
+			err = s.box.Messages(ctx, batch, func(m access.Message) error {
+				letters = append(letters, newLetter(&m))
+				return nil
+			})
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -84,22 +83,27 @@ func (s *Session) letters(ctx context.Context, found *uidset.Set, references boo
 	return letters, nil
 }
 
-// references reads the References field of a message, as far as it is in the first 64 KiB of the header.
-func (s *Session) references(ctx context.Context, m *access.Message) ([]string, error) {
-	body, err := s.box.OpenBody(ctx, m.UID)
-	if errors.Is(err, index.ErrNoMessage) {
-		return nil, nil
+func newLetter(m *access.Message) order.Letter {
+	return order.Letter{UID: m.UID, Subject: bytes.Clone(m.Envelope().Subject), Sent: order.Sent(m), Arrived: m.InternalDate}
+}
+
+// refer fills in what a message is known by and what it answers: its References, as far as they are in the first
+// 64 KiB of the header, or what In-Reply-To begins with.
+func refer(l *order.Letter, m *access.Message, body access.Body) error {
+	e := m.Envelope()
+	if ids := message.MessageIDs(e.MessageId); len(ids) > 0 {
+		l.ID = ids[0]
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
 	header := make([]byte, min(int64(m.HeaderSize), body.Size(), keptHeader))
 	if n, err := body.ReadAt(header, 0); err != nil && !(errors.Is(err, io.EOF) && n == len(header)) {
-		return nil, err
+		return err
 	}
 	value, _ := message.FieldValue(header, "References")
-	return message.MessageIDs(value), nil
+	l.References = message.MessageIDs(value)
+	if ids := message.MessageIDs(e.InReplyTo); len(l.References) == 0 && len(ids) > 0 {
+		l.References = ids[:1]
+	}
+	return nil
 }
 
 // tellThread writes a thread in parentheses: a row of answers, each to the one before, until one has
