@@ -81,6 +81,7 @@ type Config struct {
 	// Site is the cluster as sessions know it. Nil: nobody administers it, and it has no annotations.
 	Site engine.Site
 
+	Hide       []string // capabilities that are not told; engine.Hideable says which can be
 	Version    string
 	MaxMessage int64            // octets that APPEND takes; mailstore.DefaultMaxMessage
 	Clock      func() time.Time // nil: time.Now

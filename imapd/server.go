@@ -48,7 +48,7 @@ func New(c Config) *Server {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.engine = engine.New(engine.Config{
 		Version: c.Version, MaxMessage: c.MaxMessage, Limits: wire.DefaultLimits(), Now: c.Clock, Events: events{s}, Site: c.Site,
-		MessageLimit: max(c.Limits.Messages, 0), SaveLimit: max(c.Limits.Saves, 0),
+		MessageLimit: max(c.Limits.Messages, 0), SaveLimit: max(c.Limits.Saves, 0), Hide: c.Hide,
 	})
 	return s
 }

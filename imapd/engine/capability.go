@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,13 @@ func extensions() []string {
 	}
 }
 
+// Hideable reports whether Config.Hide may name a capability: one of those that are told after the login.
+func Hideable(capability string) bool {
+	return capability == "COMPRESS=DEFLATE" || slices.Contains(extensions(), capability)
+}
+
+func (s *Session) hides(capability string) bool { return slices.Contains(s.c.Hide, capability) }
+
 // capabilities is what CAPABILITY tells in the state of the session.
 func (s *Session) capabilities() string {
 	caps := base()
@@ -44,7 +52,7 @@ func (s *Session) capabilities() string {
 			caps = append(caps, limit)
 		}
 		caps = append(caps, "APPENDLIMIT="+strconv.FormatInt(s.c.MaxMessage, 10))
-		return strings.Join(caps, " ")
+		return strings.Join(slices.DeleteFunc(caps, s.hides), " ")
 	}
 	if s.peer.Conn.CanStartTLS() {
 		caps = append(caps, "STARTTLS")
@@ -69,6 +77,9 @@ func (s *Session) capability(context.Context, *wire.Command) (reply, error) {
 func (s *Session) enable(ctx context.Context, cmd *wire.Command) (reply, error) {
 	var on []string
 	for _, c := range cmd.Args.(*wire.Enable).Capabilities {
+		if s.hides(c) {
+			continue
+		}
 		switch c {
 		case "IMAP4REV2":
 			s.enabled.rev2 = true

@@ -172,6 +172,9 @@ type Config struct {
 	// SaveLimit is how many messages one COPY or APPEND takes. Where it is not 0, nothing else is
 	// limited: MessageLimit does not count then (RFC 9738, section 3).
 	SaveLimit int
+	// Hide are capabilities that are not told and that ENABLE passes over, as Hideable knows them. Their
+	// commands are carried out nevertheless.
+	Hide []string
 }
 
 // Engine makes sessions. It is safe for concurrent use.
@@ -180,7 +183,7 @@ type Engine struct {
 	commands map[string]command
 }
 
-// New returns an Engine. All fields of c are required but Version, Site and the limits of messages.
+// New returns an Engine. All fields of c are required but Version, Site, Hide and the limits of messages.
 func New(c Config) *Engine {
 	if c.SaveLimit > 0 {
 		c.MessageLimit = 0

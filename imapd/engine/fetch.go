@@ -48,11 +48,9 @@ func newFetchPlan(a *wire.Fetch, uid bool) fetchPlan {
 		case wire.FetchModSeq:
 			p.modSeq = true
 			continue
-		case wire.FetchSection, wire.FetchBinary:
+		case wire.FetchSection, wire.FetchBinary, wire.FetchRFC822, wire.FetchRFC822Text:
 			p.seen = p.seen || !item.Peek
 			p.body = true
-		case wire.FetchRFC822, wire.FetchRFC822Text:
-			p.seen, p.body = true, true
 		case wire.FetchRFC822Header, wire.FetchBinarySize, wire.FetchPreview:
 			p.body = true
 		}

@@ -140,6 +140,9 @@ func (s *Session) next(ctx context.Context) error {
 
 // misread answers a command that could not be read.
 func (s *Session) misread(wrong *wire.SyntaxError) error {
+	if wrong.Empty { // some iPhones send one before a command, and would not know what an answer is about
+		return s.count()
+	}
 	tag, kind, code := wrong.Tag, wire.BAD, ""
 	if tag == "" {
 		tag = "*"
@@ -152,6 +155,11 @@ func (s *Session) misread(wrong *wire.SyntaxError) error {
 	}
 	s.w.StatusLine(tag, kind, code, wrong.Text)
 	s.c.Events.Command("", kind)
+	return s.count()
+}
+
+// count counts what is wrong in a row.
+func (s *Session) count() error {
 	if s.wrong++; s.wrong >= maxWrong {
 		return errTooManyErrors
 	}

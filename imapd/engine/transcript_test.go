@@ -210,6 +210,9 @@ func (st *stage) happen(words []string) {
 		var messages, saves int
 		fmt.Sscan(strings.Join(words[1:], " "), &messages, &saves)
 		st.limit(messages, saves)
+	case "hide": // hide CAPABILITY…: from clients that come from now on
+		st.config.Hide = words[1:]
+		st.engine = engine.New(st.config)
 	case "sharing": // before the first client: accounts may share; then see neighbourhood.happen
 		if st.sharing == nil {
 			st.sharing = newNeighbourhood(st)

@@ -223,6 +223,10 @@ func (r *Reader) fetchItem(f *Fetch, single bool) {
 		r.afterPreview(f, single)
 	case "BINARY.SIZE":
 		f.Items = append(f.Items, r.sectionItem(FetchBinarySize, true))
+	case "RFC822.PEEK": // of RFC 1730, section 6.4.5; Outlook sends it
+		f.Items = append(f.Items, FetchItem{Kind: FetchRFC822, Peek: true})
+	case "RFC822.TEXT.PEEK":
+		f.Items = append(f.Items, FetchItem{Kind: FetchRFC822Text, Peek: true})
 	default:
 		kind, ok := simpleItem(name)
 		if !ok {

@@ -19,6 +19,12 @@ type Command struct {
 // see Append.
 func (r *Reader) ReadCommand() (*Command, error) {
 	r.reset()
+	if c := r.peek(); c == '\r' || c == '\n' {
+		if r.crlf(); r.err == nil {
+			return nil, &SyntaxError{Text: "an empty line is no command", Empty: true}
+		}
+		return nil, r.recover("", "")
+	}
 	cmd := &Command{Tag: r.some("a tag", isTag)}
 	r.sp()
 	if cmd.Name = r.word(); cmd.Name == "UID" {

@@ -34,6 +34,7 @@ type SyntaxError struct {
 	Name   string // of the command, "" where not read
 	Text   string
 	TooBig bool // a literal was larger than allowed: NO [TOOBIG] rather than BAD (RFC 7889)
+	Empty  bool // there was nothing but the line end
 }
 
 // Error implements error.

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/rookery-mail/rookery/imapd/engine"
 )
 
 // DefaultPath is where the configuration is looked for when nothing else is said.
@@ -70,6 +72,8 @@ type IMAP struct {
 	MessageLimit int `toml:"message_limit"`
 	// SaveLimit is how many messages one COPY or APPEND takes; unless -1 it replaces MessageLimit.
 	SaveLimit int `toml:"save_limit"`
+	// Hide are capabilities that are not told, for clients that use one wrongly.
+	Hide []string `toml:"hide"`
 }
 
 // Search says whether this node keeps an index for SEARCH of the mailboxes that are searched here.
@@ -220,6 +224,15 @@ func (c *Config) checkMessageLimits() error {
 	}{{"imap.message_limit", c.IMAP.MessageLimit}, {"imap.save_limit", c.IMAP.SaveLimit}} {
 		if l.value != -1 && (l.value < leastMessages || int64(l.value) > mostMessages) {
 			return fmt.Errorf("%s = %d: use a number from %d to %d, or -1 for no limit", l.field, l.value, leastMessages, int64(mostMessages))
+		}
+	}
+	return c.checkHidden()
+}
+
+func (c *Config) checkHidden() error {
+	for _, capability := range c.IMAP.Hide {
+		if !engine.Hideable(capability) {
+			return fmt.Errorf("imap.hide = %q: not an extension that can be hidden; docs/imap.md names them, in capitals", capability)
 		}
 	}
 	return nil

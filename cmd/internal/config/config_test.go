@@ -49,6 +49,7 @@ func TestErrorsSayWhatToWrite(t *testing.T) {
 		"bad address":     {base + "[imap]\nlisten = [\"143\"]\n", "imap.listen"},
 		"low limit":       {base + "[imap]\nmessage_limit = 999\n", "imap.message_limit = 999: use a number from 1000"},
 		"limit of none":   {base + "[imap]\nsave_limit = 0\n", "imap.save_limit"},
+		"unknown hidden":  {base + "[imap]\nhide = [\"UIDONLY\", \"uidplus\"]\n", `imap.hide = "uidplus"`},
 		"large limit":     {base + "[imap]\nmessage_limit = 4294967296\n", "to 4294967295"},
 		"bad advertise":   {base + "[cluster]\nadvertise = \"mx1\"\n", "cluster.advertise"},
 		"no connections":  {base + "max_connections_per_address = 0\n", "smtp.max_connections_per_address = 0: use a number from 1, or -1"},

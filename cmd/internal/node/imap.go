@@ -27,6 +27,7 @@ func (n *Node) openIMAP(auth *login.Authenticator, tlsConfig *tls.Config, author
 		Site: imapSite{n}, Sharing: sharing{n}, Shared: imapd.Mailstore(n.shared), Version: n.opts.Version, Logger: n.log, Metrics: imapMetrics{n.counters},
 		Limits: imapd.Limits{Connections: n.cfg.IMAP.MaxConnections, ConnectionsPerAddress: n.cfg.IMAP.MaxPerAddress,
 			ConnectionsPerAccount: n.cfg.IMAP.MaxPerAccount, Messages: n.cfg.IMAP.MessageLimit, Saves: n.cfg.IMAP.SaveLimit},
+		Hide: n.cfg.IMAP.Hide,
 	})
 }
 
