@@ -1,17 +1,16 @@
 package packer_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rookery-mail/rookery/blobstore"
 	"github.com/rookery-mail/rookery/blobstore/object"
-	"github.com/rookery-mail/rookery/blobstore/pack"
 )
 
 var errCrash = errors.New("the leader crashed")
@@ -146,44 +145,30 @@ func TestHomingCrashesAtEachStep(t *testing.T) {
 	})
 }
 
-func TestForeignPackIsLeftAloneThenAbandoned(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		ref := blobstore.Pack{Group: 7, ID: blobstore.PackID{1}}
-		if _, err := w.part.Begin(t.Context(), ref); err != nil {
-			t.Fatal(err)
-		}
-		w.putLarge(ref)
-		_, _, stop := w.lead()
-		defer stop()
-		time.Sleep(5 * time.Hour)
-		if got := w.states(); got != "1 open 0 whole 0 doomed" {
-			t.Errorf("packs: %s", got)
-		}
-		time.Sleep(4 * time.Hour)
-		if got := w.states(); got != "0 open 0 whole 1 doomed" {
-			t.Errorf("packs: %s", got)
-		}
-	})
-}
-
-// putLarge puts a pack of one body that has no number yet.
-func (w *world) putLarge(ref blobstore.Pack) {
-	w.t.Helper()
-	var octets bytes.Buffer
-	writer, err := pack.NewWriter(&octets, ref, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	writer.Begin(0)
-	if err := writer.Chunk([]byte("a large message")); err != nil {
-		w.t.Fatal(err)
-	}
-	writer.End()
-	m := &blobstore.Manifest{Bodies: []blobstore.Body{{}}}
-	if _, err := writer.Finish(m); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := w.memory.Put(w.t.Context(), ref.Object(), bytes.NewReader(octets.Bytes()), int64(octets.Len())); err != nil {
-		w.t.Fatal(err)
+func TestPackWithoutItsObjectIsAbandonedByAge(t *testing.T) {
+	for name, octets := range map[string]string{"missing": "", "damaged": strings.Repeat("what a store makes of it ", 100)} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				ref := blobstore.Pack{Group: 7, ID: blobstore.PackID{1}}
+				if _, err := w.part.Begin(t.Context(), ref); err != nil {
+					t.Fatal(err)
+				}
+				if octets != "" {
+					if err := w.memory.Put(t.Context(), ref.Object(), strings.NewReader(octets), int64(len(octets))); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, _, stop := w.lead()
+				defer stop()
+				time.Sleep(50 * time.Minute)
+				if got := w.states(); got != "1 open 0 whole 0 doomed" {
+					t.Errorf("packs: %s", got)
+				}
+				time.Sleep(time.Hour)
+				if got := w.states(); got != "0 open 0 whole 1 doomed" {
+					t.Errorf("packs: %s", got)
+				}
+			})
+		})
 	}
 }

@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/rookery-mail/rookery/blobstore"
-	"github.com/rookery-mail/rookery/blobstore/object"
 	"github.com/rookery-mail/rookery/blobstore/pack"
 )
 
@@ -21,46 +19,6 @@ const (
 	// was read keeps the store waiting.
 	longest = 16 << 20
 )
-
-// contents reads what a pack's object says of itself. blobstore.ErrDamaged says that it is not there, or not
-// that pack.
-func (p *Packer) contents(ctx context.Context, ref blobstore.Pack) (*pack.Contents, error) {
-	name := ref.Object()
-	asking, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
-	info, err := p.Bucket.Stat(asking, name)
-	if errors.Is(err, object.ErrNotFound) {
-		return nil, fmt.Errorf("%s is not there: %w", name, blobstore.ErrDamaged)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask for %s: %w", name, err)
-	}
-	c, err := pack.Read(remote{asking, p.Bucket, name}, info.Size, p.Keys.ClusterKey)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if c.Pack.ID != ref.ID || c.Pack.Group != ref.Group {
-		return nil, fmt.Errorf("%s is pack %v of partition %d: %w", name, c.Pack.ID, c.Pack.Group, blobstore.ErrDamaged)
-	}
-	return c, nil
-}
-
-// remote is an object as pack.Read takes it.
-type remote struct {
-	ctx    context.Context // of the one call that it is made for
-	bucket object.Bucket
-	name   string
-}
-
-// ReadAt reads as io.ReaderAt says.
-func (r remote) ReadAt(b []byte, offset int64) (int, error) {
-	body, err := r.bucket.Get(r.ctx, r.name, offset, int64(len(b)))
-	if err != nil {
-		return 0, err
-	}
-	defer body.Close()
-	return io.ReadFull(body, b)
-}
 
 // chunkOf is one chunk of a pack, as it lies there and as the frame that it is. Its octets are good until
 // the next one.
@@ -149,13 +107,4 @@ func lying(c *pack.Contents, manifest *blobstore.Manifest) (bodies []blobstore.B
 		bodies = append(bodies, b)
 	}
 	return bodies, missing
-}
-
-// ids gives the numbers of the bodies in a pack.
-func ids(c *pack.Contents) []uint64 {
-	out := make([]uint64, len(c.Manifest.Bodies))
-	for i, b := range c.Manifest.Bodies {
-		out[i] = b.Entry.Body
-	}
-	return out
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/blobstore"
+	"github.com/rookery-mail/rookery/blobstore/shelf"
 )
 
 const (
@@ -27,9 +28,7 @@ func (w *Worker) home(ctx context.Context) (more bool, err error) {
 	}
 	var next *blobstore.PackInfo
 	var left uint64
-	open := false
 	for i, info := range packs {
-		open = open || info.State == blobstore.PackOpen
 		if info.LiveBodies == 0 || info.State == blobstore.PackDoomed {
 			continue
 		}
@@ -59,8 +58,6 @@ func (w *Worker) home(ctx context.Context) (more bool, err error) {
 		return true, nil
 	case left > 0:
 		return false, fmt.Errorf("bring partition %d home: %d octets cannot be read: %w", w.part.Group(), left, blobstore.ErrDamaged)
-	case open: // a message may be on its way into one
-		return false, nil
 	}
 	return false, w.part.SetMode(ctx, false)
 }
@@ -80,11 +77,11 @@ func (w *Worker) homing(done, left uint64) {
 
 // homePack brings the bodies of a pack home. Those that are damaged stay; the error tells of them.
 func (w *Worker) homePack(ctx context.Context, info blobstore.PackInfo) error {
-	c, err := w.p.contents(ctx, info.Pack)
+	c, err := w.p.shelf.Contents(ctx, info.Pack)
 	if err != nil {
 		return err
 	}
-	manifest, err := w.part.Describe(ctx, info.Number, ids(c))
+	manifest, err := w.part.Describe(ctx, info.Number, shelf.Bodies(c))
 	if err != nil {
 		return fmt.Errorf("describe pack %d: %w", info.Number, err)
 	}

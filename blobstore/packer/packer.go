@@ -20,6 +20,7 @@ import (
 	"github.com/rookery-mail/rookery/blobstore"
 	"github.com/rookery-mail/rookery/blobstore/object"
 	"github.com/rookery-mail/rookery/blobstore/pack"
+	"github.com/rookery-mail/rookery/blobstore/shelf"
 )
 
 // Partition is what the packer asks of a partition, on the node that leads it.
@@ -78,8 +79,8 @@ type Config struct {
 	Poll time.Duration
 	// Timeout bounds one request to the store for a whole pack. 0 is 5 minutes.
 	Timeout time.Duration
-	// OpenFor is how long a pack that cannot be finished is left open, since a large message may be on
-	// its way into it. 0 is 6 hours; less than twice Timeout becomes that.
+	// OpenFor is how long a pack that cannot be finished is left open, since an earlier leader may be
+	// putting its object. 0 is one hour; less than twice Timeout becomes that.
 	OpenFor time.Duration
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -90,6 +91,7 @@ type Packer struct {
 	Config
 	slots chan struct{}
 	store *gate
+	shelf shelf.Shelf
 
 	mu      sync.Mutex // guards what follows
 	workers []*Worker
@@ -119,7 +121,10 @@ func New(c Config) (*Packer, error) {
 			return nil, fmt.Errorf("delete a spooled pack: %w", err)
 		}
 	}
-	return &Packer{Config: c, slots: make(chan struct{}, atOnce), store: &gate{now: c.Now}}, nil
+	return &Packer{
+		Config: c, slots: make(chan struct{}, atOnce), store: &gate{now: c.Now},
+		shelf: shelf.Shelf{Bucket: c.Bucket, Keys: c.Keys.ClusterKey, Timeout: c.Timeout},
+	}, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -136,7 +141,7 @@ func (c Config) withDefaults() Config {
 		c.Timeout = 5 * time.Minute
 	}
 	if c.OpenFor == 0 {
-		c.OpenFor = 6 * time.Hour
+		c.OpenFor = time.Hour
 	}
 	c.OpenFor = max(c.OpenFor, 2*c.Timeout)
 	return c

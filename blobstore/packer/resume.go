@@ -8,15 +8,16 @@ import (
 
 	"github.com/rookery-mail/rookery/blobstore"
 	"github.com/rookery-mail/rookery/blobstore/pack"
+	"github.com/rookery-mail/rookery/blobstore/shelf"
 )
 
-// errForeign says that a pack is not for the packer to finish: the body of a large message goes into
-// it, and gets its number with the message.
-var errForeign = errors.New("the pack of a message on its way")
-
-// resume looks at the packs that are open and not made here: those of earlier leaders whose objects are
-// whole are finished, others are abandoned once they are old.
-func (w *Worker) resume(ctx context.Context) error {
+// resume looks now and then at the packs that are open and not made here: those of earlier leaders whose
+// objects are whole are finished, others are abandoned once they are old. Where bodies are to be at
+// home, the log takes none into a pack any more, and all are abandoned.
+func (w *Worker) resume(ctx context.Context, mode blobstore.Mode) error {
+	if w.resumed && mode == w.mode && w.p.Now().Before(w.look) {
+		return nil
+	}
 	packs, err := w.part.Packs(ctx)
 	if err != nil {
 		return fmt.Errorf("look for open packs of partition %d: %w", w.part.Group(), err)
@@ -25,22 +26,32 @@ func (w *Worker) resume(ctx context.Context) error {
 		if info.State != blobstore.PackOpen || w.owns(info.ID) {
 			continue
 		}
+		if err := w.resumeOne(ctx, mode, info, packs); err != nil {
+			return err
+		}
+	}
+	w.resumed, w.mode, w.look = true, mode, w.p.Now().Add(w.p.OpenFor/4)
+	return nil
+}
+
+// resumeOne finishes, abandons or leaves one open pack.
+func (w *Worker) resumeOne(ctx context.Context, mode blobstore.Mode, info blobstore.PackInfo, packs []blobstore.PackInfo) error {
+	if mode == blobstore.Listing || mode == blobstore.Packed {
 		err := w.finish(ctx, info, packs)
 		switch {
 		case err == nil:
 			w.p.Logger.Info("pack of an earlier leader finished", "partition", w.part.Group(), "pack", info.Number)
-			continue
-		case !errors.Is(err, errForeign) && !unfinishable(err):
+			return nil
+		case !unfinishable(err):
 			return fmt.Errorf("finish pack %d of partition %d: %w", info.Number, w.part.Group(), err)
 		case w.p.Now().Sub(info.Since) < w.p.OpenFor:
-			continue
-		}
-		w.p.Logger.Info("pack of an earlier leader abandoned", "partition", w.part.Group(), "pack", info.Number, "err", err)
-		if err := w.part.Abandon(ctx, info.Number); err != nil {
-			return fmt.Errorf("abandon pack %d of partition %d: %w", info.Number, w.part.Group(), err)
+			return nil
 		}
 	}
-	w.resumed, w.look = true, w.p.Now().Add(w.p.OpenFor/4)
+	w.p.Logger.Info("open pack abandoned", "partition", w.part.Group(), "pack", info.Number)
+	if err := w.part.Abandon(ctx, info.Number); err != nil {
+		return fmt.Errorf("abandon pack %d of partition %d: %w", info.Number, w.part.Group(), err)
+	}
 	return nil
 }
 
@@ -51,14 +62,11 @@ func unfinishable(err error) bool {
 
 // finish tells the log of an open pack whose object is whole.
 func (w *Worker) finish(ctx context.Context, info blobstore.PackInfo, packs []blobstore.PackInfo) error {
-	c, err := w.p.contents(ctx, info.Pack)
+	c, err := w.p.shelf.Contents(ctx, info.Pack)
 	if err != nil {
 		return err
 	}
-	if slices.Contains(ids(c), 0) {
-		return errForeign
-	}
-	if err := w.verify(ctx, c); err != nil {
+	if _, err := w.p.shelf.Verify(ctx, c, nil); err != nil {
 		return err
 	}
 	runs, err := w.origins(ctx, c, packs)
@@ -68,24 +76,11 @@ func (w *Worker) finish(ctx context.Context, info blobstore.PackInfo, packs []bl
 	return w.packed(ctx, info.Number, runs, c.Size)
 }
 
-// verify reads a whole object.
-func (w *Worker) verify(ctx context.Context, c *pack.Contents) error {
-	ctx, cancel := context.WithTimeout(ctx, w.p.Timeout)
-	defer cancel()
-	r, err := w.p.Bucket.Get(ctx, c.Pack.Object(), 0, -1)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", c.Pack.Object(), err)
-	}
-	defer r.Close()
-	_, err = c.Verify(r, nil)
-	return err
-}
-
 // origins finds out where the bodies of a pack are so far, and divides them into runs. Those that are
 // nowhere any more, or in the pack already, go with their neighbours: the log looks at each.
 func (w *Worker) origins(ctx context.Context, c *pack.Contents, packs []blobstore.PackInfo) ([]run, error) {
 	from := map[uint64]uint64{}
-	left := ids(c)
+	left := shelf.Bodies(c)
 	find := func(number uint64) error {
 		m, err := w.part.Describe(ctx, number, left)
 		if err != nil {

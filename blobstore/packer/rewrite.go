@@ -10,6 +10,7 @@ import (
 
 	"github.com/rookery-mail/rookery/blobstore"
 	"github.com/rookery-mail/rookery/blobstore/pack"
+	"github.com/rookery-mail/rookery/blobstore/shelf"
 )
 
 // Rewrite puts the bodies of packs that messages still use into one new pack, of so many octets: 0 where
@@ -26,10 +27,9 @@ func (w *Worker) Rewrite(ctx context.Context, packs []blobstore.PackInfo) (octet
 		return 0, err
 	}
 	defer back()
-	if !w.resumed { // the last leader may have been about the same packs
-		if err := w.resume(ctx); err != nil {
-			return 0, err
-		}
+	// The last leader may have been about the same packs.
+	if err := w.resume(ctx, blobstore.Packed); err != nil {
+		return 0, err
 	}
 	l := load{manifest: &blobstore.Manifest{}}
 	var damaged []error
@@ -64,11 +64,11 @@ func (w *Worker) Rewrite(ctx context.Context, packs []blobstore.PackInfo) (octet
 // old copies what is live of a pack into file, at the same places, and describes it. Both an error and a
 // manifest may be given: of what is damaged, and of what is not.
 func (w *Worker) old(ctx context.Context, info blobstore.PackInfo, file *os.File) (*blobstore.Manifest, source, error) {
-	c, err := w.p.contents(ctx, info.Pack)
+	c, err := w.p.shelf.Contents(ctx, info.Pack)
 	if err != nil {
 		return nil, source{}, err
 	}
-	manifest, err := w.part.Describe(ctx, info.Number, ids(c))
+	manifest, err := w.part.Describe(ctx, info.Number, shelf.Bodies(c))
 	if err != nil {
 		return nil, source{}, fmt.Errorf("describe pack %d: %w", info.Number, err)
 	}

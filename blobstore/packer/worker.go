@@ -20,6 +20,7 @@ type Worker struct {
 	turn chan struct{} // one pack at a time: full while one is made, finished or brought home
 	// What turn guards.
 	resumed bool                 // the packs of earlier leaders were looked at
+	mode    blobstore.Mode       // in which they were
 	look    time.Time            // when to look at open packs again
 	lastTry time.Time            // of packing by age
 	left    int64                // bodies that were staged when all were to be packed; -1: not asked yet
@@ -122,13 +123,8 @@ func (w *Worker) oneTurn(ctx context.Context, all bool) (more bool, err error) {
 		return false, fmt.Errorf("look at partition %d: %w", w.part.Group(), err)
 	}
 	w.observe(backlog)
-	if backlog.Mode == blobstore.Embedded {
-		return false, nil
-	}
-	if !w.resumed || !w.p.Now().Before(w.look) {
-		if err := w.resume(ctx); err != nil {
-			return false, err
-		}
+	if err := w.resume(ctx, backlog.Mode); err != nil {
+		return false, err
 	}
 	switch backlog.Mode {
 	case blobstore.Listing:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -31,6 +32,9 @@ func (p *Partition) infos() []blobstore.PackInfo {
 // Begin gives a number to a pack.
 func (p *Partition) Begin(ctx context.Context, ref blobstore.Pack) (number uint64, err error) {
 	err = p.do(ctx, "Begin", func() error {
+		if !p.packing() {
+			return ErrNoPack
+		}
 		p.lastPack++
 		number = p.lastPack
 		p.packs[number] = &record{PackInfo: blobstore.PackInfo{
@@ -45,7 +49,7 @@ func (p *Partition) Begin(ctx context.Context, ref blobstore.Pack) (number uint6
 func (p *Partition) Packed(ctx context.Context, number uint64, entries []blobstore.Entry, from uint64, whole bool, size uint64) error {
 	return p.do(ctx, "Packed", func() error {
 		r := p.packs[number]
-		if r == nil || r.State != blobstore.PackOpen {
+		if r == nil || r.State != blobstore.PackOpen || !p.packing() {
 			return ErrNoPack
 		}
 		for _, e := range entries {
@@ -59,14 +63,18 @@ func (p *Partition) Packed(ctx context.Context, number uint64, entries []blobsto
 	})
 }
 
+// packing says whether bodies may go into packs.
+func (p *Partition) packing() bool { return p.mode == blobstore.Listing || p.mode == blobstore.Packed }
+
+// placed enters one body, unless that was done before.
 func (p *Partition) placed(r *record, e blobstore.Entry, from uint64) {
-	counted := e.Offset < r.covered
-	r.covered = max(r.covered, e.End())
+	if e.Offset < r.covered {
+		return
+	}
+	r.covered = e.End()
 	b := p.bodies[e.Body]
 	if b == nil || b.pack != from {
-		if !counted {
-			r.DeadBytes += octets(e)
-		}
+		r.DeadBytes += octets(e)
 		return
 	}
 	if from != 0 {
@@ -82,7 +90,7 @@ func (p *Partition) Abandon(ctx context.Context, number uint64) error {
 	return p.do(ctx, "Abandon", func() error {
 		r := p.packs[number]
 		if r == nil || r.State != blobstore.PackOpen {
-			return nil
+			return ErrNoPack
 		}
 		r.State, r.Since = blobstore.PackWhole, p.now()
 		p.settle(r)
@@ -105,6 +113,9 @@ func (p *Partition) Forget(ctx context.Context, numbers []uint64) error {
 // Unpack takes chunks of a body back.
 func (p *Partition) Unpack(ctx context.Context, pack uint64, id uint64, first uint32, frames [][]byte) error {
 	return p.do(ctx, "Unpack", func() error {
+		if p.mode != blobstore.Homing {
+			return errors.New("bodies are not on their way home")
+		}
 		b := p.bodies[id]
 		if b == nil || b.pack != pack {
 			return nil
@@ -138,7 +149,7 @@ func (p *Partition) SetMode(ctx context.Context, object bool) error {
 		}
 		p.mode = blobstore.Embedded
 		for _, r := range p.packs {
-			if r.LiveBodies > 0 || r.State == blobstore.PackOpen {
+			if r.LiveBodies > 0 {
 				p.mode = blobstore.Homing
 			}
 		}

@@ -205,6 +205,19 @@ func (p *Partition) Describe(ctx context.Context, pack uint64, ids []uint64) (ou
 	return out, err
 }
 
+// Entries gives the places of those of ids that lie in a pack; of all without ids.
+func (p *Partition) Entries(ctx context.Context, pack uint64, ids []uint64) (out []blobstore.Entry, err error) {
+	err = p.do(ctx, "Entries", func() error {
+		for _, b := range p.byID() {
+			if b.pack == pack && (ids == nil || slices.Contains(ids, b.id)) {
+				out = append(out, b.entry)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
 func (p *Partition) byID() []*body {
 	out := make([]*body, 0, len(p.bodies))
 	for _, b := range p.bodies {

@@ -14,6 +14,7 @@ import (
 	"github.com/rookery-mail/rookery/blobstore"
 	"github.com/rookery-mail/rookery/blobstore/gc"
 	"github.com/rookery-mail/rookery/blobstore/packer"
+	"github.com/rookery-mail/rookery/blobstore/scrub"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailbox"
 	"github.com/rookery-mail/rookery/index/mailstore"
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var (
 	_ packer.Partition = (*packing.Partition)(nil)
 	_ gc.Partition     = (*packing.Partition)(nil)
+	_ scrub.Partition  = (*packing.Partition)(nil)
 )
 
 // world is partition 1 of a store, with the accounts of even numbers.

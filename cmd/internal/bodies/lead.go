@@ -9,13 +9,15 @@ import (
 	"github.com/rookery-mail/rookery/blobstore"
 	"github.com/rookery-mail/rookery/blobstore/gc"
 	"github.com/rookery-mail/rookery/blobstore/packer"
+	"github.com/rookery-mail/rookery/blobstore/scrub"
 	"github.com/rookery-mail/rookery/blobstore/setting"
 )
 
-// Partition is what packing and collecting ask of a partition that this node leads.
+// Partition is what packing, collecting and verifying ask of a partition that this node leads.
 type Partition interface {
 	packer.Partition
 	gc.Partition
+	scrub.Partition
 }
 
 // lead is the work for one partition that this node leads.

@@ -72,6 +72,8 @@ func Kinds() map[string]Kind {
 		"blobstore/packer":       Shell,
 		"blobstore/gc":           Shell,
 		"blobstore/packertest":   Joint,
+		"blobstore/shelf":        Shell,
+		"blobstore/scrub":        Shell,
 		"index/packing":          Shell,
 
 		"index":                         Words,
