@@ -82,13 +82,7 @@ func blobUse(o *options) *cobra.Command {
 		}),
 	}
 	f := cmd.Flags()
-	f.String("endpoint", "", "URL of the store, as https://s3.example.org; default: AWS")
-	f.String("region", "", "region of the bucket")
-	f.String("style", "", "path (endpoint/bucket) or virtual (bucket.endpoint); default: what fits the endpoint")
-	f.String("ca-file", "", "PEM file of the authorities that sign the store's certificate; its text goes to all nodes")
-	f.Bool("insecure", false, "allow a store on another machine without TLS")
-	f.String("credentials", "", "file, env (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of each node's process) or role (the machine's); default: file")
-	f.String("credentials-file", "", "path on each node, where its rookery.toml names none (blobs.credentials_file)")
+	storeFlags(f)
 	f.BoolVar(&moved, "moved", false, "the objects were copied to this place: read them from here")
 	tuningFlags(f)
 	return cmd
@@ -119,6 +113,17 @@ func blobSet(o *options) *cobra.Command {
 	return cmd
 }
 
+// storeFlags say how a store is reached.
+func storeFlags(f *pflag.FlagSet) {
+	f.String("endpoint", "", "URL of the store, as https://s3.example.org; default: AWS")
+	f.String("region", "", "region of the bucket")
+	f.String("style", "", "path (endpoint/bucket) or virtual (bucket.endpoint); default: what fits the endpoint")
+	f.String("ca-file", "", "PEM file of the authorities that sign the store's certificate; its text goes to all nodes")
+	f.Bool("insecure", false, "allow a store on another machine without TLS")
+	f.String("credentials", "", "file, env (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of each node's process) or role (the machine's); default: file")
+	f.String("credentials-file", "", "path on each node, where its rookery.toml names none (blobs.credentials_file)")
+}
+
 func tuningFlags(f *pflag.FlagSet) {
 	f.Bool("encrypt", false, "encrypt new packs with a key of the cluster, which is made where there is none (--encrypt=false: no longer)")
 	f.String("pack-size", "", "when so much is staged in a partition a pack is made, 8MiB to 64MiB (default 32MiB)")
@@ -141,6 +146,14 @@ func chooseStore(s *setting.Setting, target string, f *pflag.FlagSet) error {
 		s.Embedded = true
 		return tune(s, f)
 	}
+	if err := nameStore(s, target, f); err != nil {
+		return err
+	}
+	return tune(s, f)
+}
+
+// nameStore changes s to the store that target and the flags of storeFlags name.
+func nameStore(s *setting.Setting, target string, f *pflag.FlagSet) error {
 	if s.URL != target { // what is said of another store does not hold for this one
 		s.Endpoint, s.Region, s.Style, s.CA, s.Insecure, s.Credentials, s.CredentialsFile = "", "", "", "", false, "", ""
 	}
@@ -165,7 +178,7 @@ func chooseStore(s *setting.Setting, target string, f *pflag.FlagSet) error {
 		}
 		s.CA = string(data)
 	}
-	return tune(s, f)
+	return nil
 }
 
 // tune changes what the tuning flags say.

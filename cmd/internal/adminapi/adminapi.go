@@ -96,6 +96,7 @@ type Config struct {
 	Nodes    Nodes
 	Blobs    BlobStores
 	BlobKeys BlobKeys
+	Recovery Recoverer
 	Metrics  http.Handler
 }
 
@@ -104,6 +105,7 @@ type Config struct {
 func Local(cfg Config) http.Handler {
 	mux := routes(cfg)
 	blobSecretRoutes(mux, cfg.BlobKeys)
+	recoveryRoutes(mux, cfg.Recovery)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -135,7 +135,19 @@ func (f *fake) ImportBlobKeys(_ context.Context, k BlobSecrets) error {
 }
 
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Recovery: f}
+}
+
+// Recover tells of two packs, and fails where that is asked for.
+func (f *fake) Recover(_ context.Context, r Recovery, progress func(RecoveryReport)) (RecoveryReport, error) {
+	if r.Cluster == "none" {
+		return RecoveryReport{}, fmt.Errorf("%w: no packs there", directory.ErrInvalid)
+	}
+	progress(RecoveryReport{Packs: 1})
+	if r.Cluster == "away" {
+		return RecoveryReport{Packs: 2}, cluster.ErrUnavailable
+	}
+	return RecoveryReport{Packs: 2, Done: true}, nil
 }
 
 // TestSocket: every call of the command line arrives through the socket as it was meant.

@@ -39,28 +39,34 @@ func Dial(path string) *Client {
 // Do sends in as JSON (nothing when nil) and reads the answer into out (unless nil). An answer of
 // 4xx or 5xx is an error with the node's words.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return read(resp, out)
+}
+
+// send sends in as JSON. The caller closes the answer's body.
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		data, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
+			return nil, fmt.Errorf("encode request: %w", err)
 		}
 		body = bytes.NewReader(data)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+		return nil, fmt.Errorf("make request: %w", err)
 	}
 	resp, err := c.http.Do(req)
-	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			return ue.Err
-		}
-		return err
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return nil, ue.Err
 	}
-	defer resp.Body.Close()
-	return read(resp, out)
+	return resp, err
 }
 
 func read(resp *http.Response, out any) error {

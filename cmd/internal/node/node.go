@@ -72,6 +72,7 @@ type Node struct {
 	counters  *counters
 	levelSeen atomic.Int64 // the command level that was read last
 	goals     goals
+	recovery  recoveries
 
 	smtp        *smtpd.Server // these three from when mail is served
 	imap        *imapd.Server
@@ -172,6 +173,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 		{"replicas", n.openReplicas},
 		{"gossip", n.openGossip},
 		{"mail doors", n.openDoors},
+		{"recovery", n.openRecovery},
 	} {
 		if err := part.start(ctx); err != nil {
 			return fmt.Errorf("start the %s: %w", part.name, err)

@@ -172,8 +172,10 @@ func (m *merging) into(a *Account, key boxKey) {
 	}
 	mail := m.mail[key]
 	slices.SortStableFunc(mail, func(a, b Message) int { return cmp.Compare(a.UID, b.UID) })
-	// A message has one body; that two packs of one moment differ about it is no reason for two.
-	mail = slices.CompactFunc(mail, func(a, b Message) bool { return a.UID == b.UID && a.UID != 0 })
+	// No message is there twice, whatever a manifest says of it.
+	mail = slices.CompactFunc(mail, func(a, b Message) bool {
+		return a.UID == b.UID && a.UID != 0 && a.Copies[0].Body == b.Copies[0].Body
+	})
 	to.Messages = append(to.Messages, mail...)
 }
 
