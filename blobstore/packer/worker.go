@@ -128,7 +128,8 @@ func (w *Worker) oneTurn(ctx context.Context, all bool) (more bool, err error) {
 	}
 	switch backlog.Mode {
 	case blobstore.Listing:
-		return w.part.ListUsers(ctx)
+		_, err := w.part.ListUsers(ctx)
+		return err == nil, err // when all are listed, packing begins
 	case blobstore.Packed:
 		return w.pack(ctx, backlog, all)
 	case blobstore.Homing:

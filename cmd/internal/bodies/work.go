@@ -58,6 +58,9 @@ func (s *Service) Flush(ctx context.Context) adminapi.BlobWork {
 	return s.each(ctx, func(ctx context.Context, l *lead) adminapi.BlobWork {
 		w := adminapi.BlobWork{Partitions: []uint16{l.part.Group()}}
 		err := l.station.failed
+		if err == nil { // a setting that is new may not have come through
+			_, err = setMode(ctx, l.part, !l.station.setting.Embedded)
+		}
 		if err == nil {
 			err = l.worker.Flush(ctx)
 		}

@@ -16,6 +16,8 @@ import (
 	"github.com/rookery-mail/rookery/cluster/rpc"
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
 	"github.com/rookery-mail/rookery/cmd/internal/bodies"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/packing"
 )
 
 // The methods that a node is asked about object storage with.
@@ -178,4 +180,29 @@ func everyNode[A any](ctx context.Context, n *Node, method string, request any) 
 	}
 	running.Wait()
 	return answers, problems, nil
+}
+
+// pack keeps the bodies of a partition where the cluster's setting says, as leader work.
+func (n *Node) pack(ctx context.Context, g cluster.GroupID) {
+	n.blobs.Lead(ctx, packing.New(packing.Config{Group: g, Proposer: n.router, Address: n.addressOf,
+		Replica: func() (packing.Replica, error) {
+			r, err := n.host.get(g)
+			if err != nil {
+				return nil, err
+			}
+			return r, nil
+		}}))
+}
+
+// addressOf is the address of an account, or empty.
+func (n *Node) addressOf(a index.AccountID) (address string) {
+	err := n.view(func(v directory.View) error {
+		account, err := v.Account(a)
+		address = account.Address
+		return err
+	})
+	if err != nil && !errors.Is(err, directory.ErrNotFound) {
+		n.log.Warn("a pack does not name an account", "account", uint64(a), "error", err)
+	}
+	return address
 }

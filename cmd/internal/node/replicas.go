@@ -61,6 +61,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 			work.Go(func() { n.forgetKeys(ctx) })
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
+			work.Go(func() { n.pack(ctx, g.ID()) })
 		}
 		work.Wait()
 	})

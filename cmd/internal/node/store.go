@@ -28,6 +28,7 @@ func (n *Node) openStore(members *rpc.Mux) {
 		RemoteUsage: n.remoteUsage,
 		Keep:        n.keepExpunged,
 		Level:       n.level,
+		Blobs:       n.blobs,
 		Logger:      n.log,
 	}
 	anywhere := c
