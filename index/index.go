@@ -5,6 +5,7 @@ package index
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
@@ -123,6 +124,8 @@ var (
 	ErrNoAccount       = errors.New("no such account")
 	// ErrBodyAway says why it is cluster.ErrUnavailable: the octets are in an object store that does not give them.
 	ErrBodyAway = errors.New("the message is in the object store, which does not give it now")
+	// ErrStagingFull says that too many bodies wait for object storage. It is a cluster.ErrStorageFull.
+	ErrStagingFull = fmt.Errorf("too much mail waits for the object store: %w", cluster.ErrStorageFull)
 	// ErrTooManyAnnotations says that a mailbox has as many metadata entries as it may have.
 	ErrTooManyAnnotations = errors.New("too many annotations")
 )

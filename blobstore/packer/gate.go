@@ -38,6 +38,13 @@ func (g *gate) pass(ctx context.Context) error {
 	}
 }
 
+// open reports whether the store may be asked now.
+func (g *gate) open() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.now().Before(g.until)
+}
+
 // note says how asking went. Of several that fail at once, one counts.
 func (g *gate) note(err error) {
 	g.mu.Lock()

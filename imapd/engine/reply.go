@@ -141,6 +141,8 @@ func replyTo(err error) (reply, bool) {
 		return refuse("UNAVAILABLE", index.ErrBodyAway.Error()+", try again later")
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return refuse("UNAVAILABLE", "no majority of the replicas answers, try again later")
+	case errors.Is(err, index.ErrStagingFull):
+		return refuse("UNAVAILABLE", "too much mail waits for the object store, try again later")
 	case errors.Is(err, cluster.ErrStorageFull):
 		return refuse("UNAVAILABLE", "no room on the disk, try again later")
 	case errors.Is(err, errReadOnly):

@@ -17,7 +17,7 @@ func (in *Incoming) Park(room int) (held int, err error) {
 	if err := in.finish(); err != nil {
 		return 0, fmt.Errorf("park a message: %w", err)
 	}
-	if in.upload == nil && in.held > room {
+	if !in.away() && in.held > room {
 		in.stage()
 	}
 	if in.chunk != nil {
@@ -32,12 +32,13 @@ func (in *Incoming) Park(room int) (held int, err error) {
 // known of the messages does not fit a command.
 func (a *Account) AppendAll(ctx context.Context, name string, messages []*Incoming, options []AppendOptions) (CopyResult, error) {
 	var out CopyResult
-	cmd, g, err := a.appendCommand(name, messages, options)
+	cmd, g, err := a.appendCommand(ctx, name, messages, options)
 	if err != nil {
 		return out, fmt.Errorf("append to %q: %w", name, err)
 	}
 	res, err := a.store.change(ctx, g, command.Append, cmd)
 	if err != nil {
+		unplaceAll(ctx, messages, g, err)
 		return out, fmt.Errorf("append to %q: %w", name, err)
 	}
 	out.UIDValidity = res.UidValidity
@@ -46,7 +47,7 @@ func (a *Account) AppendAll(ctx context.Context, name string, messages []*Incomi
 }
 
 // appendCommand makes the command that files messages, those staged that are too large for it.
-func (a *Account) appendCommand(name string, messages []*Incoming, options []AppendOptions) (*indexpb.AppendCommand, cluster.GroupID, error) {
+func (a *Account) appendCommand(ctx context.Context, name string, messages []*Incoming, options []AppendOptions) (*indexpb.AppendCommand, cluster.GroupID, error) {
 	name, err := mailbox.CanonicalName(name)
 	if err != nil {
 		return nil, 0, index.ErrNoMailbox
@@ -62,26 +63,33 @@ func (a *Account) appendCommand(name string, messages []*Incoming, options []App
 		}
 		in.summary.InternalDate = in.dateOr(options[i].InternalDate)
 		cmd.Messages = append(cmd.Messages, &indexpb.AppendMessage{
-			Summary: in.summary, Body: in.body(), SystemFlags: uint32(options[i].Flags), Keywords: options[i].Keywords,
+			Summary: in.summary, Body: in.body(g), SystemFlags: uint32(options[i].Flags), Keywords: options[i].Keywords,
 		})
 	}
-	return cmd, g, stageAll(cmd, messages, g)
+	if err := stageAll(ctx, cmd, messages, g); err != nil {
+		unplaceAll(ctx, messages, g, err)
+		return nil, 0, err
+	}
+	return cmd, g, nil
 }
 
-// stageAll stages as many of the messages as do not fit the command, and waits for what is in flight.
-func stageAll(cmd *indexpb.AppendCommand, messages []*Incoming, g cluster.GroupID) error {
+// unplaceAll is unplace of all the messages.
+func unplaceAll(ctx context.Context, messages []*Incoming, g cluster.GroupID, err error) {
+	for _, in := range messages {
+		in.unplace(ctx, g, err)
+	}
+}
+
+// stageAll stages as many of the messages as do not fit the command, and settles all.
+func stageAll(ctx context.Context, cmd *indexpb.AppendCommand, messages []*Incoming, g cluster.GroupID) error {
 	for i, in := range messages {
-		if in.upload == nil && cmd.SizeVT() > maxCommand {
+		if !in.away() && cmd.SizeVT() > maxCommand {
 			in.stage()
-			cmd.Messages[i].Body = in.body()
+			cmd.Messages[i].Body = in.body(g)
 		}
 	}
-	for _, in := range messages {
-		if in.upload == nil {
-			continue
-		}
-		in.upload.wait()
-		if err := in.upload.err(g); err != nil {
+	for i, in := range messages {
+		if err := in.settleAppend(ctx, g, cmd, i); err != nil {
 			return err
 		}
 	}

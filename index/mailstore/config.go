@@ -3,6 +3,7 @@ package mailstore
 import (
 	"crypto/rand"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
@@ -35,6 +36,12 @@ func (c *Config) defaults() {
 	}
 	if c.Level == nil {
 		c.Level = func() command.Level { return command.Latest }
+	}
+	if c.StagingBound == nil {
+		c.StagingBound = func() int64 { return math.MaxInt64 }
+	}
+	if c.Address == nil {
+		c.Address = func(index.AccountID) string { return "" }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

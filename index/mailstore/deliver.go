@@ -3,6 +3,7 @@ package mailstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,9 +28,7 @@ func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) 
 	if in.tooLarge(parts) {
 		in.stage()
 	}
-	if in.upload != nil {
-		in.upload.wait()
-	}
+	in.settle(ctx, receivers(parts))
 	var wg sync.WaitGroup
 	for g, p := range parts {
 		wg.Go(func() { in.deliverPart(ctx, g, p, outcomes) })
@@ -89,11 +88,11 @@ func (in *Incoming) notPrepared(a index.AccountID) error {
 
 // tooLarge reports whether a command with the octets inline would be above what an entry may be.
 func (in *Incoming) tooLarge(parts map[cluster.GroupID]*part) bool {
-	if in.upload != nil {
+	if in.away() {
 		return false
 	}
-	for _, p := range parts {
-		cmd := indexpb.DeliverCommand{Summary: in.summary, Body: in.body(), Targets: p.targets}
+	for g, p := range parts {
+		cmd := indexpb.DeliverCommand{Summary: in.summary, Body: in.body(g), Targets: p.targets}
 		if cmd.SizeVT() > maxCommand {
 			return true
 		}
@@ -104,6 +103,9 @@ func (in *Incoming) tooLarge(parts map[cluster.GroupID]*part) bool {
 // deliverPart delivers to one partition and fills in the outcomes of its targets.
 func (in *Incoming) deliverPart(ctx context.Context, g cluster.GroupID, p *part, outcomes []Outcome) {
 	res, err := in.proposePart(ctx, g, p)
+	if pack := in.placed[g]; pack != nil && err == nil && !taken(res.Targets) {
+		in.store.abandon(ctx, g, pack.number)
+	}
 	for i, place := range p.places {
 		o := &outcomes[place]
 		if err != nil {
@@ -118,12 +120,10 @@ func (in *Incoming) deliverPart(ctx context.Context, g cluster.GroupID, p *part,
 }
 
 func (in *Incoming) proposePart(ctx context.Context, g cluster.GroupID, p *part) (*indexpb.Result, error) {
-	if in.upload != nil {
-		if err := in.upload.err(g); err != nil {
-			return nil, err
-		}
+	if err := in.ready(g); err != nil {
+		return nil, fmt.Errorf("deliver: %w", err)
 	}
-	cmd := &indexpb.DeliverCommand{Summary: in.summary, Body: in.body(), Targets: p.targets}
+	cmd := &indexpb.DeliverCommand{Summary: in.summary, Body: in.body(g), Targets: p.targets}
 	res, _, err := in.store.propose(ctx, g, command.Deliver, cmd)
 	if err != nil {
 		return nil, fmt.Errorf("deliver: %w", err)
@@ -135,6 +135,11 @@ func (in *Incoming) proposePart(ctx context.Context, g cluster.GroupID, p *part)
 		return nil, fmt.Errorf("deliver: %d results for %d targets: %w", len(res.Targets), len(p.targets), ErrRefused)
 	}
 	return res, nil
+}
+
+// taken reports whether any target has the message from this delivery.
+func taken(targets []*indexpb.TargetResult) bool {
+	return slices.ContainsFunc(targets, func(t *indexpb.TargetResult) bool { return t.Code == indexpb.Code_CODE_OK })
 }
 
 func targetError(t *indexpb.TargetResult) error {
@@ -161,21 +166,18 @@ func (in *Incoming) Append(ctx context.Context, name string, o AppendOptions) (i
 	cmd := &indexpb.AppendCommand{
 		Account: uint64(account), Mailbox: name, Limits: in.store.limits(account),
 		Messages: []*indexpb.AppendMessage{{
-			Summary: in.summary, Body: in.body(), SystemFlags: uint32(o.Flags), Keywords: o.Keywords,
+			Summary: in.summary, Body: in.body(g), SystemFlags: uint32(o.Flags), Keywords: o.Keywords,
 		}},
 	}
-	if in.upload == nil && cmd.SizeVT() > maxCommand {
+	if !in.away() && cmd.SizeVT() > maxCommand {
 		in.stage()
-		cmd.Messages[0].Body = in.body()
 	}
-	if in.upload != nil {
-		in.upload.wait()
-		if err := in.upload.err(g); err != nil {
-			return 0, 0, fmt.Errorf("append: %w", err)
-		}
+	if err := in.settleAppend(ctx, g, cmd, 0); err != nil {
+		return 0, 0, fmt.Errorf("append: %w", err)
 	}
 	res, err := in.store.change(ctx, g, command.Append, cmd)
 	if err != nil {
+		in.unplace(ctx, g, err)
 		return 0, 0, fmt.Errorf("append to %q: %w", name, err)
 	}
 	return index.UID(res.To[0].Lo), res.UidValidity, nil

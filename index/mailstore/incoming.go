@@ -34,8 +34,10 @@ type Incoming struct {
 	size   int64    // octets written
 	trace  int64    // octets of our own in front of them
 
-	upload    *upload          // once the message is too large to travel inline
-	summary   *indexpb.Summary // once the message is complete
+	upload    *upload                    // once the message is too large to travel inline, or to be in a pack of its own
+	large     LargeBody                  // instead, where it is to be in one
+	placed    map[cluster.GroupID]*aPack // where it is in one
+	summary   *indexpb.Summary           // once the message is complete
 	messageID string
 	err       error // the first; it stays
 }
@@ -53,6 +55,7 @@ func (s *Store) NewIncoming(ctx context.Context, accounts []index.AccountID, tra
 		hash:   sha256.New(),
 		chunk:  s.chunks.Get().(*[]byte),
 		trace:  int64(len(trace)),
+		placed: make(map[cluster.GroupID]*aPack),
 	}
 	for _, a := range accounts {
 		if g, err := s.c.Locate(a); err == nil { // else told when it is a target
@@ -98,6 +101,9 @@ func (in *Incoming) Discard() {
 	if in.upload != nil {
 		in.upload.wait()
 	}
+	if in.large != nil {
+		in.large.Close()
+	}
 	if in.chunk != nil {
 		*in.chunk = (*in.chunk)[:0]
 		in.store.chunks.Put(in.chunk)
@@ -127,10 +133,10 @@ func (in *Incoming) seal() {
 	if len(*in.chunk) == 0 {
 		return
 	}
-	if in.upload != nil {
+	if in.away() {
 		in.frame = in.store.codec.CompressInto(in.frame, *in.chunk)
 		*in.chunk = (*in.chunk)[:0]
-		in.upload.send(in.frame)
+		in.send(in.frame)
 		return
 	}
 	compressed := in.store.compress(*in.chunk)
@@ -138,9 +144,12 @@ func (in *Incoming) seal() {
 	in.frames = append(in.frames, compressed)
 	in.held += len(compressed)
 	if in.held > in.store.c.InlineLimit {
-		in.stage()
+		in.goLarge()
 	}
 }
+
+// away reports whether the message does not travel inline.
+func (in *Incoming) away() bool { return in.upload != nil || in.large != nil }
 
 // compress makes a frame of a chunk. The short form is never written before every node reads it.
 func (s *Store) compress(chunk []byte) []byte {
@@ -153,7 +162,7 @@ func (s *Store) compress(chunk []byte) []byte {
 // stage sends the frames that are held to the partitions.
 func (in *Incoming) stage() {
 	if in.upload == nil {
-		in.upload = newUpload(in.ctx, in.store, in.groups)
+		in.upload = newUpload(in.ctx, in.store, in.partitions())
 	}
 	for i, f := range in.frames {
 		in.frames[i] = nil // only what is on its way is held
@@ -176,13 +185,27 @@ func (in *Incoming) finish() error {
 	return nil
 }
 
-// body is how the message's octets travel in a command.
-func (in *Incoming) body() *indexpb.BodyInput {
+// body is how the message's octets travel in a command for a partition.
+func (in *Incoming) body(g cluster.GroupID) *indexpb.BodyInput {
 	b := &indexpb.BodyInput{Size: uint64(in.size + in.trace), ChunkSize: uint32(in.store.c.ChunkSize)}
-	if in.upload != nil {
+	switch p := in.placed[g]; {
+	case p != nil:
+		b.Pack, b.Entry, b.PackSize = p.number, p.entry, p.size
+	case in.upload != nil:
 		b.UploadId = in.upload.id[:]
-	} else {
+	default:
 		b.Chunks = in.frames
 	}
 	return b
+}
+
+// ready says why the octets cannot be referred to by a command for a partition, after settle.
+func (in *Incoming) ready(g cluster.GroupID) error {
+	switch {
+	case in.placed[g] != nil:
+		return nil
+	case in.upload != nil:
+		return in.upload.err(g)
+	}
+	return in.store.room(g)
 }

@@ -75,6 +75,15 @@ type Config struct {
 	// Level is what every member of the cluster reads and executes; below the second no chunk is
 	// written in package frame's short form. Nil: everything that this build knows.
 	Level func() command.Level
+	// StagingBound is how many compressed octets may wait in a partition to go to object storage; above it
+	// no message is taken in (index.ErrStagingFull). Nil, or math.MaxInt64: any number.
+	StagingBound func() int64
+	// Large begins a body that is above the inline limit and is to be in object storage before its message
+	// is committed. Where that is not in use, or known to fail, the error is
+	// blobstore.ErrUnavailable and the body goes through the log. Nil: all do.
+	Large func() (LargeBody, error)
+	// Address is the name of an account in manifests of packs, or empty. Nil: they have none.
+	Address func(a index.AccountID) string
 	// Texts is the search index of this node. Nil: there is none.
 	Texts Texts
 	// Blobs reads bodies that are in object storage. Nil: those cannot be read.

@@ -81,6 +81,8 @@ func codeError(code indexpb.Code, text string) error {
 		return index.ErrGone
 	case indexpb.Code_CODE_NO_UPLOAD:
 		return fmt.Errorf("the staged message is not there any more: %w", cluster.ErrUnavailable)
+	case indexpb.Code_CODE_NO_PACK:
+		return errNoPack
 	case indexpb.Code_CODE_TOO_MANY_KEYWORDS:
 		return index.ErrTooManyKeywords
 	case indexpb.Code_CODE_NO_MESSAGE:

@@ -9,7 +9,6 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
-	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 )
 
@@ -32,13 +31,12 @@ type upload struct {
 	failed map[cluster.GroupID]error // guarded by mu: the first error of each partition
 }
 
-func newUpload(ctx context.Context, s *Store, accounts map[index.AccountID]cluster.GroupID) *upload {
-	u := &upload{
-		store: s, ctx: ctx, id: s.c.NewID(),
-		groups: make(map[cluster.GroupID]bool), failed: make(map[cluster.GroupID]error),
-	}
-	for _, g := range accounts {
-		u.groups[g] = true
+func newUpload(ctx context.Context, s *Store, groups map[cluster.GroupID]bool) *upload {
+	u := &upload{store: s, ctx: ctx, id: s.c.NewID(), groups: groups, failed: make(map[cluster.GroupID]error)}
+	for g := range groups {
+		if err := s.room(g); err != nil {
+			u.failed[g] = err
+		}
 	}
 	u.tasks.SetLimit(inFlight * max(len(u.groups), 1))
 	return u

@@ -46,7 +46,7 @@ func (p *Partition) manifest(r kv.Reader, bodies []stored) (*blobstore.Manifest,
 	slices.SortFunc(bodies, func(a, b stored) int { return byFirst(a.id, users[a.id], b.id, users[b.id]) })
 	for _, b := range bodies {
 		body := blobstore.Body{
-			Entry: blobstore.Entry{Body: uint64(b.id), Lengths: b.lengths}, Size: b.rec.Size, ChunkSize: b.rec.ChunkSize,
+			Entry: blobstore.Entry{Body: uint64(b.id), Offset: b.offset, Lengths: b.lengths}, Size: b.rec.Size, ChunkSize: b.rec.ChunkSize,
 		}
 		for _, u := range users[b.id] {
 			user, ok, err := d.user(u)

@@ -77,8 +77,8 @@ func (p *Partition) Pick(_ context.Context, bytes int64, bodies int) (m *blobsto
 	return m, nil
 }
 
-// Describe is Pick of those of the bodies that are in a pack, or staged (0). Of a packed body the lengths are
-// those of frames too.
+// Describe is Pick of those of the bodies that are in a pack, or staged (0). The entry of a packed body says
+// where it lies there.
 func (p *Partition) Describe(_ context.Context, pack uint64, ids []uint64) (m *blobstore.Manifest, err error) {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
@@ -103,11 +103,12 @@ func (p *Partition) Describe(_ context.Context, pack uint64, ids []uint64) (m *b
 	return m, nil
 }
 
-// stored is a body with the lengths of its frames.
+// stored is a body with the lengths of its frames, or of what they are in its pack.
 type stored struct {
 	id      index.BodyID
 	rec     *indexpb.BodyRecord
 	lengths []uint32
+	offset  uint64 // of a packed body, whose lengths are those in the pack
 }
 
 // staged finds staged bodies by their chunks, from the lowest id on, which costs nothing for those in packs.
@@ -145,30 +146,20 @@ func lookup(r kv.Reader, id index.BodyID, pack uint64) (*stored, error) {
 	if err != nil || !ok || rec.Pack != pack || rec.Chunks == 0 {
 		return nil, err
 	}
+	if pack != 0 {
+		return &stored{id: id, rec: rec, lengths: rec.Lengths, offset: rec.Offset}, nil
+	}
 	b := &stored{id: id, rec: rec, lengths: make([]uint32, rec.Chunks)}
-	switch {
-	case rec.Chunks == 1:
+	if rec.Chunks == 1 {
 		b.lengths[0] = uint32(rec.Stored)
-	case pack != 0:
-		more := uint32((sum(rec.Lengths) - rec.Stored) / uint64(rec.Chunks))
-		for i, n := range rec.Lengths {
-			b.lengths[i] = n - more
+		return b, nil
+	}
+	for i := range b.lengths {
+		frame, err := staging.Chunk(r, id, uint32(i))
+		if err != nil {
+			return nil, err
 		}
-	default:
-		for i := range b.lengths {
-			frame, err := staging.Chunk(r, id, uint32(i))
-			if err != nil {
-				return nil, err
-			}
-			b.lengths[i] = uint32(len(frame))
-		}
+		b.lengths[i] = uint32(len(frame))
 	}
 	return b, nil
-}
-
-func sum(lengths []uint32) (n uint64) {
-	for _, l := range lengths {
-		n += uint64(l)
-	}
-	return n
 }

@@ -160,7 +160,7 @@ func known(err error) *mta.Reply {
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, cluster.ErrStopped), errors.Is(err, cluster.ErrNotLeader),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return mta.Replyf(451, mta.TempNotAccepting, "The mail store cannot take mail now, try again later")
-	case errors.Is(err, cluster.ErrStorageFull):
+	case errors.Is(err, cluster.ErrStorageFull): // index.ErrStagingFull too
 		return mta.Replyf(452, mta.TempSystemFull, "No room for mail now, try again later")
 	case errors.Is(err, index.ErrOverQuota):
 		return mta.Replyf(452, mta.TempMailboxFull, "A mailbox is full")
