@@ -79,7 +79,9 @@ func TestBucket(t *testing.T) {
 		"another size":  {func(b *bucketAudit) { b.stats.ObjectBytes++ }, nil, "of 101"},
 		"left behind":   {func(*bucketAudit) {}, []stores.Object{{Name: "chaos/check/1"}}, "of nobody: chaos/check/1"},
 		"staged":        {func(b *bucketAudit) { b.stats.StagedBodies = 4 }, nil, "4 bodies staged"},
-		"not collected": {func(b *bucketAudit) { b.stats.Doomed = 1 }, nil, "1 doomed"},
+		"not collected": {func(b *bucketAudit) { b.stats.Doomed = 1 }, nil, "1 packs are doomed"},
+		"open, empty":   {func(b *bucketAudit) { b.stats.Open = 1 }, nil, ""},
+		"open, there":   {func(b *bucketAudit) { b.stats.Open = 1 }, []stores.Object{{Name: "chaos/packs/cc/00001/z.pack", Size: 9}}, ""},
 		"not begun":     {func(b *bucketAudit) { b.stats.LiveBodies = 0 }, nil, "nothing was tested"},
 		"damage":        {func(b *bucketAudit) { b.damage = "pack 7" }, nil, "pack 7"},
 	} {
