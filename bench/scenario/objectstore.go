@@ -278,10 +278,32 @@ func (x *objectStore) outage(ctx context.Context, name string, take func() error
 		return err
 	}
 	x.result.add(name+"-drain-s", time.Since(start).Seconds())
-	if _, err := c.Do("FETCH 1:50 (UID BODY.PEEK[])"); err != nil {
-		x.result.Broken = append(x.result.Broken, fmt.Sprintf("bodies cannot be read when the store is back: %v", err))
+	return x.recovered(ctx, c, name, start)
+}
+
+// recoverPatience is how soon bodies have to be readable when the store is back: servers need not ask a store that
+// failed for each message.
+const recoverPatience = time.Minute
+
+// recovered reads until the store's bodies are given again.
+func (x *objectStore) recovered(ctx context.Context, c *load.IMAP, name string, back time.Time) error {
+	for {
+		_, err := c.Do("FETCH 1:50 (UID BODY.PEEK[])")
+		if err == nil {
+			x.result.add(name+"-recovery-s", time.Since(back).Seconds())
+			return nil
+		}
+		if !strings.Contains(err.Error(), "UNAVAILABLE") {
+			return err
+		}
+		if time.Since(back) > recoverPatience {
+			x.result.Broken = append(x.result.Broken, fmt.Sprintf("bodies cannot be read when the store is back: %v", err))
+			return nil
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // refused reads a body that only the store has, while it is away: the answer is to be NO, soon.
