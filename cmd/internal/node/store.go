@@ -20,16 +20,19 @@ const methodUsage = "mail.usage"
 func (n *Node) openStore(members *rpc.Mux) {
 	known := newFacts(func() (*replica, error) { return n.host.get(cluster.DirectoryGroup) })
 	c := mailstore.Config{
-		Proposer:    n.router,
-		Replica:     n.mailReplica,
-		Feed:        n.mailFeed,
-		Locate:      known.locate,
-		Limits:      known.limits,
-		RemoteUsage: n.remoteUsage,
-		Keep:        n.keepExpunged,
-		Level:       n.level,
-		Blobs:       n.blobs,
-		Logger:      n.log,
+		Proposer:     n.router,
+		Replica:      n.mailReplica,
+		Feed:         n.mailFeed,
+		Locate:       known.locate,
+		Limits:       known.limits,
+		RemoteUsage:  n.remoteUsage,
+		Keep:         n.keepExpunged,
+		Level:        n.level,
+		Blobs:        n.blobs,
+		Large:        n.blobs.Large,
+		StagingBound: n.stagingBound,
+		Address:      n.addressOf,
+		Logger:       n.log,
 	}
 	anywhere := c
 	anywhere.Replica, anywhere.Feed, anywhere.RemoteUsage = n.anyReplica, n.anyFeed, nil
