@@ -99,8 +99,15 @@ func (w *world) story() (all []command.Command) {
 // TestGolden pins the bytes of commands, of their results, and of the keys and records they leave.
 func TestGolden(t *testing.T) {
 	w := newWorld(t)
+	w.golden(w.story(), "testdata/story.golden")
+}
+
+// golden executes commands and holds what they leave against a file.
+func (w *world) golden(story []command.Command, path string) {
+	t := w.t
+	t.Helper()
 	var out bytes.Buffer
-	for _, c := range w.story() {
+	for _, c := range story {
 		res, err := w.p.Execute(w.b, c)
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +118,6 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Write(dump(t, w.b))
-	const path = "testdata/story.golden"
 	if *update {
 		if err := os.WriteFile(path, out.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
