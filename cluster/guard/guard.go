@@ -181,12 +181,12 @@ func (r *record) next(user User, now time.Time) time.Time {
 			at = u.at.Add(time.Microsecond)
 		}
 	}
-	for _, f := range r.failures { // in their order
-		if f.user == user && f.at.Equal(at) {
-			at = at.Add(time.Microsecond)
+	for {
+		if _, taken := slices.BinarySearchFunc(r.failures, event{user, at}, byTime); !taken {
+			return at
 		}
+		at = at.Add(time.Microsecond)
 	}
-	return at
 }
 
 // fail adds a failure unless it is there, or does not count any more.
