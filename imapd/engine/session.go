@@ -191,7 +191,11 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 		return s.w.Err()
 	}
 	if err != nil {
-		if rep, ok = replyTo(err); !ok {
+		rep, ok = replyTo(err)
+		if !ok && errors.Is(err, index.ErrGone) {
+			rep, ok = replyTo(s.whatIsGone(ctx, err))
+		}
+		if !ok {
 			return err
 		}
 		if rep.code == codeServerBug {
@@ -213,6 +217,18 @@ func (s *Session) carryOut(ctx context.Context, cmd *wire.Command) error {
 	}
 	s.answer(cmd, rep)
 	return s.w.Err()
+}
+
+// whatIsGone tells the selected mailbox, without which the session ends, from another that was deleted since the
+// command looked its name up: that is index.ErrNoMailbox, as it would have been a moment later.
+func (s *Session) whatIsGone(ctx context.Context, err error) error {
+	if s.box == nil {
+		return index.ErrNoMailbox
+	}
+	if _, now := s.box.ACL(ctx); now == nil {
+		return index.ErrNoMailbox
+	}
+	return err
 }
 
 // settle tells what changed, before the tagged response.
