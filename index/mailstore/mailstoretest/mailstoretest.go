@@ -48,7 +48,14 @@ type Cluster struct {
 // NewCluster returns empty partitions, for tests that need more than a Store.
 func NewCluster(t testing.TB) *Cluster {
 	t.Helper()
-	db, err := state.Open("state", state.Config{FS: vfs.NewMem()})
+	return NewCachedCluster(t, 0)
+}
+
+// NewCachedCluster is NewCluster with so many octets of Pebble's block cache, which is on the heap of the test; 0 is the
+// default of cluster/state.
+func NewCachedCluster(t testing.TB, octets int64) *Cluster {
+	t.Helper()
+	db, err := state.Open("state", state.Config{FS: vfs.NewMem(), CacheBytes: octets})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +119,9 @@ func (c *Cluster) Fail(err error) {
 
 // Flush writes what is applied to the (in-memory) disk, as a node does from time to time.
 func (c *Cluster) Flush() error { return c.db.Flush() }
+
+// Cached returns the octets in Pebble's block cache, which are on the heap of the test.
+func (c *Cluster) Cached() int64 { return c.db.Metrics().BlockCache.Size }
 
 // Group returns one partition.
 func (c *Cluster) Group(g cluster.GroupID) *Group { return c.groups[g] }
