@@ -88,11 +88,19 @@ func Start(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("start %s: %w", c.Kind, err)
 	}
 	s := &Store{config: c, binary: binary}
-	if err := s.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("start %s: %w", c.Kind, err)
-	}
-	if err := s.Restart(ctx); err != nil {
+	// Somebody else may listen at the address before the store does.
+	for range startTries {
+		if err = s.prepare(ctx); err != nil {
+			err = fmt.Errorf("start %s: %w", c.Kind, err)
+		} else if err = s.Restart(ctx); err == nil {
+			break
+		}
 		s.Close()
+		if ctx.Err() != nil {
+			return nil, err
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := s.makeBucket(ctx); err != nil {
@@ -202,6 +210,9 @@ func (s *Store) waitServing(ctx context.Context) error {
 		}
 	}
 }
+
+// startTries is how many addresses a store is tried at.
+const startTries = 3
 
 // startPatience is how long a store may take to serve.
 const startPatience = time.Minute
