@@ -29,6 +29,9 @@ type Envelope struct {
 	Size int64 // octets as declared by SIZE (RFC 1870), 0 where not declared
 	Body Body
 	UTF8 bool // SMTPUTF8 was asked for (RFC 6531)
+
+	Return Return // of reports (RFC 3461)
+	EnvID  string // xtext; empty where not given
 }
 
 // Protocol is how a message came in.

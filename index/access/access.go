@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/uidset"
@@ -25,6 +26,23 @@ type Target struct {
 type Delivery struct {
 	Targets  []Target
 	Received time.Time // becomes the internal date; zero is now
+	Also     *Also     // nil: nothing
+}
+
+// Also is something that is done with the message in the same step as its delivery in one partition, whether there
+// are targets in that or not: a command that has the delivery in it (mta/queue).
+type Also struct {
+	Account index.AccountID // whose partition it is
+	// Wrap makes the command. id is the Message-ID of the message, "" without one.
+	Wrap func(d *indexpb.DeliverCommand, id string) (command.Kind, Payload)
+	// Unwrap reads its result: of the delivery, whose code is the whole command's.
+	Unwrap func(result []byte) (*indexpb.Result, error)
+}
+
+// Payload is what a command carries.
+type Payload interface {
+	SizeVT() int
+	MarshalVT() ([]byte, error)
 }
 
 // Outcome is what became of one target.

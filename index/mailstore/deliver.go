@@ -10,6 +10,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/mailbox"
 )
@@ -17,7 +18,7 @@ import (
 // Deliver puts the message into the targets' mailboxes: one command for each partition, all at
 // once. It returns an Outcome for each target in order; an error only where nothing could be tried.
 // When it returns, what succeeded is on the disks of a majority. A large message can be delivered once
-// to each partition.
+// to each partition. Where d.Also is set there is one Outcome more, its own.
 func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) {
 	if err := in.finish(); err != nil {
 		return nil, fmt.Errorf("deliver: %w", err)
@@ -25,6 +26,10 @@ func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) 
 	in.summary.InternalDate = in.dateOr(d.Received)
 	outcomes := make([]Outcome, len(d.Targets))
 	parts := in.split(d.Targets, outcomes)
+	if d.Also != nil {
+		outcomes = append(outcomes, Outcome{})
+		in.also(d.Also, parts, outcomes)
+	}
 	if in.tooLarge(parts) {
 		in.stage()
 	}
@@ -41,6 +46,31 @@ func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) 
 type part struct {
 	targets []*indexpb.DeliverTarget
 	places  []int // of each target in the delivery
+	also    *Also // nil: nothing
+}
+
+// also has the partition of a's account do it with its part. Its outcome is the last.
+func (in *Incoming) also(a *Also, parts map[cluster.GroupID]*part, outcomes []Outcome) {
+	g, ok := in.groups[a.Account]
+	if !ok {
+		outcomes[len(outcomes)-1].Err = in.notPrepared(a.Account)
+		return
+	}
+	p := parts[g]
+	if p == nil {
+		p = new(part)
+		parts[g] = p
+	}
+	p.also = a
+}
+
+// command is what is proposed for a part.
+func (in *Incoming) command(g cluster.GroupID, p *part) (command.Kind, access.Payload) {
+	cmd := &indexpb.DeliverCommand{Summary: in.summary, Body: in.body(g), Targets: p.targets}
+	if p.also != nil {
+		return p.also.Wrap(cmd, in.messageID)
+	}
+	return command.Deliver, cmd
 }
 
 // split sorts targets by partition, and gives those an outcome that cannot be tried.
@@ -92,8 +122,7 @@ func (in *Incoming) tooLarge(parts map[cluster.GroupID]*part) bool {
 		return false
 	}
 	for g, p := range parts {
-		cmd := indexpb.DeliverCommand{Summary: in.summary, Body: in.body(g), Targets: p.targets}
-		if cmd.SizeVT() > maxCommand {
+		if _, cmd := in.command(g, p); cmd.SizeVT() > maxCommand {
 			return true
 		}
 	}
@@ -103,8 +132,11 @@ func (in *Incoming) tooLarge(parts map[cluster.GroupID]*part) bool {
 // deliverPart delivers to one partition and fills in the outcomes of its targets.
 func (in *Incoming) deliverPart(ctx context.Context, g cluster.GroupID, p *part, outcomes []Outcome) {
 	res, err := in.proposePart(ctx, g, p)
-	if pack := in.placed[g]; pack != nil && err == nil && !taken(res.Targets) {
+	if pack := in.placed[g]; pack != nil && err == nil && p.also == nil && !taken(res.Targets) {
 		in.store.abandon(ctx, g, pack.number)
+	}
+	if p.also != nil {
+		outcomes[len(outcomes)-1].Err = err
 	}
 	for i, place := range p.places {
 		o := &outcomes[place]
@@ -123,10 +155,18 @@ func (in *Incoming) proposePart(ctx context.Context, g cluster.GroupID, p *part)
 	if err := in.ready(g); err != nil {
 		return nil, fmt.Errorf("deliver: %w", err)
 	}
-	cmd := &indexpb.DeliverCommand{Summary: in.summary, Body: in.body(g), Targets: p.targets}
-	res, _, err := in.store.propose(ctx, g, command.Deliver, cmd)
+	kind, cmd := in.command(g, p)
+	data, err := cmd.MarshalVT()
+	if err != nil {
+		return nil, fmt.Errorf("encode %v: %w", kind, err)
+	}
+	encoded, _, err := in.store.proposeRaw(ctx, g, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("deliver: %w", err)
+	}
+	res, err := p.result(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("decode result of %v: %w", kind, err)
 	}
 	if err := codeError(res.Code, res.Text); err != nil {
 		return nil, fmt.Errorf("deliver: %w", err)
@@ -140,6 +180,15 @@ func (in *Incoming) proposePart(ctx context.Context, g cluster.GroupID, p *part)
 // taken reports whether any target has the message from this delivery.
 func taken(targets []*indexpb.TargetResult) bool {
 	return slices.ContainsFunc(targets, func(t *indexpb.TargetResult) bool { return t.Code == indexpb.Code_CODE_OK })
+}
+
+// result reads what a part's command gave.
+func (p *part) result(encoded []byte) (*indexpb.Result, error) {
+	if p.also != nil {
+		return p.also.Unwrap(encoded)
+	}
+	res := new(indexpb.Result)
+	return res, res.UnmarshalVT(encoded)
 }
 
 func targetError(t *indexpb.TargetResult) error {

@@ -251,6 +251,7 @@ func (in *Incoming) unplace(ctx context.Context, g cluster.GroupID, err error) {
 func receivers(parts map[cluster.GroupID]*part) map[cluster.GroupID][]receiver {
 	all := make(map[cluster.GroupID][]receiver, len(parts))
 	for g, p := range parts {
+		all[g] = nil // there may be none: see Also
 		for _, t := range p.targets {
 			all[g] = append(all[g], receiver{index.AccountID(t.Account), t.Mailbox, t.SystemFlags, t.Keywords})
 		}

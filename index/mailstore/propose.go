@@ -31,6 +31,19 @@ func (s *Store) propose(ctx context.Context, g cluster.GroupID, k command.Kind, 
 
 // proposeEncoded is propose with the command's payload as it goes into the log.
 func (s *Store) proposeEncoded(ctx context.Context, g cluster.GroupID, k command.Kind, data []byte) (*indexpb.Result, cluster.LogIndex, error) {
+	encoded, at, err := s.proposeRaw(ctx, g, k, data)
+	if err != nil {
+		return nil, 0, err
+	}
+	res := new(indexpb.Result)
+	if err := res.UnmarshalVT(encoded); err != nil {
+		return nil, 0, fmt.Errorf("decode result of %v: %w", k, err)
+	}
+	return res, at, nil
+}
+
+// proposeRaw is proposeEncoded with the result as the machine gave it.
+func (s *Store) proposeRaw(ctx context.Context, g cluster.GroupID, k command.Kind, data []byte) ([]byte, cluster.LogIndex, error) {
 	if len(data)+command.HeaderSize > cluster.MaxEntrySize {
 		return nil, 0, fmt.Errorf("%v of %d bytes: %w", k, len(data), cluster.ErrTooLarge)
 	}
@@ -39,11 +52,7 @@ func (s *Store) proposeEncoded(ctx context.Context, g cluster.GroupID, k command
 	if err != nil {
 		return nil, 0, fmt.Errorf("propose %v to %v: %w", k, g, err)
 	}
-	res := new(indexpb.Result)
-	if err := res.UnmarshalVT(encoded); err != nil {
-		return nil, 0, fmt.Errorf("decode result of %v: %w", k, err)
-	}
-	return res, at, nil
+	return encoded, at, nil
 }
 
 // change commits a command, waits until the local replica, where there is one, shows it, and turns

@@ -8,6 +8,7 @@ type (
 	Target        = access.Target
 	Delivery      = access.Delivery
 	Outcome       = access.Outcome
+	Also          = access.Also
 	AppendOptions = access.AppendOptions
 	View          = access.View
 	Change        = access.Change

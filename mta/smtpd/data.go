@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,7 +123,11 @@ func (c *conn) openStore(ctx context.Context, header []byte) (Incoming, error) {
 	if n := wire.CountField(header, "received"); exceeds(n, c.srv.c.Limits.Received) {
 		return nil, mta.Replyf(554, mta.Loop, "Too many hops: the message has %d Received fields", n)
 	}
-	return c.srv.c.Store.NewIncoming(ctx, c.mail.accounts(), c.trace(header)), nil
+	accounts := c.mail.accounts()
+	if len(c.mail.queued()) > 0 && !slices.Contains(accounts, c.account) {
+		accounts = append(accounts, c.account)
+	}
+	return c.srv.c.Store.NewIncoming(ctx, accounts, c.trace(header)), nil
 }
 
 // trace gives the fields to put in front of the message: Return-Path and Received (RFC 5321, section
@@ -149,7 +154,7 @@ func (c *conn) trace(header []byte) []byte {
 		rec.Helo, rec.Remote = "", netip.Addr{}
 	}
 	if len(t.rcpts) == 1 {
-		rec.For = t.rcpts[0].address
+		rec.For = t.rcpts[0].Address
 	}
 	fields := append(mta.ReturnPath(t.env.From), rec.Field()...)
 	if c.kind.submits() {

@@ -7,6 +7,7 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/queue"
 )
 
 // deliver ends the transaction: it has the store commit the message and replies. LMTP has a reply
@@ -24,7 +25,7 @@ func (c *conn) deliver(ctx context.Context) {
 	}
 	for i, r := range replies {
 		if c.kind == LMTP {
-			r = mta.Replyf(r.Code, r.Enhanced, "<%s> %s", c.mail.rcpts[i].address, r.Text)
+			r = mta.Replyf(r.Code, r.Enhanced, "<%s> %s", c.mail.rcpts[i].Address, r.Text)
 		}
 		c.reply(r)
 	}
@@ -38,7 +39,7 @@ func (c *conn) refuseMessage(err error, each bool) {
 	c.logTransaction(r, err)
 	if each {
 		for _, rcpt := range c.mail.rcpts {
-			c.reply(mta.Replyf(r.Code, r.Enhanced, "<%s> %s", rcpt.address, r.Text))
+			c.reply(mta.Replyf(r.Code, r.Enhanced, "<%s> %s", rcpt.Address, r.Text))
 		}
 	} else {
 		c.reply(r)
@@ -56,26 +57,49 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Delivery)
 	defer cancel()
 	targets, owner := c.mail.targets()
-	outcomes, err := in.Deliver(ctx, mailstore.Delivery{Targets: targets, Received: c.mail.started})
+	d := mailstore.Delivery{Targets: targets, Received: c.mail.started}
+	expected := len(targets)
+	if to := c.mail.queued(); len(to) > 0 {
+		d.Also = c.srv.c.Queue.Entry(queue.Submission{Account: c.account, ID: c.mail.id, Envelope: c.mail.env, Recipients: to})
+		expected++
+	}
+	outcomes, err := in.Deliver(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	if len(outcomes) != len(targets) {
+	if len(outcomes) != expected {
 		return nil, errors.New("the store told of fewer outcomes than there were targets")
 	}
+	return c.replies(outcomes, targets, owner), nil
+}
+
+// replies gives one reply for each recipient. The outcome behind those of the targets is the queue's.
+func (c *conn) replies(outcomes []mailstore.Outcome, targets []mailstore.Target, owner []string) []*mta.Reply {
 	byAccount := make(map[index.AccountID]*mta.Reply, len(outcomes))
-	for i, o := range outcomes {
-		byAccount[targets[i].Account] = c.outcome(o, owner[i])
+	for i, t := range targets {
+		byAccount[t.Account] = c.outcome(outcomes[i], owner[i])
 	}
 	replies := make([]*mta.Reply, 0, len(c.mail.rcpts))
 	for _, rcpt := range c.mail.rcpts {
+		if rcpt.queued {
+			replies = append(replies, c.queued(outcomes[len(targets)], rcpt.Address))
+			continue
+		}
 		var of []*mta.Reply
 		for _, id := range rcpt.accounts {
 			of = append(of, byAccount[id])
 		}
 		replies = append(replies, worst(of))
 	}
-	return replies, nil
+	return replies
+}
+
+// queued gives the reply for a recipient that the queue has, or has not.
+func (c *conn) queued(o mailstore.Outcome, address string) *mta.Reply {
+	if o.Err == nil {
+		return mta.Replyf(250, mta.OK, "Queued as %s", c.mail.id)
+	}
+	return c.outcome(o, address)
 }
 
 // targets lists each account once, under the first recipient that names it: whoever is reached in two
@@ -83,11 +107,14 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 func (t *transaction) targets() (targets []mailstore.Target, owner []string) {
 	seen := make(map[index.AccountID]bool, len(t.rcpts))
 	for _, r := range t.rcpts {
+		if r.queued {
+			continue
+		}
 		for _, id := range r.accounts {
 			if !seen[id] {
 				seen[id] = true
-				targets = append(targets, mailstore.Target{Account: id, Address: r.address})
-				owner = append(owner, r.address)
+				targets = append(targets, mailstore.Target{Account: id, Address: r.Address})
+				owner = append(owner, r.Address)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ func (c *conn) mailFrom(arg string) {
 		c.refuse(r)
 		return
 	}
-	env, path, err := wire.ReadMail(arg, c.kind.submits())
+	env, path, err := wire.ReadMail(arg, c.known())
 	if err == nil && len(path.Params) > 0 && !c.extended {
 		err = mta.Replyf(555, mta.BadArgument, "Parameters need EHLO")
 	}
@@ -82,7 +82,10 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		c.refuse(mta.Replyf(503, mta.BadSequence, "The message has begun"))
 		return
 	}
-	address, err := wire.ReadRcpt(arg, c.mail.env.UTF8)
+	to, err := wire.ReadRcpt(arg, c.mail.env.UTF8, c.known())
+	if err == nil && (to.Notify != 0 || to.ORCPT != "") && !c.extended {
+		err = mta.Replyf(555, mta.BadArgument, "Parameters need EHLO")
+	}
 	if err != nil {
 		c.refuse(asReply(err))
 		return
@@ -91,7 +94,7 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		c.reply(mta.Replyf(452, mta.TempRecipients, "Too many recipients, send the message again to the others"))
 		return
 	}
-	accounts, r := c.resolve(address)
+	accounts, r := c.resolve(to.Address)
 	if r == nil {
 		r = c.checkQuota(ctx, accounts)
 	}
@@ -100,21 +103,27 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 			c.badRecipients++
 		}
 		c.srv.c.Metrics.Refused(c.kind, r)
-		c.log.Info("recipient refused", "from", c.mail.env.From, "to", address, "reply", r.Error())
+		c.log.Info("recipient refused", "from", c.mail.env.From, "to", to.Address, "reply", r.Error())
 		c.reply(r)
 		return
 	}
-	c.mail.rcpts = append(c.mail.rcpts, recipient{address, accounts})
-	c.mail.env.To = append(c.mail.env.To, address)
+	queued := len(accounts) == 0 || to.Notify&mta.NotifySuccess != 0 // who delivers and tells is the queue
+	c.mail.rcpts = append(c.mail.rcpts, recipient{Recipient: to, accounts: accounts, queued: queued})
+	c.mail.env.To = append(c.mail.env.To, to.Address)
 	c.reply(mta.Replyf(250, mta.OKRecipient, "OK"))
 }
 
-// resolve finds the accounts behind a recipient.
+// known says which parameters are known here: those of reports where there is somebody to make them.
+func (c *conn) known() wire.Known {
+	return wire.Known{Auth: c.kind.submits(), DSN: c.kind.submits() && c.srv.c.Queue.Refuses() == nil}
+}
+
+// resolve finds the accounts behind a recipient; none is one of another domain that the queue takes.
 func (c *conn) resolve(address string) ([]index.AccountID, *mta.Reply) {
 	who, err := c.srv.c.Directory.Resolve(address)
 	switch {
 	case errors.Is(err, directory.ErrNoDomain):
-		return nil, c.elsewhere()
+		return nil, c.elsewhere(address)
 	case errors.Is(err, directory.ErrNoUser):
 		return nil, mta.Replyf(550, mta.BadMailbox, "No such user here: <%s>", address)
 	case errors.Is(err, directory.ErrInvalid):
@@ -140,12 +149,19 @@ func (c *conn) resolve(address string) ([]index.AccountID, *mta.Reply) {
 	return accounts, nil
 }
 
-// elsewhere refuses a recipient of another domain.
-func (c *conn) elsewhere() *mta.Reply {
-	if c.kind.submits() {
-		return mta.Replyf(550, mta.NotAuthorized, "Sending to other domains is not available yet in this version")
+// elsewhere says why a recipient of another domain is not taken; nil where the queue takes it.
+func (c *conn) elsewhere(to string) *mta.Reply {
+	if !c.kind.submits() {
+		return mta.Replyf(550, mta.NotAuthorized, "Relaying denied")
 	}
-	return mta.Replyf(550, mta.NotAuthorized, "Relaying denied")
+	refused := c.srv.c.Queue.Refuses()
+	switch {
+	case refused != nil:
+		return refused
+	case strings.HasSuffix(to, "]"):
+		return mta.Replyf(550, mta.BadRecipient, "Mail to addresses of hosts in brackets is not sent")
+	}
+	return nil
 }
 
 // checkQuota refuses a recipient whose account is full, or too full for the size that MAIL declared.

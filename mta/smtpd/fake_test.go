@@ -17,8 +17,11 @@ import (
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/queue"
+	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 )
 
 // fakeDirectory knows the accounts of example.org by number.
@@ -78,8 +81,19 @@ func (fakeDirectory) Resolve(address string) (directory.Resolution, error) {
 	return directory.Resolution{}, directory.ErrNoUser
 }
 
+// fakeQueue is one that is ready.
+type fakeQueue struct{}
+
+func (fakeQueue) Refuses() *mta.Reply { return nil }
+
+func (fakeQueue) Entry(s queue.Submission) *mailstore.Also {
+	s.Expires = s.Expires.Add(120 * time.Hour)
+	return s.Also()
+}
+
 // message is one that the fake store has.
 type message struct {
+	queued  *queuepb.NewEntry
 	targets []mailstore.Target
 	octets  string
 }
@@ -150,8 +164,14 @@ func (in *fakeIncoming) Deliver(_ context.Context, d mailstore.Delivery) ([]mail
 	}
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
-	if !in.s.drop && len(stored) > 0 {
-		in.s.messages = append(in.s.messages, message{stored, in.b.String()})
+	var entry *queuepb.NewEntry
+	if d.Also != nil {
+		_, cmd := d.Also.Wrap(&indexpb.DeliverCommand{Summary: &indexpb.Summary{}}, "")
+		entry = cmd.(*queuepb.SubmitCommand).Entry
+		outcomes = append(outcomes, mailstore.Outcome{})
+	}
+	if !in.s.drop && (len(stored) > 0 || entry != nil) {
+		in.s.messages = append(in.s.messages, message{entry, stored, in.b.String()})
 	}
 	return outcomes, nil
 }

@@ -46,6 +46,9 @@ func (c *conn) extensions() []string {
 		list = append(list, "AUTH "+strings.Join(mechanisms, " "))
 	}
 	list = append(list, "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING")
+	if c.known().DSN {
+		list = append(list, "DSN")
+	}
 	return append(list, fmt.Sprintf("LIMITS RCPTMAX=%d", c.bounds.MaxRecipients))
 }
 

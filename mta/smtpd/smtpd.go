@@ -30,6 +30,7 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/queue"
 )
 
 // Kind says what a listener is for.
@@ -79,6 +80,23 @@ type Store interface {
 	Usage(ctx context.Context, account index.AccountID) (index.Usage, error)
 }
 
+// Queue takes messages for other domains.
+type Queue interface {
+	// Refuses says why nothing can be queued now; nil where it can.
+	Refuses() *mta.Reply
+	// Entry makes what queues a submission in one step with its delivery. Its times are set here.
+	Entry(s queue.Submission) *mailstore.Also
+}
+
+// noQueue is that of a door whose users send to own domains only.
+type noQueue struct{}
+
+func (noQueue) Refuses() *mta.Reply {
+	return mta.Replyf(550, mta.NotAuthorized, "Sending to other domains is not available yet in this version")
+}
+
+func (noQueue) Entry(queue.Submission) *mailstore.Also { return nil }
+
 // Exchange is one AUTH command; *login.Exchange is one.
 type Exchange interface {
 	sasl.Server
@@ -108,6 +126,7 @@ type Config struct {
 	Hostname  string // ours, in greetings and Received fields
 	Directory Directory
 	Store     Store
+	Queue     Queue         // nil: nothing is sent to other domains
 	Auth      Authenticator // nil: no AUTH, and submission takes nothing
 	TLS       *tls.Config   // nil: no STARTTLS, and no Submissions listener
 	// Authorities are those whose certificates users are asked for in TLS; see login.UserTLS. Nil: none are. Other
@@ -143,6 +162,9 @@ type Limits struct {
 var errNotConfigured = errors.New("not configured")
 
 func (c *Config) defaults() {
+	if c.Queue == nil {
+		c.Queue = noQueue{}
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}

@@ -19,8 +19,19 @@ type transaction struct {
 
 // recipient is an accepted recipient with the accounts behind it.
 type recipient struct {
-	address  string
+	mta.Recipient
 	accounts []index.AccountID
+	queued   bool // the queue delivers to it
+}
+
+// queued lists the recipients that the queue delivers to.
+func (t *transaction) queued() (list []mta.Recipient) {
+	for _, r := range t.rcpts {
+		if r.queued {
+			list = append(list, r.Recipient)
+		}
+	}
+	return list
 }
 
 // accounts lists the accounts of all recipients, each once, in the order of RCPT.

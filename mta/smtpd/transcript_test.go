@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/rookery-mail/rookery/mta"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 
 // TestTranscripts holds the dialogues of testdata/*.smtp. In them "C: " is a line of the client, "C' "
 // octets of it as a Go string, "S: " a line of the server, "D: " a delivery and "M: " a line of the
-// message. "kind: " says which listener it is. Lines of the client that follow each other are sent
+// message; "Q: " is a recipient that is queued. "kind: " says which listener it is, "queue: yes" that mail goes to other domains too. Lines of the client that follow each other are sent
 // together.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.smtp")
@@ -51,6 +53,7 @@ func replay(t *testing.T, text string) string {
 	var head, blocks []string // blocks are the client's lines as they stand
 	var raw [][]byte
 	kind, inBlock := MX, false
+	var out Queue
 	for _, line := range strings.SplitAfter(text, "\n") {
 		switch {
 		case strings.HasPrefix(line, "C"):
@@ -64,26 +67,29 @@ func replay(t *testing.T, text string) string {
 		case strings.HasPrefix(line, "kind: "):
 			kind = Kind(strings.TrimSpace(line[6:]))
 			head = append(head, line)
+		case line == "queue: yes\n":
+			out = fakeQueue{}
+			head = append(head, line)
 		case strings.HasPrefix(line, "#"):
 			head = append(head, line)
 		default:
 			inBlock = false
 		}
 	}
-	var out strings.Builder
-	out.WriteString(strings.Join(head, ""))
+	var b strings.Builder
+	b.WriteString(strings.Join(head, ""))
 	store := &fakeStore{}
-	converse(newServer(store, nil), kind, raw, func(i int, answer string) {
+	converse(newServer(store, func(c *Config) { c.Queue = out }), kind, raw, func(i int, answer string) {
 		if i > 0 {
-			out.WriteString(blocks[i-1])
+			b.WriteString(blocks[i-1])
 		}
-		writeAnswer(&out, answer, store)
+		writeAnswer(&b, answer, store)
 	})
-	out.WriteString("S: (closed)\n")
+	b.WriteString("S: (closed)\n")
 	if store.open != 0 {
 		t.Errorf("%d messages were not given back to the store", store.open)
 	}
-	return out.String()
+	return b.String()
 }
 
 func clientOctets(t *testing.T, line string) []byte {
@@ -107,6 +113,12 @@ func writeAnswer(out *strings.Builder, answer string, store *fakeStore) {
 	for _, m := range store.take() {
 		for _, target := range m.targets {
 			fmt.Fprintf(out, "D: account %d for %s\n", target.Account, target.Address)
+		}
+		if e := m.queued; e != nil {
+			fmt.Fprintf(out, "Q: of account %d from <%s> envid %q ret %v 8bit %v utf8 %v\n", e.Account, e.Sender, e.Envid, mta.Return(e.Ret), e.EightBit, e.Utf8)
+			for _, r := range e.Recipients {
+				fmt.Fprintf(out, "Q: <%s> by %s notify %q orcpt %q\n", r.Address, r.Destination, mta.Notify(r.Notify), r.Orcpt)
+			}
 		}
 		for line := range bytes.Lines([]byte(m.octets)) {
 			text := strings.TrimSuffix(string(line), "\r\n")

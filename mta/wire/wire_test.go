@@ -69,7 +69,7 @@ func TestReadMail(t *testing.T) {
 		{"FROM:<a@b> REQUIRETLS", "555 5.5.4"},
 		{"FROM:<a\x01@b>", "501 5.5.2"},
 	} {
-		e, _, err := ReadMail(c.arg, true)
+		e, _, err := ReadMail(c.arg, Known{Auth: true, DSN: true})
 		got := fmt.Sprintf("<%s> %d '%s'", e.From, e.Size, e.Body)
 		if e.UTF8 {
 			got += " utf8"
@@ -81,7 +81,7 @@ func TestReadMail(t *testing.T) {
 			t.Errorf("ReadMail(%q) = %s, want %s", c.arg, got, c.want)
 		}
 	}
-	if _, _, err := ReadMail("FROM:<a@b> AUTH=x", false); err == nil {
+	if _, _, err := ReadMail("FROM:<a@b> AUTH=x", Known{}); err == nil {
 		t.Error("AUTH= was taken where there is no AUTH")
 	}
 }

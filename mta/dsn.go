@@ -1,0 +1,110 @@
+package mta
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Notify says of what a sender wants to hear about a recipient, as bits (RFC 3461, section 4.1). The
+// numbers are stored. Zero is unsaid: of failures and perhaps delays.
+type Notify uint32
+
+// The bits of Notify. NotifyNever stands alone.
+const (
+	NotifyNever Notify = 1 << iota
+	NotifySuccess
+	NotifyFailure
+	NotifyDelay
+)
+
+// ParseNotify reads the NOTIFY parameter of RCPT, ok false where it is none.
+func ParseNotify(s string) (n Notify, ok bool) {
+	for word := range strings.SplitSeq(strings.ToUpper(s), ",") {
+		bit := map[string]Notify{"NEVER": NotifyNever, "SUCCESS": NotifySuccess, "FAILURE": NotifyFailure, "DELAY": NotifyDelay}[word]
+		if bit == 0 || n&bit != 0 {
+			return 0, false
+		}
+		n |= bit
+	}
+	return n, n == NotifyNever || n&NotifyNever == 0
+}
+
+// String gives the parameter as it is written, "" for what is unsaid.
+func (n Notify) String() string {
+	var words []string
+	for _, w := range []struct {
+		bit  Notify
+		name string
+	}{{NotifyNever, "NEVER"}, {NotifySuccess, "SUCCESS"}, {NotifyFailure, "FAILURE"}, {NotifyDelay, "DELAY"}} {
+		if n&w.bit != 0 {
+			words = append(words, w.name)
+		}
+	}
+	return strings.Join(words, ",")
+}
+
+// Wants reports whether a sender is to hear of a failure, or of a delay, of a recipient. Unsaid is both
+// (RFC 3461, section 4.1: a delay "may be" told then).
+func (n Notify) Wants(bit Notify) bool {
+	if n == 0 {
+		return bit == NotifyFailure || bit == NotifyDelay
+	}
+	return n&bit != 0
+}
+
+// Return says how much of a message a report returns (RFC 3461, section 4.3). The numbers are stored.
+type Return uint32
+
+// The values of the RET parameter.
+const (
+	ReturnUnsaid Return = iota
+	ReturnFull
+	ReturnHeaders
+)
+
+// String gives the parameter as it is written, "" for what is unsaid.
+func (r Return) String() string {
+	return map[Return]string{ReturnFull: "FULL", ReturnHeaders: "HDRS"}[r]
+}
+
+// CheckXtext reports whether s is xtext (RFC 3461, section 4).
+func CheckXtext(s string) bool {
+	_, err := DecodeXtext(s)
+	return err == nil
+}
+
+// DecodeXtext undoes xtext: printable octets, others and "+" and "=" as "+" and two hexadecimal digits.
+func DecodeXtext(s string) (string, error) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '+':
+			if i+2 >= len(s) || !upperHex(s[i+1]) || !upperHex(s[i+2]) {
+				return "", fmt.Errorf("xtext %q: a + without two hexadecimal digits", s)
+			}
+			b.WriteByte(unhex(s[i+1])<<4 | unhex(s[i+2]))
+			i += 2
+		case c < '!' || c > '~' || c == '=':
+			return "", fmt.Errorf("xtext %q: octet %#x", s, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), nil
+}
+
+func upperHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'A' && c <= 'F' }
+
+func unhex(c byte) byte {
+	if c >= 'A' {
+		return c - 'A' + 10
+	}
+	return c - '0'
+}
+
+// Recipient is a forward-path with what RCPT said of it.
+type Recipient struct {
+	Address string
+	Notify  Notify
+	ORCPT   string // type;xtext (RFC 3461, section 4.2); empty where not given
+}

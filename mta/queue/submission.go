@@ -1,0 +1,89 @@
+package queue
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/access"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+)
+
+// Submission is a message for recipients that the queue delivers to.
+type Submission struct {
+	Account    index.AccountID // whose it is; reports go there
+	ID         mta.ID
+	Envelope   mta.Envelope // without recipients
+	Recipients []mta.Recipient
+	Expires    time.Time
+	Notice     time.Time // when a delay is told; zero is never
+}
+
+// Also queues s in the step that delivers the message to accounts of the same partition. A submission of the same
+// message by the same account to the same recipients within mailbox.DedupWindow is queued once.
+func (s Submission) Also() *access.Also {
+	return &access.Also{
+		Account: s.Account,
+		Wrap: func(d *indexpb.DeliverCommand, id string) (command.Kind, access.Payload) {
+			return command.Submit, &queuepb.SubmitCommand{Deliver: d, Entry: s.entry(d.Summary.ContentHash, id)}
+		},
+		Unwrap: func(result []byte) (*indexpb.Result, error) {
+			res := new(queuepb.Result)
+			if err := res.UnmarshalVT(result); err != nil {
+				return nil, err
+			}
+			if res.Mail == nil {
+				return nil, fmt.Errorf("a result without one of the delivery: %w", ErrCorrupt)
+			}
+			return res.Mail, nil
+		},
+	}
+}
+
+func (s Submission) entry(content []byte, messageID string) *queuepb.NewEntry {
+	e := &queuepb.NewEntry{
+		Account: uint64(s.Account), Sender: s.Envelope.From, Expires: s.Expires.UnixMilli(),
+		Envid: s.Envelope.EnvID, Ret: uint32(s.Envelope.Return),
+		EightBit: s.Envelope.Body == mta.Body8Bit, Utf8: s.Envelope.UTF8,
+		Id: string(s.ID), MessageId: clip(messageID), DedupKey: s.dedupKey(content, messageID),
+	}
+	if !s.Notice.IsZero() {
+		e.Notice = s.Notice.UnixMilli()
+	}
+	for _, r := range s.Recipients {
+		e.Recipients = append(e.Recipients, &queuepb.NewRecipient{
+			Address: r.Address, Orcpt: r.ORCPT, Notify: uint32(r.Notify), Destination: DestinationOf(r.Address)})
+	}
+	return e
+}
+
+// DestinationOf is the domain of an address, in lower case.
+func DestinationOf(address string) string {
+	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
+}
+
+func (s Submission) dedupKey(content []byte, messageID string) []byte {
+	h := sha256.New()
+	to := make([]string, 0, len(s.Recipients))
+	for _, r := range s.Recipients {
+		to = append(to, r.Address)
+	}
+	slices.Sort(to)
+	fmt.Fprintf(h, "queue\x00%s\x00%s\x00%s\x00", messageID, s.Envelope.From, strings.Join(to, "\x00"))
+	h.Write(content)
+	return h.Sum(nil)[:keys.DedupKeySize]
+}
+
+func clip(s string) string {
+	if len(s) > maxText {
+		return s[:maxText]
+	}
+	return s
+}
