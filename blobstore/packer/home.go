@@ -59,7 +59,7 @@ func (w *Worker) home(ctx context.Context) (more bool, err error) {
 	case left > 0:
 		return false, fmt.Errorf("bring partition %d home: %d octets cannot be read: %w", w.part.Group(), left, blobstore.ErrDamaged)
 	}
-	return false, w.part.SetMode(ctx, false)
+	return false, w.part.Arrive(ctx)
 }
 
 // homing keeps the progress.

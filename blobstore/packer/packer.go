@@ -32,8 +32,8 @@ type Partition interface {
 	// ListUsers notes the users of a bounded number of bodies (blobstore.Listing), and says whether
 	// there are more.
 	ListUsers(ctx context.Context) (more bool, err error)
-	// SetMode says where bodies are to be: in object storage, or at home.
-	SetMode(ctx context.Context, object bool) error
+	// Arrive ends blobstore.Homing when no body is in a pack, and does nothing else.
+	Arrive(ctx context.Context) error
 
 	// Pick gives staged bodies, the oldest, of about so many octets and at most so many bodies, ordered by
 	// account, mailbox and UID. Lengths are those of frames, offsets are 0.

@@ -157,6 +157,21 @@ func (p *Partition) SetMode(ctx context.Context, object bool) error {
 	})
 }
 
+// Arrive ends homing.
+func (p *Partition) Arrive(ctx context.Context) error {
+	return p.do(ctx, "Arrive", func() error {
+		for _, r := range p.packs {
+			if r.LiveBodies > 0 {
+				return nil
+			}
+		}
+		if p.mode == blobstore.Homing {
+			p.mode = blobstore.Embedded
+		}
+		return nil
+	})
+}
+
 // ListUsers ends the listing.
 func (p *Partition) ListUsers(ctx context.Context) (more bool, err error) {
 	return false, p.do(ctx, "ListUsers", func() error {

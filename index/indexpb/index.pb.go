@@ -3185,7 +3185,8 @@ func (x *DropUploadsCommand) GetUntouchedSince() int64 {
 }
 
 // SetBlobModeCommand says where bodies are to be: BLOB_MODE_LISTING or BLOB_MODE_HOMING. Neither
-// does anything where the partition is on its way there or has arrived.
+// does anything where the partition is on its way there or has arrived. BLOB_MODE_EMBEDDED ends homing
+// where no body is in a pack any more, and does nothing in another mode.
 type SetBlobModeCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Mode          BlobMode               `protobuf:"varint,1,opt,name=mode,proto3,enum=rookery.index.v1.BlobMode" json:"mode,omitempty"`

@@ -132,7 +132,7 @@ func (d *driver) compareBodies() {
 func (d *driver) blobs() {
 	switch draw(d, "blobs", "mode", "list", "list", "list", "pack", "pack", "pack", "say", "say", "say", "abandon", "forget", "unpack", "unpack") {
 	case "mode":
-		d.do(command.SetBlobMode, &indexpb.SetBlobModeCommand{Mode: draw(d, "mode", 1, 1, 1, indexpb.BlobMode_BLOB_MODE_HOMING)})
+		d.do(command.SetBlobMode, &indexpb.SetBlobModeCommand{Mode: draw(d, "mode", 1, 1, 1, indexpb.BlobMode_BLOB_MODE_HOMING, indexpb.BlobMode_BLOB_MODE_EMBEDDED)})
 	case "list":
 		d.do(command.ListUsers, &indexpb.ListUsersCommand{Limit: uint32(draw(d, "list", 1, 2, 0))})
 	case "pack":

@@ -33,25 +33,31 @@ var (
 
 // world is partition 1 of a store, with the accounts of even numbers.
 type world struct {
-	t     *testing.T
-	group *mailstoretest.Group
-	store *mailstore.Store
-	part  *packing.Partition
-	now   time.Time
+	t       *testing.T
+	cluster *mailstoretest.Cluster
+	group   *mailstoretest.Group
+	store   *mailstore.Store
+	part    *packing.Partition
+	now     time.Time
 }
 
 func newWorld(t *testing.T, options ...mailstoretest.Option) *world {
 	c := mailstoretest.NewCluster(t)
-	w := &world{t: t, group: c.Group(1), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)}
+	w := &world{t: t, cluster: c, group: c.Group(1), now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return w.now }
 	options = append(options, func(m *mailstore.Config) { m.Clock = clock })
 	w.store = c.Store(options...)
-	w.part = packing.New(packing.Config{
-		Group: 1, Proposer: c, Clock: clock,
+	w.part = w.through(c)
+	return w
+}
+
+// through is the partition with what it proposes going through p.
+func (w *world) through(p packing.Proposer) *packing.Partition {
+	return packing.New(packing.Config{
+		Group: 1, Proposer: p, Clock: func() time.Time { return w.now },
 		Replica: func() (packing.Replica, error) { return w.group, nil },
 		Address: func(a index.AccountID) string { return fmt.Sprintf("a%d@example.org", a) },
 	})
-	return w
 }
 
 // deliver delivers a message of about so many octets to accounts, and checks the state when the test ends.

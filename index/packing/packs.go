@@ -20,13 +20,20 @@ const OwnFor = time.Hour
 // maxEntries is how many octets of entries one command has.
 const maxEntries = 400 << 10
 
-// SetMode says where bodies are to be: in object storage, or at home. It has to be said again when
-// the last body is home, which ends homing.
+// SetMode says where bodies are to be: in object storage, or at home.
 func (p *Partition) SetMode(ctx context.Context, object bool) error {
 	cmd := &indexpb.SetBlobModeCommand{Mode: indexpb.BlobMode_BLOB_MODE_HOMING}
 	if object {
 		cmd.Mode = indexpb.BlobMode_BLOB_MODE_LISTING
 	}
+	_, err := p.propose(ctx, command.SetBlobMode, cmd)
+	return err
+}
+
+// Arrive ends homing when no body is in a pack any more, and does nothing before, or in another mode: bodies
+// may be to go back into packs meanwhile.
+func (p *Partition) Arrive(ctx context.Context) error {
+	cmd := &indexpb.SetBlobModeCommand{Mode: indexpb.BlobMode_BLOB_MODE_EMBEDDED}
 	_, err := p.propose(ctx, command.SetBlobMode, cmd)
 	return err
 }

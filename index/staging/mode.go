@@ -8,7 +8,8 @@ import (
 )
 
 // SetMode says where bodies are to be: in packs (BLOB_MODE_LISTING), or at home (BLOB_MODE_HOMING).
-// Whoever is on the way turns round; homing ends when it is said again and no body is in a pack.
+// Whoever is on the way turns round; homing ends when it is said again and no body is in a pack, or by
+// BLOB_MODE_EMBEDDED, which turns nobody round: who brings bodies home may be told otherwise meanwhile.
 func (l *Ledger) SetMode(cmd *indexpb.SetBlobModeCommand) (*indexpb.Result, error) {
 	rec, err := l.active()
 	if err != nil {
@@ -31,6 +32,15 @@ func (l *Ledger) SetMode(cmd *indexpb.SetBlobModeCommand) (*indexpb.Result, erro
 			return &indexpb.Result{}, nil
 		}
 		rec.Mode, l.dirty = indexpb.BlobMode_BLOB_MODE_HOMING, true
+		away, err := l.away()
+		if err != nil || away {
+			return &indexpb.Result{More: away}, err
+		}
+		return &indexpb.Result{}, l.arrive()
+	case indexpb.BlobMode_BLOB_MODE_EMBEDDED:
+		if rec == nil || rec.Mode != indexpb.BlobMode_BLOB_MODE_HOMING {
+			return &indexpb.Result{}, nil
+		}
 		away, err := l.away()
 		if err != nil || away {
 			return &indexpb.Result{More: away}, err
@@ -84,7 +94,7 @@ func (l *Ledger) away() (bool, error) {
 // arrive ends homing. What is left is the record, for the numbers of packs, and packs whose objects are
 // yet to be deleted.
 func (l *Ledger) arrive() error {
-	*l.blobs = indexpb.BlobRecord{LastPack: l.blobs.LastPack}
+	*l.blobs, l.dirty = indexpb.BlobRecord{LastPack: l.blobs.LastPack}, true
 	prefix := keys.Whole(nil, keys.TableUser)
 	return l.b.DeleteRange(prefix, keys.After(nil, prefix))
 }

@@ -18,6 +18,8 @@ type Partition interface {
 	packer.Partition
 	gc.Partition
 	scrub.Partition
+	// SetMode says where bodies are to be: in object storage, or at home.
+	SetMode(ctx context.Context, object bool) error
 }
 
 // lead is the work for one partition that this node leads.
