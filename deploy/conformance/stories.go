@@ -28,17 +28,26 @@ var (
 	goTest = regexp.MustCompile(`^func (Test\w*)\(`)
 )
 
-// stories reads the remarks of all stories under root: of the conversations of the engine, and of the
-// Go tests of imapd, where they end the comment of the test.
+// stories reads the remarks of all stories under root: of the conversations of the engine, but those of
+// clients, which are about no capability, and of the Go tests of imapd, where they end the comment of the test.
 func stories(root string) ([]story, error) {
 	var all []story
-	files, err := filepath.Glob(filepath.Join(root, "imapd", "engine", "testdata", "*.imap"))
+	data := filepath.Join(root, "imapd", "engine", "testdata")
+	files, err := filepath.Glob(filepath.Join(data, "*.imap"))
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range files {
-		s := story{pkg: "imapd/engine", test: "TestTranscripts/" + strings.TrimSuffix(filepath.Base(file), ".imap")}
-		err := lines(file, func(line string) { s.about = append(s.about, claims(line)...) })
+	examples, err := filepath.Glob(filepath.Join(data, "examples", "*.imap"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range append(files, examples...) {
+		name, err := filepath.Rel(data, file)
+		if err != nil {
+			return nil, err
+		}
+		s := story{pkg: "imapd/engine", test: "TestTranscripts/" + strings.TrimSuffix(filepath.ToSlash(name), ".imap")}
+		err = lines(file, func(line string) { s.about = append(s.about, claims(line)...) })
 		if err != nil {
 			return nil, err
 		}

@@ -129,6 +129,7 @@ type Reading interface {
 	View(ctx context.Context) (access.View, error)
 	Changes(ctx context.Context, since index.ModSeq) (access.Changes, error)
 	Vanished(ctx context.Context, since index.ModSeq) (gone *uidset.Set, complete bool, err error)
+	Deleted(ctx context.Context) (*uidset.Set, error)
 	Flags(ctx context.Context, uids *uidset.Set, fn func(index.UID, index.FlagState) error) error
 	Messages(ctx context.Context, uids *uidset.Set, fn func(access.Message) error) error
 	Bodies(ctx context.Context, uids *uidset.Set, fn func(access.Message, access.Body) error) error

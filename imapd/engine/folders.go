@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/rookery-mail/rookery/imapd/wire"
@@ -110,65 +109,4 @@ func (s *Session) rename(ctx context.Context, cmd *wire.Command) (reply, error) 
 func (s *Session) subscribe(ctx context.Context, cmd *wire.Command) (reply, error) {
 	name := strings.TrimSuffix(cmd.Args.(*wire.Mailbox).Name, string(index.Delimiter))
 	return reply{}, s.account.Subscribe(ctx, name, cmd.Name == "SUBSCRIBE")
-}
-
-// status is STATUS (RFC 9051, section 6.3.11).
-func (s *Session) status(ctx context.Context, cmd *wire.Command) (reply, error) {
-	a := cmd.Args.(*wire.Status)
-	m, err := s.look(ctx, a.Mailbox, index.RightRead)
-	if err != nil {
-		return reply{}, err
-	}
-	s.noteStatus(a.Items)
-	s.tellStatus(m, a.Items)
-	return reply{}, nil
-}
-
-// noteStatus turns CONDSTORE on where a STATUS asks for HIGHESTMODSEQ (RFC 7162, section 3.1).
-func (s *Session) noteStatus(items []wire.StatusItem) {
-	if slices.Contains(items, wire.StatusHighestModSeq) {
-		s.useCondStore()
-	}
-}
-
-// tellStatus writes a STATUS response.
-func (s *Session) tellStatus(m index.Mailbox, items []wire.StatusItem) {
-	s.w.Raw("* STATUS ")
-	s.w.MailboxName(m.Name)
-	s.w.Raw(" (")
-	for i, item := range items {
-		if i > 0 {
-			s.w.Byte(' ')
-		}
-		s.w.Raw(string(item))
-		if item == wire.StatusMailboxID {
-			s.writeID(s.mailboxID(m))
-			continue
-		}
-		s.w.Byte(' ')
-		s.w.Num(s.statusValue(m, item))
-	}
-	s.w.Raw(")\r\n")
-}
-
-func (s *Session) statusValue(m index.Mailbox, item wire.StatusItem) uint64 {
-	switch item {
-	case wire.StatusMessages:
-		return uint64(m.Messages)
-	case wire.StatusUIDNext:
-		return uint64(m.UIDNext)
-	case wire.StatusUIDValidity:
-		return uint64(m.UIDValidity)
-	case wire.StatusUnseen:
-		return uint64(m.Unseen)
-	case wire.StatusDeleted:
-		return uint64(m.Deleted)
-	case wire.StatusSize:
-		return m.Bytes
-	case wire.StatusHighestModSeq:
-		return uint64(max(m.HighestModSeq, 1))
-	case wire.StatusAppendLimit:
-		return uint64(s.c.MaxMessage)
-	}
-	return 0 // RECENT, which is not kept
 }

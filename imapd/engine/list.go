@@ -111,7 +111,11 @@ func (s *Session) list(ctx context.Context, cmd *wire.Command) (reply, error) {
 			rights = shared[f.Name]
 		}
 		if a.Status != nil && f.exists() && rights.Has(index.RightRead) {
-			s.tellStatus(f.Mailbox, a.Status)
+			freed, err := s.statusOf(ctx, &f.Mailbox, a.Status)
+			if err != nil {
+				return reply{}, err
+			}
+			s.tellStatus(f.Mailbox, a.Status, freed)
 		}
 		if a.ReturnMyRights && f.exists() { // RFC 8440, section 4
 			s.tellMyRights(f.Name, rights)

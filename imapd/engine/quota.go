@@ -47,7 +47,11 @@ func noRoot(err error) (reply, error) {
 
 // getQuotaRoot is GETQUOTAROOT (RFC 9208, section 4.1.2).
 func (s *Session) getQuotaRoot(ctx context.Context, cmd *wire.Command) (reply, error) {
-	m, err := s.look(ctx, cmd.Args.(*wire.Mailbox).Name, index.RightRead)
+	name := cmd.Args.(*wire.Mailbox).Name
+	m, err := s.look(ctx, name, index.RightRead)
+	if _, _, shared := splitShared(name); errors.Is(err, index.ErrNoMailbox) && (!shared || s.peer.Others == nil) {
+		m, err = index.Mailbox{Name: name}, nil // the one that it would have: a name need not exist
+	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestTranscripts plays the conversations of testdata/*.imap, and those of testdata/clients, which real clients
-// had. A line begins with
+// TestTranscripts plays the conversations of testdata/*.imap, those of testdata/examples, which RFCs have, and
+// those of testdata/clients, which real clients had. A line begins with
 //
 //	C:  what the client sends (C2: the second one, and so on)
 //	S:  what the server answers; -update writes these
@@ -41,11 +41,14 @@ func TestTranscripts(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no transcripts", err)
 	}
-	clients, err := filepath.Glob("testdata/clients/*.imap")
-	if err != nil || len(clients) == 0 {
-		t.Fatal("no transcripts of clients", err)
+	for _, folder := range []string{"clients", "examples"} {
+		more, err := filepath.Glob("testdata/" + folder + "/*.imap")
+		if err != nil || len(more) == 0 {
+			t.Fatal("no transcripts of", folder, err)
+		}
+		files = append(files, more...)
 	}
-	for _, file := range append(files, clients...) {
+	for _, file := range files {
 		t.Run(strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(file), "testdata/"), ".imap"), func(t *testing.T) {
 			script, err := os.ReadFile(file)
 			if err != nil {

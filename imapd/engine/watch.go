@@ -80,7 +80,7 @@ func (s *Session) watchFolders(ctx context.Context, n *notification, status bool
 		}
 		n.remember(m)
 		if events := n.events(m); status && events&wire.MessageEvents != 0 && !s.isSelected(m) {
-			s.tellStatus(*m, statusItems(events, true))
+			s.tellStatus(*m, statusItems(events, true), 0)
 		}
 	}
 	return s.w.Err()
@@ -202,9 +202,9 @@ func (d *folderDiff) tellMessages(m *index.Mailbox, events wire.NotifyEvents, wa
 	}
 	switch {
 	case others && events&wire.MessageNew != 0:
-		d.tellStatus(*m, statusItems(events, true))
+		d.tellStatus(*m, statusItems(events, true), 0)
 	case !others && was.valid != 0 && was.modSeq != now.modSeq && events&wire.FlagChange != 0:
-		d.tellStatus(*m, statusItems(events, false))
+		d.tellStatus(*m, statusItems(events, false), 0)
 	}
 }
 

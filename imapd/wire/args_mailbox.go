@@ -75,18 +75,19 @@ func (r *Reader) rename() *Rename {
 type StatusItem string
 
 // The STATUS items (RFC 9051, section 6.3.11; RECENT is of RFC 3501, HIGHESTMODSEQ of RFC 7162,
-// APPENDLIMIT of RFC 7889, MAILBOXID of RFC 8474).
+// APPENDLIMIT of RFC 7889, MAILBOXID of RFC 8474, DELETED-STORAGE of RFC 9208).
 const (
-	StatusMessages      StatusItem = "MESSAGES"
-	StatusRecent        StatusItem = "RECENT"
-	StatusUIDNext       StatusItem = "UIDNEXT"
-	StatusUIDValidity   StatusItem = "UIDVALIDITY"
-	StatusUnseen        StatusItem = "UNSEEN"
-	StatusDeleted       StatusItem = "DELETED"
-	StatusSize          StatusItem = "SIZE"
-	StatusHighestModSeq StatusItem = "HIGHESTMODSEQ"
-	StatusAppendLimit   StatusItem = "APPENDLIMIT"
-	StatusMailboxID     StatusItem = "MAILBOXID"
+	StatusMessages       StatusItem = "MESSAGES"
+	StatusRecent         StatusItem = "RECENT"
+	StatusUIDNext        StatusItem = "UIDNEXT"
+	StatusUIDValidity    StatusItem = "UIDVALIDITY"
+	StatusUnseen         StatusItem = "UNSEEN"
+	StatusDeleted        StatusItem = "DELETED"
+	StatusSize           StatusItem = "SIZE"
+	StatusHighestModSeq  StatusItem = "HIGHESTMODSEQ"
+	StatusAppendLimit    StatusItem = "APPENDLIMIT"
+	StatusMailboxID      StatusItem = "MAILBOXID"
+	StatusDeletedStorage StatusItem = "DELETED-STORAGE"
 )
 
 // Status are the arguments of STATUS.
@@ -110,7 +111,7 @@ func (r *Reader) statusItems() []StatusItem {
 		item := StatusItem(r.word())
 		switch item {
 		case StatusMessages, StatusRecent, StatusUIDNext, StatusUIDValidity, StatusUnseen,
-			StatusDeleted, StatusSize, StatusHighestModSeq, StatusAppendLimit, StatusMailboxID:
+			StatusDeleted, StatusSize, StatusHighestModSeq, StatusAppendLimit, StatusMailboxID, StatusDeletedStorage:
 		default:
 			r.fail("unknown status item %.30s", item)
 		}

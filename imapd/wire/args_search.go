@@ -148,6 +148,9 @@ func (r *Reader) returnOption(s *Search) {
 	case "MAX":
 		s.Max = true
 	case "ALL":
+		if s.All {
+			r.fail("one ALL is enough")
+		}
 		s.All = true
 	case "COUNT":
 		s.Count = true
@@ -156,6 +159,9 @@ func (r *Reader) returnOption(s *Search) {
 	case "RELEVANCY":
 		s.Relevancy = true
 	case "PARTIAL":
+		if s.Partial != nil { // RFC 9394, section 3.1: at most one
+			r.fail("one PARTIAL is all there can be")
+		}
 		s.Partial = r.partial()
 	case "CONTEXT": // a hint that more is to come (RFC 5267, section 4.2)
 	case "UPDATE":
