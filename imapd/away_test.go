@@ -135,10 +135,10 @@ func TestFetchOfPackedHoldsLittle(t *testing.T) {
 	}
 	const blocks = 16 * 256 << 10 // that the reader keeps, beside one for each GET
 	for _, items := range []string{"BODY.PEEK[HEADER]", "BODY.PEEK[]"} {
-		seen := newHeap()
+		seen := newHeap(w.cluster)
 		c.say("fetched FETCH 1 %s", items)
 		c.readSlowly(seen)
-		seen.grown(t, items, held+cached+blocks)
+		seen.grown(t, items, held+blocks)
 	}
 	if gets := w.reader.Stats().Gets; gets > 20 {
 		t.Errorf("%d GETs", gets)
