@@ -1,42 +1,52 @@
 package bodies
 
 import (
+	"context"
 	"fmt"
-	"sync"
 
 	"github.com/rookery-mail/rookery/blobstore"
 	"github.com/rookery-mail/rookery/blobstore/packer"
 	"github.com/rookery-mail/rookery/index/mailstore"
 )
 
-// Large begins a large body that is to be a pack of its own before its message is in the log; see
-// packer.Single. blobstore.ErrUnavailable says that bodies stay in the state, or that the store is known
-// to fail.
+// Large begins a large body that is to be in object storage before its message is committed. It is
+// blobstore.ErrUnavailable where no store is in use, bodies are to be embedded, or the store is known to fail.
 func (s *Service) Large() (mailstore.LargeBody, error) {
 	st := s.borrow()
 	if st == nil {
 		return nil, errNoStore
 	}
+	defer st.users.Done()
 	if st.setting.Embedded || st.packer == nil || st.failed != nil {
-		st.users.Done()
 		return nil, fmt.Errorf("a pack for a large body: %w", blobstore.ErrUnavailable)
 	}
 	single, err := st.packer.Single()
 	if err != nil {
-		st.users.Done()
 		return nil, err
 	}
-	return &large{Single: single, done: sync.OnceFunc(st.users.Done)}, nil
+	return &large{single, s, st}, nil
 }
 
-// large is a body that holds its station until it is closed.
+// large is a large body that goes to the store that was in use when it began, or to none: its sender may
+// take long, and no change of the setting waits for him.
 type large struct {
 	*packer.Single
-	done func()
+	service *Service
+	station *station
 }
 
-// Close implements mailstore.LargeBody.
-func (l *large) Close() {
-	l.Single.Close()
-	l.done()
+// Put implements mailstore.LargeBody.
+func (l *large) Put(ctx context.Context, group uint16, m *blobstore.Manifest, begin func(blobstore.Pack) (uint64, error)) (blobstore.Entry, int64, error) {
+	st := l.service.borrow()
+	if st == nil {
+		return blobstore.Entry{}, 0, errNoStore
+	}
+	defer st.users.Done()
+	if st != l.station {
+		return blobstore.Entry{}, 0, errNoStore
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(st.life, cancel)()
+	return l.Single.Put(ctx, group, m, begin)
 }

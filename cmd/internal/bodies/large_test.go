@@ -11,8 +11,8 @@ import (
 	"github.com/rookery-mail/rookery/blobstore/setting"
 )
 
-// TestLargeBodies: they go to the store that the setting names, and hold it open until they are there; without one, or
-// with bodies that are to be at home, they do not.
+// TestLargeBodies: they go to the store that the setting names; without one, or with bodies that are to be at home,
+// they do not. One that was begun on another store goes to neither, and no change of the setting waits for it.
 func TestLargeBodies(t *testing.T) {
 	h := newHouse(t)
 	memory := object.NewMemory()
@@ -42,7 +42,6 @@ func TestLargeBodies(t *testing.T) {
 		if err := body.Add(bytes.Repeat([]byte("x"), 1000)); err != nil {
 			return err
 		}
-		h.use("s3://one", func(s *setting.Setting) { s.Embedded = true }) // waits for the body
 		m := &blobstore.Manifest{Bodies: []blobstore.Body{{Size: 1000, ChunkSize: 1000}}}
 		ref := blobstore.Pack{}
 		e, size, err := body.Put(t.Context(), 3, m, func(p blobstore.Pack) (uint64, error) { ref = p; return 7, nil })
@@ -54,5 +53,19 @@ func TestLargeBodies(t *testing.T) {
 		}
 		return nil
 	})
+	slow, err := s.Large()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	h.use("s3://one", func(s *setting.Setting) { s.Embedded = true })
 	eventually(t, "bodies are to be at home", refused)
+	if err := slow.Add([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	m := &blobstore.Manifest{Bodies: []blobstore.Body{{Size: 1, ChunkSize: 1}}}
+	_, _, err = slow.Put(t.Context(), 3, m, func(blobstore.Pack) (uint64, error) { return 0, errors.New("a pack is begun") })
+	if !errors.Is(err, blobstore.ErrUnavailable) {
+		t.Errorf("a body that was begun before: %v", err)
+	}
 }
