@@ -47,9 +47,14 @@ func (s *sifting) locate() (all []located, err error) {
 	packs := packs{group: s.mailbox.group}
 	err = s.mailbox.account.moment(func(r kv.Reader) error {
 		all = all[:0]
-		for _, m := range s.packed {
+		walker, err := staging.NewWalker(r)
+		if err != nil {
+			return err
+		}
+		defer walker.Close()
+		for _, m := range s.packed { // which are in the order of their bodies
 			l := located{Message: m}
-			rec, err := staging.Record(r, m.BodyID)
+			rec, err := walker.Record(m.BodyID)
 			if err == nil {
 				l.place, err = placeOf(m.BodyID, rec)
 			}
