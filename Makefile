@@ -8,7 +8,7 @@ CYCLES  ?= 20
 FUZZTIME ?= 30s
 
 # Packages that start goroutines: tested with the race detector.
-RACE := ./cluster/... ./index/partition/... ./index/mailstore/... ./mta/... ./imapd ./cmd/...
+RACE := ./cluster/... ./blobstore/packer ./blobstore/gc ./blobstore/scrub ./blobstore/reader ./index/packing ./index/partition/... ./index/mailstore/... ./mta/... ./imapd ./cmd/...
 
 export GOFLAGS := -buildvcs=false
 # Nothing of ours needs C; the race detector alone does.

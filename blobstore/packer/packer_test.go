@@ -186,6 +186,23 @@ func TestBodyThatGoesWhileItIsPacked(t *testing.T) {
 	})
 }
 
+func TestErrorOfTheLogIsForgotten(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.part.Hook(func(string, bool) error { return errCrash })
+		_, worker, stop := w.lead()
+		defer stop()
+		time.Sleep(time.Minute)
+		if s := worker.Status(); s.Err == "" || time.Since(s.Since) < 50*time.Second {
+			t.Errorf("status: %+v", s)
+		}
+		w.part.Hook(nil)
+		time.Sleep(time.Minute)
+		if s := worker.Status(); s.Err != "" || !s.Since.IsZero() {
+			t.Errorf("status: %+v", s)
+		}
+	})
+}
+
 func TestListsUsersFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		if err := w.part.SetMode(t.Context(), true); err != nil {

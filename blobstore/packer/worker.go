@@ -15,6 +15,7 @@ type Worker struct {
 	p       *Packer
 	part    Partition
 	flushes chan *flush
+	failed  bool          // the last turn; for Run alone
 	ended   chan struct{} // closed at the end of Run
 
 	turn chan struct{} // one pack at a time: full while one is made, finished or brought home
@@ -53,18 +54,16 @@ func (w *Worker) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		w.turned(err)
 		if !more || err != nil {
 			answer(asked, err)
 			asked = nil
 		}
+		pause := w.p.Poll
 		if more && err == nil {
-			continue
+			pause = 0
 		}
-		if err != nil {
-			w.note(err)
-			w.p.Logger.Warn("packing goes on later", "partition", w.part.Group(), "err", err)
-		}
-		timer := time.NewTimer(w.p.Poll)
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case f := <-w.flushes:
@@ -74,6 +73,17 @@ func (w *Worker) Run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// turned keeps how a turn went. What another call found, as damage, stays until the next pack.
+func (w *Worker) turned(err error) {
+	if err != nil {
+		w.p.Logger.Warn("packing goes on later", "partition", w.part.Group(), "err", err)
+		w.note(err)
+	} else if w.failed {
+		w.note(nil)
+	}
+	w.failed = err != nil
 }
 
 func answer(asked []*flush, err error) {
