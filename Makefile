@@ -50,7 +50,7 @@ s3-test: stores
 	ROOKERY_S3_TEST=1 $(GO) test -timeout 10m -count 1 -v -run TestRealStores ./blobstore/object/s3
 
 # Real clients (curl, swaks, mbsync, mutt from Debian) against a running node.
-e2e: build
+e2e: build stores
 	@deploy/e2etest/install-clients
 	ROOKERY_E2E=1 $(GO) test -timeout 10m -count 1 ./deploy/e2etest
 

@@ -135,6 +135,10 @@ func (b *bucketAudit) complaint() string {
 // auditStore collects what nobody needs any more, verifies the rest, and counts what is in the bucket.
 func (c *chaos) auditStore(ctx context.Context) (*bucketAudit, error) {
 	first := c.cluster.Nodes()[0]
+	before, err := c.bucket.Objects(ctx, storePrefix+"/")
+	if err != nil {
+		return nil, err
+	}
 	if _, err := first.Run(ctx, "", "blob", "collect", "--grace", "0s", "--yes"); err != nil {
 		return nil, err
 	}
@@ -153,6 +157,7 @@ func (c *chaos) auditStore(ctx context.Context) (*bucketAudit, error) {
 		return nil, err
 	}
 	b.count(objects)
+	c.say("the bucket had %d objects before the last collection and has %d", len(before), len(objects))
 	return b, nil
 }
 
