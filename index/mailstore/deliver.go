@@ -33,7 +33,9 @@ func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) 
 	if in.tooLarge(parts) {
 		in.stage()
 	}
-	in.settle(ctx, receivers(parts))
+	if in.away() {
+		in.settle(ctx, receivers(parts))
+	}
 	var wg sync.WaitGroup
 	for g, p := range parts {
 		wg.Go(func() { in.deliverPart(ctx, g, p, outcomes) })

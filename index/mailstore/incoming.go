@@ -55,7 +55,6 @@ func (s *Store) NewIncoming(ctx context.Context, accounts []index.AccountID, tra
 		hash:   sha256.New(),
 		chunk:  s.chunks.Get().(*[]byte),
 		trace:  int64(len(trace)),
-		placed: make(map[cluster.GroupID]*aPack),
 	}
 	for _, a := range accounts {
 		if g, err := s.c.Locate(a); err == nil { // else told when it is a target

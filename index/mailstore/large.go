@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -106,35 +107,46 @@ func (in *Incoming) throughLog(groups map[cluster.GroupID]bool) {
 // where the store does not take it, through the log. It does nothing for other messages.
 func (in *Incoming) settle(ctx context.Context, receivers map[cluster.GroupID][]receiver) {
 	if in.large != nil && in.upload == nil {
-		var (
-			mu      sync.Mutex // guards failed and in.placed
-			failed  = make(map[cluster.GroupID]bool)
-			running sync.WaitGroup
-		)
-		for g, to := range receivers {
-			if in.placed[g] != nil {
-				continue
-			}
-			running.Go(func() {
-				p, err := in.place(ctx, g, to)
-				mu.Lock()
-				defer mu.Unlock()
-				if err != nil {
-					in.store.c.Logger.Warn("a large message goes through the log", "partition", g, "err", err)
-					failed[g] = true
-					return
-				}
-				in.placed[g] = p
-			})
-		}
-		running.Wait()
-		if len(failed) > 0 {
+		if failed := in.placeAll(ctx, receivers); len(failed) > 0 {
 			in.throughLog(failed)
 		}
 	}
 	if in.upload != nil {
 		in.upload.wait()
 	}
+}
+
+// placeAll makes the body a pack of its own in each partition where it is none yet, at once, and returns where
+// that failed.
+func (in *Incoming) placeAll(ctx context.Context, receivers map[cluster.GroupID][]receiver) (failed map[cluster.GroupID]bool) {
+	var (
+		mu      sync.Mutex // guards failed and placed
+		placed  = maps.Clone(in.placed)
+		running sync.WaitGroup
+	)
+	if placed == nil {
+		placed = make(map[cluster.GroupID]*aPack)
+	}
+	failed = make(map[cluster.GroupID]bool)
+	for g, to := range receivers {
+		if in.placed[g] != nil {
+			continue
+		}
+		running.Go(func() {
+			p, err := in.place(ctx, g, to)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				in.store.c.Logger.Warn("a large message goes through the log", "partition", g, "err", err)
+				failed[g] = true
+				return
+			}
+			placed[g] = p
+		})
+	}
+	running.Wait()
+	in.placed = placed
+	return failed
 }
 
 // receiver is where a message goes, for a pack's manifest.
