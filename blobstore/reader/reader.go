@@ -36,7 +36,7 @@ type Config struct {
 	// cannot be used: a few blocks are kept in memory.
 	Dir   string
 	Bytes int64 // of blocks in Dir, at most; default 1 GiB
-	// Timeout is how long a Chunk may wait, and a little more than a GET may take; default 10 s.
+	// Timeout is how long a Chunk may wait, which asks again where the store fails at once, and a little more than a GET may take; default 10 s.
 	Timeout time.Duration
 	// Again is how much later a block has to be read once more to count as one that is read often, which
 	// those that are read once do not push out; default one minute. It is longer than a scan stays in a block.
@@ -175,19 +175,46 @@ func (r *Reader) octets(ctx context.Context, ref blobstore.Ref) ([]byte, error) 
 	r.counts.misses.Add(1)
 	ctx, cancel := context.WithTimeoutCause(ctx, r.c.Timeout, errSlow)
 	defer cancel()
-	for range attempts {
+	var failed error
+	for n := range attempts {
 		again, err := r.fetch(ctx, ref, octets)
 		if !again {
 			return octets, err
 		}
+		if failed = err; err != nil && !r.pause(ctx, firstPause<<n) {
+			break
+		}
 	}
-	return nil, fmt.Errorf("read %s: blocks vanish again and again: %w", ref.Pack.Object(), blobstore.ErrUnavailable)
+	if failed == nil {
+		failed = fmt.Errorf("read %s: blocks vanish again and again: %w", ref.Pack.Object(), blobstore.ErrUnavailable)
+	}
+	return nil, failed
 }
 
-// attempts is how often a Chunk looks for its blocks: once is enough unless they are pushed out as fast as they come.
-const attempts = 4
+// How often a Chunk asks for its blocks, and how long it waits after an answer that the store gave none.
+const (
+	attempts   = 4
+	firstPause = 50 * time.Millisecond
+)
 
-// fetch fills octets from blocks that are there or on their way. Again says that one was there and vanished.
+// pause waits, and reports whether asking again makes sense then.
+func (r *Reader) pause(ctx context.Context, d time.Duration) bool {
+	if r.breaker.allows() != nil {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+	case <-r.ctx.Done():
+	}
+	return false
+}
+
+// fetch fills octets from blocks that are there or on their way. Again says that it may go better another time:
+// a block was there and vanished, which is no error, or the store failed.
 func (r *Reader) fetch(ctx context.Context, ref blobstore.Ref, octets []byte) (again bool, err error) {
 	blocks := spanOf(ref)
 	flights, err := r.launch([]span{blocks}, true)
@@ -208,11 +235,8 @@ func (r *Reader) fetch(ctx context.Context, ref blobstore.Ref, octets []byte) (a
 		case <-ctx.Done():
 			return false, r.ended(ctx, ref)
 		}
-		if errors.Is(f.err, errSlow) && ctx.Err() == nil {
-			return true, nil // somebody else waited for it, and not long enough
-		}
 		if f.err != nil {
-			return false, f.err
+			return errors.Is(f.err, blobstore.ErrUnavailable), f.err
 		}
 		if from+len(to) > len(f.octets) {
 			return false, fmt.Errorf("%s ends before octet %d: %w", ref.Pack.Object(), ref.Offset+int64(ref.Length), errShort)

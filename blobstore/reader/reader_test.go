@@ -385,9 +385,29 @@ func TestOutage(t *testing.T) {
 			r.Close()
 		})
 	}
-	t.Run("refuses", func(t *testing.T) { down(t, object.Faults{Down: true}, 0) })
-	t.Run("throttles", func(t *testing.T) { down(t, object.Faults{SlowDown: true}, 0) })
+	t.Run("refuses", func(t *testing.T) { down(t, object.Faults{Down: true}, 150*time.Millisecond) })
+	t.Run("throttles", func(t *testing.T) { down(t, object.Faults{SlowDown: true}, 150*time.Millisecond) })
 	t.Run("does not answer", func(t *testing.T) { down(t, object.Faults{Slow: time.Hour}, reader.DefaultTimeout*9/10) })
+}
+
+// TestPassingFailures: what fails once or twice is asked for again.
+func TestPassingFailures(t *testing.T) {
+	for name, faults := range map[string]object.Faults{
+		"refused":   {Down: true, Times: 2},
+		"throttled": {SlowDown: true, Times: 2},
+		"cut off":   {BreakGets: true, Times: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore()
+			p := s.put(t, 1, 100, 30<<10, nil)
+			r := s.open(t, nil)
+			s.fault.Set(faults)
+			p.read(t, r, 50)
+			if st := r.Stats(); st.Failed != 2 || st.Gets != 3 || st.Down {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
 }
 
 func TestDeniedIsAnAnswer(t *testing.T) {
@@ -395,7 +415,7 @@ func TestDeniedIsAnAnswer(t *testing.T) {
 	p := s.put(t, 1, 10, 1000, nil)
 	s.fault.Set(object.Faults{Deny: []object.Kind{object.KindGet}})
 	r := s.open(t, nil)
-	for range 5 {
+	for range 2 {
 		if _, err := r.Chunk(t.Context(), p.refs[0]); !errors.Is(err, blobstore.ErrUnavailable) {
 			t.Errorf("denied: %v", err)
 		}
