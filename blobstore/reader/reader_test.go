@@ -483,6 +483,29 @@ func TestBrokenDisk(t *testing.T) {
 			t.Errorf("%d GETs; %+v", s.gets()-before, st)
 		}
 	})
+	t.Run("cannot be written", func(t *testing.T) {
+		dir, now := t.TempDir(), time.Unix(1e9, 0)
+		r := s.open(t, func(c *reader.Config) { c.Dir, c.Clock = dir, func() time.Time { return now } })
+		inTheWay := filepath.Join(dir, "01") // of the folder for the pack's blocks
+		if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.read(t, r, 0)
+		p.read(t, r, 500)
+		if st := r.Stats(); st.CachedBlocks != 0 || st.DiskFailed != 1 {
+			t.Errorf("%+v", st)
+		}
+		if err := os.Remove(inTheWay); err != nil {
+			t.Fatal(err)
+		}
+		p.read(t, r, 700) // the disk is left alone for a while
+		now = now.Add(time.Hour)
+		p.read(t, r, 900)
+		r.Close()
+		if st := r.Stats(); st.CachedBlocks != 1 || st.DiskFailed != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
 	t.Run("taken away", func(t *testing.T) {
 		dir := t.TempDir()
 		r := s.open(t, func(c *reader.Config) { c.Dir = dir })
