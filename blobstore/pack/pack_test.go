@@ -160,6 +160,9 @@ func TestDamage(t *testing.T) {
 	bothWays(t, func(t *testing.T, s sample) {
 		octets, _ := s.write(t)
 		for i := range octets {
+			if i > 200 && i < len(octets)-500 && i%13 != 0 {
+				continue // one octet of a chunk is like another
+			}
 			octets[i] ^= 0x40
 			c, err := Read(bytes.NewReader(octets), int64(len(octets)), s.keys)
 			if err == nil {
@@ -181,6 +184,9 @@ func TestCutShort(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n := range octets {
+			if n > 200 && n < len(octets)-500 && n%13 != 0 {
+				continue
+			}
 			if _, err := Read(bytes.NewReader(octets[:n]), int64(n), s.keys); !errors.Is(err, blobstore.ErrDamaged) {
 				t.Errorf("Read of the first %d octets of %d: %v", n, len(octets), err)
 			}
@@ -362,7 +368,7 @@ func TestOverhead(t *testing.T) {
 			t.Fatal(err)
 		}
 		var frames int
-		m := typical(random, 5000)
+		m := typical(random, 2000)
 		for i := range m.Bodies {
 			frame := e.EncodeAll(letter(random, int(m.Bodies[i].Size)), nil)
 			frames += len(frame)
@@ -414,7 +420,7 @@ func letter(random *rand.Rand, n int) []byte {
 	for b.Len() < n {
 		// Few words are frequent, as in any language.
 		word := int(4000 * math.Pow(random.Float64(), 4))
-		fmt.Fprintf(&b, "%c%c%c%c%c ", 'a'+word%26, 'e'+word%7, 'a'+word/26%26, 'a'+word/700, 'a'+word%3)
+		b.Write([]byte{byte('a' + word%26), byte('e' + word%7), byte('a' + word/26%26), byte('a' + word/700), byte('a' + word%3), ' '})
 	}
 	return b.Bytes()[:n]
 }

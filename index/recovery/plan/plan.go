@@ -48,6 +48,7 @@ type Copy struct {
 type boxKey struct {
 	account uint64 // as in the manifest: kept mail is of an account of its own there
 	id      uint32
+	name    string // of a mailbox without id: one that was yet to be made when a large message was put into a pack
 	kept    bool
 }
 
@@ -111,7 +112,12 @@ func (m *merging) note(p *pack.Contents) {
 func Owner(account uint64) uint64 { return uint64(mailbox.OwnerOf(index.AccountID(account))) }
 
 func keyOf(m *blobstore.Manifest, box *blobstore.Mailbox) boxKey {
-	return boxKey{m.Accounts[box.Account].ID, box.ID, box.Kept || Owner(m.Accounts[box.Account].ID) != m.Accounts[box.Account].ID}
+	account := m.Accounts[box.Account].ID
+	key := boxKey{account: account, id: box.ID, kept: box.Kept || Owner(account) != account}
+	if box.ID == 0 {
+		key.name = box.Name
+	}
+	return key
 }
 
 // file puts the messages that have a body into their mailboxes.
@@ -147,7 +153,8 @@ func (m *merging) accounts() []Account {
 		addressA, _ := m.take(m.owners[a])
 		addressB, _ := m.take(m.owners[b])
 		return cmp.Or(cmp.Compare(addressA, addressB), cmp.Compare(m.boxes[a].Name, m.boxes[b].Name), boolCompare(a.kept, b.kept),
-			cmp.Compare(m.boxes[a].UIDValidity, m.boxes[b].UIDValidity), cmp.Compare(a.id, b.id), cmp.Compare(a.account, b.account))
+			cmp.Compare(m.boxes[a].UIDValidity, m.boxes[b].UIDValidity), cmp.Compare(a.id, b.id), cmp.Compare(a.name, b.name),
+			cmp.Compare(a.account, b.account))
 	})
 	var accounts []Account
 	for _, key := range keys {
@@ -171,7 +178,13 @@ func (m *merging) into(a *Account, key boxKey) {
 		to.Subscribed = to.Subscribed || box.Subscribed
 	}
 	mail := m.mail[key]
-	slices.SortStableFunc(mail, func(a, b Message) int { return cmp.Compare(a.UID, b.UID) })
+	slices.SortStableFunc(mail, func(a, b Message) int {
+		if a.UID == 0 || b.UID == 0 { // put into a pack before it was filed: behind the others, by date
+			return cmp.Or(boolCompare(a.UID == 0, b.UID == 0), a.InternalDate.Compare(b.InternalDate),
+				cmp.Compare(a.Copies[0].Body.Entry.Body, b.Copies[0].Body.Entry.Body))
+		}
+		return cmp.Compare(a.UID, b.UID)
+	})
 	// No message is there twice, whatever a manifest says of it.
 	mail = slices.CompactFunc(mail, func(a, b Message) bool {
 		return a.UID == b.UID && a.UID != 0 && a.Copies[0].Body == b.Copies[0].Body

@@ -70,6 +70,15 @@ func history() *lost {
 		body(14, user(2, 1, 0)), // rewritten
 		body(12, user(3, 1, 3, 0)),
 	}
+	// Large messages are put into packs before they have UIDs, and perhaps a mailbox.
+	for i, id := range []uint64{31, 32, 33} {
+		m = l.pack(12+i, ada)
+		m.Mailboxes = []blobstore.Mailbox{{Name: []string{"Scans", "INBOX", "Later"}[i]}}
+		if i == 1 {
+			m.Mailboxes[0] = blobstore.Mailbox{Account: 0, ID: 1, Name: "INBOX", UIDValidity: 1, Subscribed: true}
+		}
+		m.Bodies = []blobstore.Body{body(id, user(0, 0, 0)), body(id+10, user(0, 0, 0))}
+	}
 	return l
 }
 
