@@ -1,0 +1,181 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/dns"
+)
+
+// The enhanced codes of what goes wrong before a host speaks (RFC 3463, RFC 7505).
+const (
+	badDomain    mta.Enhanced = "5.1.2"
+	nullMX       mta.Enhanced = "5.1.10"
+	noHost       mta.Enhanced = "4.4.1"
+	lost         mta.Enhanced = "4.4.2"
+	noRoute      mta.Enhanced = "4.4.3"
+	loops        mta.Enhanced = "5.4.6"
+	noConversion mta.Enhanced = "5.6.3"
+	badReply     mta.Enhanced = "4.5.0"
+)
+
+// Deliver makes an attempt. There is a result for each recipient, in order. It ends with ctx, whose end is temporary.
+func (c *Client) Deliver(ctx context.Context, job Job) []Result {
+	a := &attempt{client: c, job: job, results: make([]Result, len(job.Recipients))}
+	for i := range job.Recipients {
+		a.open = append(a.open, i)
+	}
+	hosts, failed := c.hosts(ctx, job.Destination)
+	if failed != nil {
+		a.rest(*failed)
+		return a.results
+	}
+	a.last = Result{Kind: Temporary, Reply: *mta.Replyf(0, noHost, "No host of %s could be reached", job.Destination)}
+	tried := 0
+	for _, h := range hosts {
+		addresses, err := c.c.Resolver.Addresses(ctx, h.Name)
+		if err != nil {
+			a.unresolved(h.Name, err)
+			continue
+		}
+		for _, address := range order(addresses) {
+			if tried == c.c.Limits.Hosts || len(a.open) == 0 || ctx.Err() != nil {
+				break
+			}
+			tried++
+			a.try(ctx, place{h.Name, address})
+		}
+	}
+	if ctx.Err() != nil {
+		a.last.Reply.Text = "The attempt was broken off: " + a.last.Reply.Text
+	}
+	a.rest(a.last)
+	return a.results
+}
+
+// hosts finds where mail for a domain goes. A Result is what becomes of all recipients.
+func (c *Client) hosts(ctx context.Context, domain string) ([]dns.Host, *Result) {
+	mail, err := c.c.Resolver.MX(ctx, domain)
+	switch {
+	case errors.Is(err, dns.ErrNoName):
+		return nil, &Result{Kind: Permanent, Reply: *mta.Replyf(0, badDomain, "The domain %s does not exist", domain)}
+	case err != nil:
+		return nil, &Result{Kind: Temporary, Reply: *mta.Replyf(0, noRoute, "%v", err)}
+	case mail.Null:
+		return nil, &Result{Kind: Permanent, Reply: *mta.Replyf(0, nullMX, "The domain %s takes no mail", domain)}
+	}
+	// Hosts that are no better than ourselves would send it back (RFC 5321, section 5.1).
+	for i, h := range mail.Hosts {
+		if !c.c.Own(h.Name) {
+			continue
+		}
+		better := 0
+		for better < i && mail.Hosts[better].Preference < h.Preference {
+			better++
+		}
+		if better == 0 {
+			return nil, &Result{Kind: Permanent, Reply: *mta.Replyf(0, loops, "Mail for %s comes back to us: %s is one of our hosts", domain, h.Name)}
+		}
+		return mail.Hosts[:better], nil
+	}
+	if mail.Implicit {
+		if _, err := c.c.Resolver.Addresses(ctx, domain); errors.Is(err, dns.ErrNoName) || errors.Is(err, dns.ErrNoRecord) {
+			return nil, &Result{Kind: Permanent, Reply: *mta.Replyf(0, badDomain, "The domain %s has no host for mail", domain)}
+		}
+	}
+	return mail.Hosts, nil
+}
+
+// order gives the addresses of a host, of both kinds by turns: one kind may not work at all.
+func order(a dns.Addresses) []netip.Addr {
+	var out []netip.Addr
+	for i := range max(len(a.V6), len(a.V4)) {
+		if i < len(a.V6) {
+			out = append(out, a.V6[i])
+		}
+		if i < len(a.V4) {
+			out = append(out, a.V4[i])
+		}
+	}
+	return out
+}
+
+// attempt is one Deliver.
+type attempt struct {
+	client  *Client
+	job     Job
+	results []Result
+	open    []int  // recipients without a result
+	last    Result // why the last host was none; of those that stay open
+}
+
+// rest gives all that are open a result.
+func (a *attempt) rest(r Result) {
+	for _, i := range a.open {
+		a.results[i] = r
+	}
+	a.open = nil
+}
+
+func (a *attempt) unresolved(host string, err error) {
+	a.last = Result{Kind: Temporary, Host: host, Reply: *mta.Replyf(0, noRoute, "%v", err), Reached: a.last.Reached}
+}
+
+// try has one host take the recipients that are open. What it says of them is final for this attempt; where it says
+// nothing of them, the next host is asked.
+func (a *attempt) try(ctx context.Context, p place) {
+	s := a.client.take(p)
+	if s != nil && a.over(ctx, s, true) {
+		return
+	}
+	for _, secure := range []bool{true, false} {
+		s, again, err := a.client.connect(ctx, p, secure)
+		if err == nil {
+			a.over(ctx, s, false)
+			return
+		}
+		a.failed(p, s, err)
+		if !again {
+			return
+		}
+	}
+}
+
+// over sends the message over a connection. It reports false where the connection was an old one that had ended:
+// nothing is known then that was not known before.
+func (a *attempt) over(ctx context.Context, s *session, old bool) bool {
+	stop := context.AfterFunc(ctx, s.interrupt)
+	err := a.transaction(s)
+	interrupted := !stop()
+	switch {
+	case err == nil && !interrupted:
+		a.client.keep(s)
+	case err == nil:
+		s.close()
+	case old && !s.spoke:
+		s.close()
+		return false
+	default:
+		a.failed(s.place, s, err)
+		s.close()
+	}
+	return true
+}
+
+// failed notes why a host was none.
+func (a *attempt) failed(p place, s *session, err error) {
+	r := Result{Kind: Temporary, Host: p.host, Address: p.address.String()}
+	if s != nil {
+		r.TLS, r.Reached = s.tls, s.spoke
+	}
+	var reply *mta.Reply
+	if errors.As(err, &reply) {
+		r.Reply = *reply
+	} else {
+		r.Reply = *mta.Replyf(0, lost, "%v", err)
+	}
+	r.Reached = r.Reached || a.last.Reached
+	a.last = r
+}

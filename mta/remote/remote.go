@@ -1,0 +1,208 @@
+// Package remote makes one attempt to deliver a message to a domain: it finds the hosts, connects, speaks SMTP as a
+// client (RFC 5321), and says for each recipient what became of it, in the words of the host. It keeps nothing
+// but connections for a short while; when to try, and again, is decided elsewhere.
+package remote
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/dns"
+)
+
+// Resolver finds the hosts of a domain; *dns.Resolver is one.
+type Resolver interface {
+	MX(ctx context.Context, domain string) (dns.Mail, error)
+	Addresses(ctx context.Context, host string) (dns.Addresses, error)
+}
+
+// Config says how a Client works. Resolver and Hostname are required.
+type Config struct {
+	Resolver Resolver
+	Hostname string // ours, in EHLO
+	Port     uint16 // of hosts; 25
+	// Dial connects to a host. Nil: TCP.
+	Dial func(ctx context.Context, address netip.AddrPort) (net.Conn, error)
+	// Own reports whether a host is one of ours: mail to it would come back to us. Nil: none is.
+	Own    func(host string) bool
+	Logger *slog.Logger // nil: none
+	Limits Limits
+}
+
+// Limits bound what a host can take of us. A zero field is its default.
+type Limits struct {
+	Hosts int // that are connected to for one attempt; 10
+	Reply int // octets of a reply; 64 KiB
+
+	// Waits for a host (RFC 5321, section 4.5.3.2).
+	Connect  time.Duration // 30 seconds
+	Greeting time.Duration // 5 minutes
+	Command  time.Duration // 5 minutes
+	Data     time.Duration // for the octets of a message to be taken, at a time; 3 minutes
+	Dot      time.Duration // for the reply to a message; 10 minutes
+	Idle     time.Duration // for which a connection is kept for the next message; 5 seconds
+	Uses     int           // messages over one connection; 100
+}
+
+func (l *Limits) defaults() {
+	for _, n := range []struct {
+		field *int
+		value int
+	}{{&l.Hosts, 10}, {&l.Reply, 64 << 10}, {&l.Uses, 100}} {
+		if *n.field <= 0 {
+			*n.field = n.value
+		}
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&l.Connect, 30 * time.Second}, {&l.Greeting, 5 * time.Minute}, {&l.Command, 5 * time.Minute},
+		{&l.Data, 3 * time.Minute}, {&l.Dot, 10 * time.Minute}, {&l.Idle, 5 * time.Second},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+}
+
+// Job is a message for recipients of one domain.
+type Job struct {
+	Destination string
+	Envelope    mta.Envelope // without recipients; Size is that of the message
+	Recipients  []mta.Recipient
+	// Open opens the message as it goes over the line, with lines ending in CRLF. It is called for each
+	// host that takes a recipient.
+	Open func() (io.ReadCloser, error)
+}
+
+// Kind is what became of a recipient.
+type Kind int
+
+// The kinds of results.
+const (
+	Delivered Kind = iota + 1
+	Temporary      // another attempt may succeed
+	Permanent
+)
+
+// Result is what became of a recipient.
+type Result struct {
+	Kind    Kind
+	Host    string // that answered; empty where none did
+	Address string // of the host
+	TLS     string // version and cipher suite, and whether the host was authenticated; empty without TLS
+	Reply   mta.Reply
+	// Reached says that a host took the connection and spoke. Where none did it is the destination that is not
+	// there, not this message that is not wanted.
+	Reached bool
+}
+
+// Client makes attempts, any number at a time. Close ends what it keeps.
+type Client struct {
+	c Config
+
+	mu     sync.Mutex // guards what follows
+	idle   map[place][]*session
+	closed bool
+}
+
+// place is where a session goes.
+type place struct {
+	host    string
+	address netip.Addr
+}
+
+// New makes a Client.
+func New(c Config) *Client {
+	if c.Port == 0 {
+		c.Port = 25
+	}
+	if c.Dial == nil {
+		c.Dial = func(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", a.String())
+		}
+	}
+	if c.Own == nil {
+		c.Own = func(string) bool { return false }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Limits.defaults()
+	return &Client{c: c, idle: map[place][]*session{}}
+}
+
+// Close closes the connections that are kept. Attempts that go on close theirs when they end.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	all := c.idle
+	c.idle = nil
+	c.mu.Unlock()
+	for _, list := range all {
+		for _, s := range list {
+			s.timer.Stop()
+			s.quit()
+		}
+	}
+}
+
+// take returns a connection that was kept for a place, or nil.
+func (c *Client) take(p place) *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for list := c.idle[p]; len(list) > 0; list = c.idle[p] {
+		s := list[len(list)-1]
+		c.idle[p] = list[:len(list)-1]
+		if s.timer.Stop() {
+			return s
+		}
+	}
+	delete(c.idle, p)
+	return nil
+}
+
+// keep keeps a connection for the next message to the same place.
+func (c *Client) keep(s *session) {
+	c.mu.Lock()
+	keep := !c.closed && s.uses < c.c.Limits.Uses
+	if keep {
+		s.timer = time.AfterFunc(c.c.Limits.Idle, func() { c.expire(s) })
+		c.idle[s.place] = append(c.idle[s.place], s)
+	}
+	c.mu.Unlock()
+	if !keep {
+		s.quit()
+	}
+}
+
+// expire closes a connection that nobody used in time.
+func (c *Client) expire(s *session) {
+	c.mu.Lock()
+	list := c.idle[s.place]
+	for i, other := range list {
+		if other == s {
+			c.idle[s.place] = append(list[:i:i], list[i+1:]...)
+			break
+		}
+	}
+	if len(c.idle[s.place]) == 0 {
+		delete(c.idle, s.place)
+	}
+	c.mu.Unlock()
+	s.quit()
+}
+
+// tlsConfig is how hosts are met that nothing is known of: what they show is not checked, since in the clear
+// it would be no better (RFC 7435).
+func tlsConfig(host string) *tls.Config {
+	return &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
+}
