@@ -101,6 +101,9 @@ func alive() uint64 {
 
 // TestMemoryDoesNotGrowWithPacks packs 16 MiB in each of two partitions at once, of messages of 4 KiB.
 func TestMemoryDoesNotGrowWithPacks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("packs 32 MiB")
+	}
 	bucket, err := object.OpenFile(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

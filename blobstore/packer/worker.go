@@ -75,12 +75,17 @@ func (w *Worker) Run(ctx context.Context) {
 	}
 }
 
-// turned keeps how a turn went. What another call found, as damage, stays until the next pack.
+// turned keeps how a turn went. What another call found, as damage, stays until the next pack. Of failures in a
+// row one is logged.
 func (w *Worker) turned(err error) {
-	if err != nil {
+	switch {
+	case err != nil && !w.failed:
 		w.p.Logger.Warn("packing goes on later", "partition", w.part.Group(), "err", err)
 		w.note(err)
-	} else if w.failed {
+	case err != nil:
+		w.note(err)
+	case w.failed:
+		w.p.Logger.Info("packing goes on", "partition", w.part.Group())
 		w.note(nil)
 	}
 	w.failed = err != nil
