@@ -13,10 +13,10 @@ import (
 	"github.com/rookery-mail/rookery/blobstore/pack"
 )
 
-// The time that a message waits for a request to the store: so much, and so much for each MiB.
+// The time that a message waits for the store: so much, and so much for each MiB. Who brings it waits too.
 const (
-	singlePatience = 10 * time.Second
-	singlePerMiB   = time.Second
+	singlePatience = 20 * time.Second
+	singlePerMiB   = 500 * time.Millisecond
 )
 
 // Single is one large body on its way into a pack of its own, before its message is in the log. Its frames
@@ -95,13 +95,13 @@ func (s *Single) Put(ctx context.Context, group uint16, m *blobstore.Manifest, b
 	}
 	defer spooled.drop()
 	patience := singlePatience + time.Duration(spooled.summary.Size>>20)*singlePerMiB
-	asking, cancel := context.WithTimeout(ctx, 2*patience) // put, and read back
+	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err = s.p.put(asking, spooled)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", blobstore.ErrUnavailable, err)
 	}
-	if ctx.Err() == nil {
+	if !errors.Is(ctx.Err(), context.Canceled) {
 		s.p.store.note(err)
 	}
 	if err != nil {

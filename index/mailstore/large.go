@@ -128,12 +128,17 @@ func (in *Incoming) placeAll(ctx context.Context, receivers map[cluster.GroupID]
 		placed = make(map[cluster.GroupID]*aPack)
 	}
 	failed = make(map[cluster.GroupID]bool)
+	store, cancel := in.storeTime(ctx)
+	defer cancel()
 	for g, to := range receivers {
 		if in.placed[g] != nil {
 			continue
 		}
 		running.Go(func() {
-			p, err := in.place(ctx, g, to)
+			p, err := in.place(store, g, to)
+			if err != nil && p != nil {
+				in.store.abandon(ctx, g, p.number)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -157,7 +162,17 @@ type receiver struct {
 	keywords []string
 }
 
-// place makes the body a pack of its own in a partition.
+// storeTime bounds what the store may take: a third of the time that there is, so that the rest is enough
+// for the log.
+func (in *Incoming) storeTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/3)
+}
+
+// place makes the body a pack of its own in a partition. With an error the pack may have been begun.
 func (in *Incoming) place(ctx context.Context, g cluster.GroupID, to []receiver) (*aPack, error) {
 	p := new(aPack)
 	begin := func(ref blobstore.Pack) (uint64, error) {
@@ -177,8 +192,7 @@ func (in *Incoming) place(ctx context.Context, g cluster.GroupID, to []receiver)
 	}
 	entry, size, err := in.large.Put(ctx, uint16(g), in.manifest(g, to), begin)
 	if err != nil {
-		in.store.abandon(ctx, g, p.number)
-		return nil, err
+		return p, err
 	}
 	p.entry = &indexpb.PackEntry{Body: entry.Body, Offset: entry.Offset, Lengths: entry.Lengths}
 	p.size = uint64(size)

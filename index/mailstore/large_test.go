@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rookery-mail/rookery/blobstore"
@@ -263,6 +264,31 @@ func TestLargeBodyWithoutTheStore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLargeBodyWithAStoreThatHangs: it takes a part of the time that there is, and the next message none.
+func TestLargeBodyWithAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newLargeWorld(t)
+		w.fault.Set(object.Faults{Slow: time.Hour})
+		for n, most := range []time.Duration{21 * time.Second, 0} {
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			in := w.store.NewIncoming(t.Context(), []index.AccountID{2}, nil)
+			defer in.Discard()
+			if _, err := io.WriteString(in, octets(fmt.Sprint(n), 2000)); err != nil {
+				t.Fatal(err)
+			}
+			out, err := in.Deliver(ctx, mailstore.Delivery{Targets: []mailstore.Target{{Account: 2}}})
+			if took := time.Since(began); err != nil || out[0].Err != nil || took > most {
+				t.Errorf("message %d: %v, %v after %v", n, err, out, took)
+			}
+		}
+		if open, doomed := w.packs(1, blobstore.PackOpen), w.packs(1, blobstore.PackDoomed); open != 0 || doomed != 1 {
+			t.Errorf("%d open packs, %d doomed", open, doomed)
+		}
+	})
 }
 
 // TestLargeBodyWithoutDisk: a spool that breaks half way loses nothing.
