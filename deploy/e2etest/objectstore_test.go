@@ -28,9 +28,9 @@ type stored struct {
 	sender  *harness.Sender
 }
 
-// TestObjectStore moves the bodies of a cluster of three into versitygw and home again: with mail before and after,
+// TestBodiesMove moves the bodies of a cluster of three into versitygw and home again: with mail before and after,
 // the store away, a node killed, and nothing left behind.
-func TestObjectStore(t *testing.T) {
+func TestBodiesMove(t *testing.T) {
 	site, c := start(t, 3)
 	store, err := stores.Start(t.Context(), stores.Config{Kind: stores.Versitygw, Dir: t.TempDir()})
 	if errors.Is(err, stores.ErrNotBuilt) {
