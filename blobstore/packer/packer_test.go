@@ -186,6 +186,33 @@ func TestBodyThatGoesWhileItIsPacked(t *testing.T) {
 	})
 }
 
+// uploading is a partition that much is being uploaded to.
+type uploading struct{ *packertest.Partition }
+
+func (u uploading) Status(ctx context.Context) (blobstore.Backlog, error) {
+	b, err := u.Partition.Status(ctx)
+	b.Bytes += 1 << 30
+	return b, err
+}
+
+func TestUploadsMakeNoSmallPacks(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.led = uploading{w.part}
+		_, _, stop := w.lead()
+		defer stop()
+		for range 10 {
+			w.add(4, 1<<10)
+			time.Sleep(time.Minute)
+		}
+		w.check(8) // a pack when half a pack is staged, and not each time
+		if got := w.states(); got != "0 open 1 whole 0 doomed" {
+			t.Errorf("packs: %s", got)
+		}
+		time.Sleep(25 * time.Hour)
+		w.check(0)
+	})
+}
+
 func TestErrorOfTheLogIsForgotten(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.part.Hook(func(string, bool) error { return errCrash })

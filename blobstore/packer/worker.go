@@ -179,14 +179,25 @@ func (w *Worker) pack(ctx context.Context, backlog blobstore.Backlog, all bool) 
 	if due {
 		w.lastTry = now
 	}
-	if len(manifest.Bodies) == 0 {
-		return false, nil // uploads are staged, too
+	n := len(manifest.Bodies)
+	if n == 0 || !due && !all && n < maxBodies && octets(manifest) < w.p.Target/2 {
+		return false, nil // what is staged is uploads, that are not bodies yet
 	}
-	w.left -= int64(len(manifest.Bodies))
-	if _, err := w.make(ctx, load{manifest: manifest, sources: []source{w.staged(len(manifest.Bodies))}}); err != nil {
+	w.left -= int64(n)
+	if _, err := w.make(ctx, load{manifest: manifest, sources: []source{w.staged(n)}}); err != nil {
 		return false, fmt.Errorf("pack bodies of partition %d: %w", w.part.Group(), err)
 	}
 	return true, nil
+}
+
+// octets is how much the frames of bodies are.
+func octets(m *blobstore.Manifest) (sum int64) {
+	for _, b := range m.Bodies {
+		for _, n := range b.Lengths {
+			sum += int64(n)
+		}
+	}
+	return sum
 }
 
 // staged is the source of bodies that are staged.
