@@ -17,7 +17,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/directory"
 )
 
-// Config is what a Service works with. All are required.
+// Config is what a Service works with. All but Again are required.
 type Config struct {
 	Node    string // this node
 	Cluster string // the cluster's id, which its objects are marked with
@@ -31,7 +31,9 @@ type Config struct {
 	// Watch gives a channel that receives after changes of the directory, until stop is called.
 	Watch func() (changed <-chan struct{}, stop func())
 	// Open opens the store of a setting, and asks it nothing.
-	Open   func(setting.Setting) (object.Bucket, error)
+	Open func(setting.Setting) (object.Bucket, error)
+	// Again is how long a store that could not be opened, or that failed, is left alone. 0 is 10 seconds.
+	Again  time.Duration
 	Logger *slog.Logger
 }
 
@@ -49,6 +51,9 @@ type Service struct {
 
 // New makes a Service.
 func New(c Config) *Service {
+	if c.Again == 0 {
+		c.Again = defaultAgain
+	}
 	return &Service{c: c, began: time.Now(), changed: make(chan struct{}), leads: map[uint16]*lead{}}
 }
 

@@ -103,7 +103,7 @@ func (h *house) serve(partitions ...bodies.Partition) (s *bodies.Service, stop f
 	h.t.Helper()
 	dir := h.t.TempDir()
 	s = bodies.New(bodies.Config{Node: "n1", Cluster: "c1", CacheDir: filepath.Join(dir, "blobs"), CacheBytes: 16 << 20,
-		SpoolDir: filepath.Join(dir, "packing"), View: h.view, Watch: h.watch, Open: h.open, Logger: slog.New(slog.DiscardHandler)})
+		SpoolDir: filepath.Join(dir, "packing"), View: h.view, Watch: h.watch, Open: h.open, Again: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(h.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
@@ -236,23 +236,58 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 	h := newHouse(t)
 	p := packertest.New(1, time.Now)
 	p.Add(1, 2, 3, []byte("a frame"))
-	s, stop := h.serve(p)
+	s, _ := h.serve(p)
 	h.use("s3://away", nil)
-	leads(t, s, 1)
-	n := s.Report(t.Context()).Node
-	if n.Up || n.LastError == "" {
-		t.Errorf("the store is up: %+v", n)
-	}
-	if _, err := s.Problem(); err == nil {
-		t.Error("no problem")
-	}
-	if w := s.Flush(t.Context()); w.Left != 1 || len(w.Problems) != 1 {
-		t.Errorf("flushed: %+v", w)
-	}
-	stop()
+	eventually(t, "it is said", func() error { // between two attempts there is no store at all
+		n := s.Report(t.Context()).Node
+		if _, err := s.Problem(); err == nil || n.Up || n.LastError == "" {
+			return fmt.Errorf("the store is up: %+v", n)
+		}
+		if w := s.Flush(t.Context()); w.Left != 1 || len(w.Problems) != 1 {
+			return fmt.Errorf("flushed: %+v", w)
+		}
+		return nil
+	})
 	if _, staged := p.Bodies(); staged != 1 {
 		t.Errorf("%d bodies are staged", staged)
 	}
+	h.mu.Lock()
+	h.buckets["s3://away"] = object.NewMemory()
+	h.mu.Unlock()
+	eventually(t, "the body is packed", func() error {
+		if w := s.Flush(t.Context()); w.Left > 0 || len(w.Problems) > 0 {
+			return fmt.Errorf("flushed: %+v", w)
+		}
+		if _, staged := p.Bodies(); staged > 0 {
+			return errors.New("it is staged")
+		}
+		return nil
+	})
+}
+
+// TestStoreThatComesBack: nobody has to ask it for that to be known.
+func TestStoreThatComesBack(t *testing.T) {
+	h := newHouse(t)
+	store := object.NewFault(object.NewMemory())
+	h.buckets["s3://one"] = store
+	store.Set(object.Faults{Down: true})
+	s, _ := h.serve()
+	h.use("s3://one", nil)
+	eventually(t, "the store is down", func() error {
+		_, err := s.Chunk(t.Context(), blobstore.Ref{Pack: &blobstore.Pack{ID: blobstore.PackID{1}}, Length: 9})
+		if !errors.Is(err, blobstore.ErrUnavailable) {
+			return fmt.Errorf("a chunk: %w", err)
+		}
+		if _, err := s.Problem(); err == nil {
+			return errors.New("no problem")
+		}
+		return nil
+	})
+	store.Set(object.Faults{})
+	eventually(t, "the store is up", func() error {
+		_, err := s.Problem()
+		return err
+	})
 }
 
 // TestEncryption: packs are under the key that the setting names; after a rotation those of the old key are written

@@ -8,8 +8,11 @@ import (
 	"github.com/rookery-mail/rookery/cluster/directory"
 )
 
-// openAgain is how long a store that could not be opened is left alone.
-const openAgain = 10 * time.Second
+// The default of Config.Again, and how often a store is asked whether it is there when nothing else is asked of it.
+const (
+	defaultAgain = 10 * time.Second
+	askEvery     = 5 * time.Minute
+)
 
 // Run follows the cluster's setting until ctx ends. Then it closes the store and waits for all that uses
 // it, Lead among them.
@@ -17,7 +20,7 @@ func (s *Service) Run(ctx context.Context) {
 	changed, stop := s.c.Watch()
 	defer stop()
 	defer s.replace(ctx, nil)
-	tick := time.NewTicker(openAgain)
+	tick := time.NewTicker(s.c.Again)
 	defer tick.Stop()
 	in := "" // the setting that is in effect
 	for {
@@ -36,6 +39,7 @@ func (s *Service) Run(ctx context.Context) {
 			in = text
 			s.replace(ctx, &next)
 		}
+		s.probe(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -43,6 +47,26 @@ func (s *Service) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// probePatience is how long a store may take to say that it is there.
+const probePatience = 3 * time.Second
+
+// probe asks the store whether it is there where it failed the last time, so that it is known when it is
+// back though nobody asks, and from time to time, so that it is known when it is not.
+func (s *Service) probe(ctx context.Context) {
+	st := s.borrow()
+	if st == nil {
+		return
+	}
+	defer st.users.Done()
+	asked, err := st.health.last()
+	if st.failed != nil || err == nil && time.Since(asked) < askEvery || time.Since(asked) < s.c.Again/2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probePatience)
+	defer cancel()
+	_, _ = st.health.Stat(ctx, "rookery.json") // the outcome is kept in health
 }
 
 // text reads the setting.

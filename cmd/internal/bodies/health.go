@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/rookery-mail/rookery/blobstore/object"
 )
@@ -13,8 +14,9 @@ import (
 type health struct {
 	bucket object.Bucket
 
-	mu  sync.Mutex
-	err error // guarded by mu: of the last request; nil after one that went well
+	mu    sync.Mutex // guards what follows
+	err   error      // of the last request; nil after one that went well
+	asked time.Time  // when that was over
 }
 
 var _ object.Bucket = (*health)(nil)
@@ -27,18 +29,18 @@ func (h *health) note(err error) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.err = err
+	h.err, h.asked = err, time.Now()
 	if errors.Is(err, object.ErrNotFound) {
 		h.err = nil
 	}
 	return err
 }
 
-// last is the error of the last request.
-func (h *health) last() error {
+// last is when the last request was over, and its error.
+func (h *health) last() (asked time.Time, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.err
+	return h.asked, h.err
 }
 
 // Put implements object.Bucket.

@@ -71,7 +71,8 @@ func (st *station) problem() error {
 	if st.failed != nil {
 		return st.failed
 	}
-	return st.health.last()
+	_, err := st.health.last()
+	return err
 }
 
 // Problem is why the store does not answer, or nil; staging is how many octets may wait for it on a node, 0

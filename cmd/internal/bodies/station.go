@@ -43,7 +43,7 @@ func (s *Service) open(ctx context.Context, c setting.Setting) *station {
 		st.failed, raw = err, closedBucket{err}
 	}
 	st.raw, st.count = raw, object.NewCount(raw)
-	st.health = &health{bucket: st.count}
+	st.health = &health{bucket: st.count, asked: time.Now()}
 	// The reader has deadlines and a breaker of its own: it is asked by somebody who waits.
 	limited := object.NewLimit(st.health, object.LimitConfig{Requests: atOnce})
 	st.reader = reader.New(st.life, reader.Config{Bucket: limited, Keys: st.keys.ClusterKey, Dir: s.c.CacheDir, Bytes: s.c.CacheBytes, Logger: s.c.Logger})

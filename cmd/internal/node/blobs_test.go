@@ -253,7 +253,7 @@ func (s *site) outage(texts []string) {
 	s.deliver(1, 10, 11)
 	refused := false
 	for n := range 40 {
-		err := send(s.config(1+n%3).SMTP.MX[0], "ada@example.org", noise(fmt.Sprint("n", n), 200<<10))
+		err := send(s.config(1 + n%3).SMTP.MX[0], "ada@example.org", noise(fmt.Sprint("n", n), 200<<10))
 		if refused = err != nil; refused {
 			if text := err.Error(); !strings.Contains(text, "452") || !strings.Contains(text, "4.3.1") {
 				s.t.Errorf("above the staging bound: %v", err)
@@ -266,7 +266,9 @@ func (s *site) outage(texts []string) {
 	}
 	s.eventually("the operator is told", func() error {
 		var st adminapi.Status
-		told := func(p adminapi.Problem) bool { return strings.Contains(p.What, "node n3 does not get through to the object store") }
+		told := func(p adminapi.Problem) bool {
+			return strings.Contains(p.What, "node n3 does not get through to the object store")
+		}
 		if err := s.ask(2, "GET", "/v1/status", nil, &st); err != nil || slices.ContainsFunc(st.Problems, told) {
 			return err
 		}
