@@ -143,6 +143,9 @@ func (f *fake) Recover(_ context.Context, r Recovery, progress func(RecoveryRepo
 	if r.Cluster == "none" {
 		return RecoveryReport{}, fmt.Errorf("%w: no packs there", directory.ErrInvalid)
 	}
+	if r.Cluster == "sealed" {
+		return RecoveryReport{Packs: 1, Faults: []string{"no key"}}, fmt.Errorf("%w: none that could be read", directory.ErrInvalid)
+	}
 	progress(RecoveryReport{Packs: 1})
 	if r.Cluster == "away" {
 		return RecoveryReport{Packs: 2}, cluster.ErrUnavailable

@@ -59,7 +59,7 @@ func recoveryRoutes(mux *http.ServeMux, rec Recoverer) {
 		}
 		lines := &reportWriter{w: w}
 		report, err := rec.Recover(r.Context(), in, lines.progress)
-		if err != nil && !lines.begun {
+		if err != nil && !lines.begun && report.Packs == 0 { // else it tells of packs that are of no use
 			fail(w, err)
 			return
 		}

@@ -27,7 +27,7 @@ func TestRecovery(t *testing.T) {
 		cluster, want string
 		reports       int
 	}{
-		{"some", "", 2}, {"away", "no majority", 2}, {"none", "no packs there", 0},
+		{"some", "", 2}, {"away", "no majority", 2}, {"none", "no packs there", 0}, {"sealed", "none that could be read", 1},
 	} {
 		var seen []RecoveryReport
 		last, err := Dial(path).Recover(t.Context(), Recovery{Setting: setting.Default(), Cluster: c.cluster}, func(r RecoveryReport) { seen = append(seen, r) })

@@ -49,7 +49,7 @@ func (n *Node) Recover(ctx context.Context, ask adminapi.Recovery, progress func
 	}
 	defer n.recovery.busy.Unlock()
 	if n.recovery.life == nil {
-		return out, fmt.Errorf("the node is starting: %w", cluster.ErrUnavailable)
+		return out, fmt.Errorf("%w: the node is starting: ask again in a moment", directory.ErrConflict)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
