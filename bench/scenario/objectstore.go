@@ -42,6 +42,10 @@ type operated interface {
 // coldBodies is how many messages are read that are in the store alone.
 const coldBodies = 1000
 
+// quickStored is how many messages a quick pass delivers: with fewer, each partition makes one pack, and the
+// number of requests for a message tells nothing.
+const quickStored = 10_000
+
 // objectStore is the scenario of two sites that are alike, one with an object store.
 type objectStore struct {
 	options  Options
@@ -58,6 +62,9 @@ type objectStore struct {
 func runObjectStore(ctx context.Context, s site.Site, o Options) (r Result, err error) {
 	if o.Twin == nil || o.Store == nil {
 		return r, fmt.Errorf("object-store: %w: it needs a second cluster and a store of its own", site.ErrUnsupported)
+	}
+	if o.Quick && o.Messages == 0 {
+		o.Messages = quickStored
 	}
 	x := &objectStore{options: o, result: Result{Scenario: "object-store", Site: s.Name()}, delivery: delivery{name: "object-store",
 		sizes: corpus.Fixed(4 << 10), messages: 20_000, connections: 20}}
