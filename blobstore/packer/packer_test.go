@@ -248,12 +248,12 @@ func TestListsUsersFirst(t *testing.T) {
 
 func TestEncryptionAndRotation(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		w.keys.current = 1
+		w.keys.current.Store(1)
 		w.add(64, 1<<10)
 		_, worker, stop := w.lead()
 		defer stop()
 		time.Sleep(time.Minute)
-		w.keys.current = 2
+		w.keys.current.Store(2)
 		w.add(64, 1<<10)
 		time.Sleep(time.Minute)
 		w.check(0)
@@ -270,7 +270,7 @@ func TestEncryptionAndRotation(t *testing.T) {
 				t.Errorf("pack %d is under key %x", p.Number, p.Key)
 			}
 		}
-		w.keys.current = 0
+		w.keys.current.Store(0)
 		if _, err := worker.Rewrite(t.Context(), w.live()); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,13 +23,14 @@ var (
 )
 
 // keys is the cluster's keys; current 0 is no encryption.
-type keys struct{ current byte }
+type keys struct{ current atomic.Uint32 }
 
 func (k *keys) CurrentKey() (pack.ClusterKey, error) {
-	if k.current == 0 {
+	current := byte(k.current.Load())
+	if current == 0 {
 		return pack.ClusterKey{}, nil
 	}
-	return k.ClusterKey(blobstore.KeyID{k.current})
+	return k.ClusterKey(blobstore.KeyID{current})
 }
 
 func (k *keys) ClusterKey(id blobstore.KeyID) (pack.ClusterKey, error) {
