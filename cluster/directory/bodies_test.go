@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,11 @@ func TestBlobKeys(t *testing.T) {
 	keys, err := view.BlobKeys()
 	if err != nil || len(keys) != 2 || keys[0] != one || keys[1] != two {
 		t.Fatalf("keys %+v, %v", keys, err)
+	}
+	row, _, err := store.Get(append([]byte{0x11}, "blob_key/0100000000000000"...))
+	const text = "BwgJAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= 2026-11-21T09:30:05Z" // on disks for ever
+	if err != nil || !strings.HasSuffix(string(row), text) {
+		t.Errorf("the key is kept as %q, %v", row, err)
 	}
 	execute(directory.DeleteBlobKey(one.ID))
 	if keys, err = view.BlobKeys(); err != nil || len(keys) != 1 || keys[0] != two {

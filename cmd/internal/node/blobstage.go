@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/blobstore"
+	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/staging"
 )
@@ -21,13 +22,13 @@ type stage struct {
 	mu     sync.Mutex // guards what follows
 	looked time.Time
 	bytes  uint64
-	drains bool // some partition lists its bodies, or made a pack of some a moment ago
+	sought time.Time // when it was looked whether that goes away
+	drains bool      // some partition lists its bodies, or made a pack of some a moment ago
 }
 
 // staged is how many octets wait on this node for object storage.
 func (n *Node) staged() uint64 {
-	bytes, _ := n.stage.look(n)
-	return bytes
+	return n.stage.look(n)
 }
 
 // stagingBound is what a partition may hold outside of packs, in octets: anything until the node as a whole
@@ -38,52 +39,57 @@ func (n *Node) stagingBound() int64 {
 	if bound == 0 {
 		return math.MaxInt64
 	}
-	bytes, drains := n.stage.look(n)
-	if bytes < uint64(bound) || drains && problem == nil {
+	if n.stage.look(n) < uint64(bound) || problem == nil && n.stage.goes(n) {
 		return math.MaxInt64
 	}
 	return 0
 }
 
-// look adds up what the replicas of this node say.
-func (s *stage) look(n *Node) (bytes uint64, drains bool) {
+// look adds up what waits in the replicas of this node.
+func (s *stage) look(n *Node) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.looked) >= stagedAgain {
+		s.looked, s.bytes = now, 0
+		s.each(n, func(_ kv.Reader, record *indexpb.BlobRecord) { s.bytes += record.StagedBytes })
+	}
+	return s.bytes
+}
+
+// goes says whether what waits goes away. It reads all packs of the partitions that have some.
+func (s *stage) goes(n *Node) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if now.Sub(s.looked) < stagedAgain {
-		return s.bytes, s.drains
+	if now.Sub(s.sought) < stagedAgain {
+		return s.drains
 	}
-	s.looked, s.bytes, s.drains = now, 0, false
+	s.sought, s.drains = now, false
+	recent := now.Add(-drained).UnixMilli()
+	s.each(n, func(r kv.Reader, record *indexpb.BlobRecord) {
+		s.drains = s.drains || record.Mode == indexpb.BlobMode_BLOB_MODE_LISTING
+		_ = staging.Packs(r, func(_ uint64, p *indexpb.PackRecord) error { // one that cannot be read was not made just now
+			s.drains = s.drains || p.State == uint32(blobstore.PackWhole) && p.Since > recent
+			return nil
+		})
+	})
+	return s.drains
+}
+
+// each calls fn for all replicas of this node in which something waits for object storage. One that cannot be
+// read is passed over: what is wrong with it shows elsewhere.
+func (s *stage) each(n *Node, fn func(kv.Reader, *indexpb.BlobRecord)) {
 	for _, r := range n.host.all() {
 		if r.partition == nil {
 			continue
 		}
-		bytes, drains := stagedIn(r, now)
-		s.bytes += bytes
-		s.drains = s.drains || drains
+		snapshot := r.Snapshot()
+		record, err := staging.Blobs(snapshot)
+		waits := err == nil && record != nil && record.StagedBytes > 0 &&
+			(record.Mode == indexpb.BlobMode_BLOB_MODE_LISTING || record.Mode == indexpb.BlobMode_BLOB_MODE_PACKED)
+		if waits {
+			fn(snapshot, record)
+		}
+		_ = snapshot.Close() // it was read
 	}
-	return s.bytes, s.drains
-}
-
-// stagedIn is what one replica says. One that cannot be read says nothing: what is wrong with it shows elsewhere.
-func stagedIn(r *replica, now time.Time) (bytes uint64, drains bool) {
-	snapshot := r.Snapshot()
-	defer snapshot.Close()
-	record, err := staging.Blobs(snapshot)
-	if err != nil || record == nil || record.StagedBytes == 0 {
-		return 0, false
-	}
-	switch record.Mode {
-	case indexpb.BlobMode_BLOB_MODE_LISTING:
-		return record.StagedBytes, true
-	case indexpb.BlobMode_BLOB_MODE_PACKED:
-	default: // it waits for nothing: it comes home, or is there
-		return 0, false
-	}
-	recent := now.Add(-drained).UnixMilli()
-	_ = staging.Packs(snapshot, func(_ uint64, p *indexpb.PackRecord) error {
-		drains = drains || p.State == uint32(blobstore.PackWhole) && p.Since > recent
-		return nil
-	})
-	return record.StagedBytes, drains
 }
