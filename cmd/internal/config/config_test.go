@@ -54,6 +54,9 @@ func TestErrorsSayWhatToWrite(t *testing.T) {
 		"bad advertise":   {base + "[cluster]\nadvertise = \"mx1\"\n", "cluster.advertise"},
 		"no connections":  {base + "max_connections_per_address = 0\n", "smtp.max_connections_per_address = 0: use a number from 1, or -1"},
 		"bad limit":       {base + "[imap]\nmax_connections_per_account = -2\n", "imap.max_connections_per_account"},
+		"small cache":     {base + "[blobs]\ncache_bytes = 1024\n", "blobs.cache_bytes = 1024: use 16777216"},
+		"relative cache":  {base + "[blobs]\ncache_dir = \"blobs\"\n", "blobs.cache_dir"},
+		"relative keys":   {base + "[blobs]\ncredentials_file = \"keys\"\n", "blobs.credentials_file"},
 		"bad log":         {base + "[log]\nformat = \"xml\"\n", "log.format"},
 		"not TOML":        {"node = \n", ""},
 	} {
