@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
@@ -378,9 +379,15 @@ func TestNames(t *testing.T) {
 
 // FuzzPayload gives outside bytes to every kind: the answer is a result, never a panic or an error,
 // and what it leaves is whole.
-func FuzzPayload(f *testing.F) {
+func FuzzPayload(f *testing.F) { fuzzPayload(f, (*world).story, 11) }
+
+// FuzzBodiesPayload is FuzzPayload where bodies are in packs, and one pack waits for its body.
+func FuzzBodiesPayload(f *testing.F) { fuzzPayload(f, (*world).bodiesStory, 13) }
+
+// fuzzPayload gives outside bytes to every kind after the first commands of a story.
+func fuzzPayload(f *testing.F, story func(*world) []command.Command, first int) {
 	seeds := &world{t: f, now: epoch}
-	for _, c := range seeds.story() {
+	for _, c := range story(seeds) {
 		f.Add(uint16(c.Kind), c.Payload)
 	}
 	f.Add(uint16(command.Deliver), []byte("\xff\xff"))
@@ -389,12 +396,12 @@ func FuzzPayload(f *testing.F) {
 	p, now := partition.New(partition.Config{}), seeds.now
 	// The story is committed once: what each input is executed on is a batch over it, thrown away.
 	begun := group.NewBatch()
-	for _, c := range (&world{t: f, now: epoch}).story()[:11] {
+	for _, c := range story(&world{t: f, now: epoch})[:first] {
 		if _, err := p.Execute(begun, c); err != nil {
 			f.Fatal(err)
 		}
 	}
-	if err := errors.Join(begun.Commit(11), begun.Close()); err != nil {
+	if err := errors.Join(begun.Commit(cluster.LogIndex(first)), begun.Close()); err != nil {
 		f.Fatal(err)
 	}
 	snap := group.Snapshot()
