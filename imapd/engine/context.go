@@ -7,7 +7,6 @@ import (
 
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
-	"github.com/rookery-mail/rookery/index/access"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
 
@@ -98,15 +97,11 @@ func (s *Session) leave(gone *uidset.Set) {
 
 // updateContexts tells how messages that changed or came have changed results. The cost is that of searching
 // these messages.
-func (s *Session) updateContexts(ctx context.Context, changed []access.Change) error {
-	if len(s.contexts) == 0 || len(changed) == 0 {
+func (s *Session) updateContexts(ctx context.Context, changed *uidset.Set) error {
+	if len(s.contexts) == 0 || changed.Len() == 0 {
 		return nil
 	}
-	touched := uidset.New()
-	for _, c := range changed {
-		touched.Add(c.UID)
-	}
-	touched = touched.Intersect(s.view.UIDs())
+	touched := changed.Intersect(s.view.UIDs())
 	for _, c := range s.contexts {
 		if err := s.updateContext(ctx, c, touched); err != nil {
 			return err

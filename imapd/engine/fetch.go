@@ -139,11 +139,7 @@ func (s *Session) changedSince(ctx context.Context, uids *uidset.Set, since inde
 	if err != nil {
 		return nil, err
 	}
-	changed := uidset.New()
-	for _, c := range ch.Changed {
-		changed.Add(c.UID)
-	}
-	return uids.Intersect(changed), nil
+	return uids.Intersect(ch.Changed), nil
 }
 
 // fetching is a FETCH being carried out.

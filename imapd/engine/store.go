@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 
-	"github.com/rookery-mail/rookery/imapd/view"
 	"github.com/rookery-mail/rookery/imapd/wire"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
@@ -104,7 +103,7 @@ func (s *Session) echo(ctx context.Context, uid, silent bool, uids, modified *ui
 	rest.Subtract(modified)
 	return s.box.Flags(ctx, rest, func(u index.UID, st index.FlagState) error {
 		if n := s.view.Seq(u); n != 0 {
-			s.tellFlags(view.Changed{Seq: n, UID: u, State: st}, uid)
+			s.tellFlags(n, u, st, uid)
 		}
 		return s.w.Err()
 	})

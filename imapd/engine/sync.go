@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"slices"
 
-	"github.com/rookery-mail/rookery/imapd/view"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/uidset"
 )
@@ -48,6 +46,7 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 	if expunges && len(s.contexts) > 0 {
 		s.leave(s.view.Leaving(ch))
 	}
+	since := s.view.Since()
 	up := s.view.Advance(ch, expunges)
 	switch {
 	case up.Expunges == nil:
@@ -64,20 +63,42 @@ func (s *Session) syncKnown(ctx context.Context, expunges, uid bool, known []tol
 			s.w.Raw("* 0 RECENT\r\n")
 		}
 	}
-	for _, c := range up.Changed {
-		if slices.ContainsFunc(known, func(t told) bool { return c.State.ModSeq == t.modSeq && t.uids.Contains(c.UID) }) {
-			continue
-		}
-		if s.quiet {
-			continue
-		}
-		out.Add(c.UID)
-		s.tellFlags(c, uid)
+	if out, err = s.tellFlagsOf(ctx, up.Changed, uid, known); err != nil {
+		s.view.Rewind(since)
+		s.dirty = true
+		return nil, err
 	}
 	if err := s.updateContexts(ctx, ch.Changed); err != nil {
 		return nil, err
 	}
 	return out, s.w.Err()
+}
+
+// tellFlagsOf tells the flags of messages but those that are known, and returns which it told. They are read as they
+// are told, however many there are; what changes meanwhile is told once more by the next sync.
+func (s *Session) tellFlagsOf(ctx context.Context, changed *uidset.Set, uid bool, known []told) (out *uidset.Set, err error) {
+	out = uidset.New()
+	if s.quiet || changed.Len() == 0 {
+		return out, nil
+	}
+	own := make(map[index.ModSeq]*uidset.Set, len(known))
+	for _, t := range known {
+		if set := own[t.modSeq]; set != nil {
+			set.Union(t.uids)
+		} else {
+			own[t.modSeq] = t.uids.Clone()
+		}
+	}
+	err = s.box.Flags(ctx, changed, func(u index.UID, st index.FlagState) error {
+		n := s.view.Seq(u)
+		if set := own[st.ModSeq]; n == 0 || set != nil && set.Contains(u) {
+			return nil
+		}
+		out.Add(u)
+		s.tellFlags(n, u, st, uid)
+		return s.w.Err()
+	})
+	return out, err
 }
 
 // lookForChange takes in that something of the account changed.
@@ -95,17 +116,17 @@ func (s *Session) lookForChange() {
 }
 
 // tellFlags writes the FETCH response that tells a message's flags.
-func (s *Session) tellFlags(c view.Changed, uid bool) {
-	s.beginFetch(c.Seq, c.UID)
+func (s *Session) tellFlags(n uint32, u index.UID, st index.FlagState, uid bool) {
+	s.beginFetch(n, u)
 	if !s.enabled.uidOnly && (uid || s.enabled.rev2 || s.enabled.qresync) {
 		s.w.Raw("UID ")
-		s.w.Num(uint64(c.UID))
+		s.w.Num(uint64(u))
 		s.w.Byte(' ')
 	}
 	s.w.Raw("FLAGS ")
-	s.writeFlags(c.State)
+	s.writeFlags(st)
 	if s.enabled.condStore {
-		s.writeModSeq(c.State.ModSeq)
+		s.writeModSeq(st.ModSeq)
 	}
 	s.w.Raw(")\r\n")
 }

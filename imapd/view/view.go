@@ -128,14 +128,7 @@ type Update struct {
 	Expunged *uidset.Set      // nil where there are none
 	Expunges iter.Seq[uint32] // the same as the numbers of EXPUNGE responses, in order
 	Exists   bool             // the number of messages has grown
-	Changed  []Changed
-}
-
-// Changed is a message that the client knows and whose flags are now State.
-type Changed struct {
-	Seq   uint32
-	UID   index.UID
-	State index.FlagState
+	Changed  *uidset.Set      // messages that the client knows and whose flags changed, as far as they are there
 }
 
 // Advance takes in changes that were read with Since and says what to tell. Without expunges, expunged
@@ -151,19 +144,21 @@ func (v *View) Advance(ch access.Changes, expunges bool) Update {
 		v.uids.Subtract(v.gone)
 		v.gone = uidset.New()
 	}
-	for _, c := range ch.Changed {
-		switch {
-		case v.uids.Contains(c.UID):
-			up.Changed = append(up.Changed, Changed{Seq: uint32(v.uids.Rank(c.UID)), UID: c.UID, State: c.State})
-		case c.UID >= v.next:
-			v.uids.Add(c.UID)
-			v.next = c.UID + 1
+	up.Changed = uidset.New()
+	if ch.Changed != nil {
+		up.Changed = ch.Changed.Intersect(v.uids)
+		if top := ch.Changed.Max(); top >= v.next {
+			v.uids.Union(ch.Changed.Intersect(uidset.Of(index.UIDRange{Lo: v.next, Hi: top})))
+			v.next = top + 1
 			up.Exists = true
 		}
 	}
 	v.since = max(v.since, ch.Mailbox.HighestModSeq)
 	return up
 }
+
+// Rewind has the changes since then be told once more, since the client may not have heard of all.
+func (v *View) Rewind(since index.ModSeq) { v.since = min(v.since, since) }
 
 // numbers gives the message numbers of the EXPUNGE responses for gone, each after the ones before it
 // took effect.

@@ -23,13 +23,12 @@ type store struct {
 }
 
 func (s *store) changes(since index.ModSeq) access.Changes {
-	ch := access.Changes{Vanished: uidset.New(), Mailbox: index.Mailbox{HighestModSeq: s.modSeq}}
+	ch := access.Changes{Changed: uidset.New(), Vanished: uidset.New(), Mailbox: index.Mailbox{HighestModSeq: s.modSeq}}
 	for u, st := range s.live {
 		if st.ModSeq > since {
-			ch.Changed = append(ch.Changed, access.Change{UID: u, State: st})
+			ch.Changed.Add(u)
 		}
 	}
-	slices.SortFunc(ch.Changed, func(a, b access.Change) int { return int(a.UID) - int(b.UID) })
 	for u, at := range s.expunge {
 		if at > since {
 			ch.Vanished.Add(u)
@@ -44,7 +43,7 @@ type client struct {
 	flags []index.Flags
 }
 
-func (c *client) take(t *rapid.T, v *View, up Update) {
+func (c *client) take(t *rapid.T, v *View, up Update, s *store) {
 	if up.Expunges != nil {
 		for n := range up.Expunges {
 			if n == 0 || int(n) > len(c.uids) {
@@ -63,10 +62,14 @@ func (c *client) take(t *rapid.T, v *View, up Update) {
 	if len(c.uids) != int(v.Len()) {
 		t.Fatalf("the client counts %d messages, the view %d", len(c.uids), v.Len())
 	}
-	for _, ch := range up.Changed {
-		c.flags[ch.Seq-1] = ch.State.System
-		if got := c.uids[ch.Seq-1]; got != 0 && got != ch.UID {
-			t.Fatalf("message %d is %d for the client, flags came for %d", ch.Seq, got, ch.UID)
+	for u := range up.Changed.All() {
+		n, st := v.Seq(u), s.live[u]
+		if n == 0 {
+			t.Fatalf("flags came for %d, which the client does not know", u)
+		}
+		c.flags[n-1] = st.System
+		if got := c.uids[n-1]; got != 0 && got != u {
+			t.Fatalf("message %d is %d for the client, flags came for %d", n, got, u)
 		}
 	}
 }
@@ -123,7 +126,7 @@ func TestAgainstModel(t *testing.T) {
 			}
 			expunges := rapid.Bool().Draw(t, "expunges")
 			c.fetch(v, s)
-			c.take(t, v, v.Advance(s.changes(v.Since()), expunges))
+			c.take(t, v, v.Advance(s.changes(v.Since()), expunges), s)
 			if !expunges {
 				continue
 			}

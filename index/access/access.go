@@ -69,16 +69,10 @@ type View struct {
 	FirstUnseen index.UID   // the lowest UID without \Seen, 0 where there is none
 }
 
-// Change is a message that is new or whose flags changed.
-type Change struct {
-	UID   index.UID
-	State index.FlagState
-}
-
 // Changes is what happened in a mailbox after a modification sequence.
 type Changes struct {
 	Mailbox  index.Mailbox
-	Changed  []Change // in UID order
+	Changed  *uidset.Set // new, or with other flags; nil is none
 	Vanished *uidset.Set
 }
 

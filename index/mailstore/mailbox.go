@@ -59,18 +59,11 @@ func (m *Mailbox) Deleted(ctx context.Context) (set *uidset.Set, err error) {
 func (m *Mailbox) Changes(ctx context.Context, since index.ModSeq) (c Changes, err error) {
 	err = m.read(ctx, func(r kv.Reader, now index.Mailbox) error {
 		c = Changes{Mailbox: now}
-		changed, err := mailbox.Changed(r, m.account.id, m.info.ID, since)
-		if err != nil {
+		if c.Changed, err = mailbox.Changed(r, m.account.id, m.info.ID, since); err != nil {
 			return err
 		}
-		if c.Vanished, _, err = mailbox.Vanished(r, m.account.id, m.info.ID, since); err != nil {
-			return err
-		}
-		c.Changed = make([]Change, 0, changed.Len())
-		return mailbox.WalkFlags(r, m.account.id, m.info.ID, changed, func(u index.UID, rec *indexpb.FlagRecord) error {
-			c.Changed = append(c.Changed, Change{UID: u, State: flagState(now.Keywords, rec)})
-			return nil
-		})
+		c.Vanished, _, err = mailbox.Vanished(r, m.account.id, m.info.ID, since)
+		return err
 	})
 	return c, err
 }

@@ -11,7 +11,6 @@ type (
 	Also          = access.Also
 	AppendOptions = access.AppendOptions
 	View          = access.View
-	Change        = access.Change
 	Changes       = access.Changes
 	FlagOp        = access.FlagOp
 	StoreRequest  = access.StoreRequest

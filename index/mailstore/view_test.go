@@ -85,7 +85,7 @@ func TestWatchAndChanges(t *testing.T) {
 	mustDeliver(t, s, text("d", ""), mailstore.Target{Account: 1})
 	<-changed
 	got, err := m.Changes(t.Context(), v.Mailbox.HighestModSeq)
-	if err != nil || len(got.Changed) != 2 || got.Changed[0].UID != 2 || got.Vanished.Len() != 0 {
+	if err != nil || got.Changed.Len() != 2 || got.Changed.Min() != 2 || got.Vanished.Len() != 0 {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	stop()
