@@ -100,6 +100,7 @@ func Kinds() map[string]Kind {
 		"mta/queue/queuepb":     Words,
 		"mta/dns":               Shell,
 		"mta/remote":            Shell,
+		"mta/dsn":               Core,
 		"mta/dns/dnstest":       Joint,
 		"mta/queue":             Core,
 		"mta/smtpd":             Door,
