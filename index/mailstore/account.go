@@ -233,7 +233,12 @@ func (a *Account) snapshot() (kv.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	replica, err := a.store.c.Replica(g)
+	return a.store.snapshot(g)
+}
+
+// snapshot shows this node's replica of a partition.
+func (s *Store) snapshot(g cluster.GroupID) (kv.Snapshot, error) {
+	replica, err := s.c.Replica(g)
 	if err != nil {
 		return nil, fmt.Errorf("find replica of %v: %w", g, err)
 	}

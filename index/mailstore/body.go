@@ -60,6 +60,27 @@ func (m *Mailbox) openBody(ctx context.Context, snap kv.Snapshot, uid index.UID)
 	return b, b.find(snap)
 }
 
+// OpenStored opens a body of a partition by its id, for one that is no message: staging.ErrCorrupt where there is none.
+// The caller closes it. ctx bounds what is read of it.
+func (s *Store) OpenStored(ctx context.Context, g cluster.GroupID, id index.BodyID) (Body, error) {
+	again := func() (kv.Snapshot, error) { return s.snapshot(g) }
+	for range maxRestores {
+		snap, err := again()
+		if err != nil {
+			return nil, err
+		}
+		b := &body{ctx: ctx, store: s, packs: &packs{group: g}, again: again, loaded: -1, id: id}
+		if err = b.find(snap); err == nil {
+			return b, nil
+		}
+		err = errors.Join(fmt.Errorf("open body %d: %w", id, err), snap.Close())
+		if !errors.Is(err, kv.ErrRestored) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("open body %d while the state is replaced: %w", id, cluster.ErrUnavailable)
+}
+
 // body reads from a snapshot of its own, from what Bodies has opened, or from a pack; then it holds no
 // snapshot, as the object store may be slow. It holds the chunk that was read last. Where the replica's state
 // is replaced under its snapshot, or the body is moved to another pack, it goes on with the new one: a

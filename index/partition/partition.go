@@ -43,6 +43,9 @@ type Extension interface {
 	Execute(x *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error)
 	// Users lists what of its own has bodies, as mailbox.Others.
 	Users(r kv.Reader, after staging.User, n int) ([]staging.Used, error)
+	// Committed hears that what was executed since the last call, or all of another state, can be read. It
+	// returns at once.
+	Committed()
 }
 
 // New returns the machine of a partition. All its state is in the keys it is given.
@@ -163,12 +166,20 @@ func run[M interface{ UnmarshalVTUnsafe([]byte) error }](c command.Command, m M,
 }
 
 // Committed wakes those who watch accounts that the commands since the last call changed.
-func (p *Partition) Committed(cluster.LogIndex) { p.feed.wake() }
+func (p *Partition) Committed(cluster.LogIndex) {
+	p.feed.wake()
+	if p.more != nil {
+		p.more.Committed()
+	}
+}
 
 // Restored forgets what was remembered of the keys, and wakes every watcher: any account may have
 // changed.
 func (p *Partition) Restored(kv.Reader) error {
 	p.cache.forget()
 	p.feed.wakeAll()
+	if p.more != nil {
+		p.more.Committed()
+	}
 	return nil
 }

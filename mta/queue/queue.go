@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/kv"
@@ -39,13 +40,42 @@ var ErrCorrupt = errors.New("state of the queue is corrupt")
 // ErrKind says that a command is none of the queue's.
 var ErrKind = errors.New("not a command of the queue")
 
-// Queue is the machine, as an extension of index/partition.
-type Queue struct{}
+// Queue is the machine, as an extension of index/partition. It is for the goroutine that applies the log; Watch is for
+// any.
+type Queue struct {
+	touched bool
+
+	mu      sync.Mutex
+	changed chan struct{} // guarded by mu: closed, and made anew, when the queue has changed
+}
+
+// New returns the machine of a partition. All its state is in the keys it is given.
+func New() *Queue { return &Queue{touched: true, changed: make(chan struct{})} }
+
+// Watch returns a channel that is closed when the queue has changed since the call.
+func (q *Queue) Watch() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.changed
+}
+
+// Committed wakes those who watch, where the queue has changed.
+func (q *Queue) Committed() {
+	if !q.touched {
+		return
+	}
+	q.touched = false
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
 
 // Execute applies a command of the queue to b and returns the encoded queuepb.Result. x is the same
 // command's execution in index/mailbox. A payload that does not decode is answered with CODE_INVALID
 // and changes nothing.
-func (Queue) Execute(x *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error) {
+func (queue *Queue) Execute(x *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error) {
+	queue.touched = true
 	q := &machine{b: b, x: x, now: c.Time.UnixMilli(), destinations: map[string]*destination{}}
 	res, err := q.dispatch(c)
 	if err == nil {

@@ -143,7 +143,7 @@ func user(id EntryID) staging.User {
 }
 
 // Users lists up to n entries behind after with their bodies, as mailbox.Others.
-func (Queue) Users(r kv.Reader, after staging.User, n int) (list []staging.Used, err error) {
+func (*Queue) Users(r kv.Reader, after staging.User, n int) (list []staging.Used, err error) {
 	from := EntryID(0)
 	if after.Account == staging.QueueAccount {
 		from = EntryID(after.Mailbox)<<32 | EntryID(after.UID)

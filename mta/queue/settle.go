@@ -244,3 +244,9 @@ func (q *machine) report(r *queuepb.Report) error {
 	_, err := q.submit(r.Submit)
 	return err
 }
+
+// AnyClaimed reports whether any recipient is claimed.
+func AnyClaimed(r kv.Reader) (bool, error) {
+	some, err := claims(r, 1, func(Place, *queuepb.RecipientRecord) bool { return true })
+	return len(some) > 0, err
+}

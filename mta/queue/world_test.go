@@ -54,7 +54,7 @@ func newWorld(t tester) *world {
 			t.Error(err)
 		}
 	})
-	return &world{t: t, b: b, p: partition.New(partition.Config{More: queue.Queue{}}), now: epoch}
+	return &world{t: t, b: b, p: partition.New(partition.Config{More: queue.New()}), now: epoch}
 }
 
 // do executes a command and returns its result.
@@ -75,7 +75,7 @@ func (w *world) do(k command.Kind, p interface{ MarshalVT() ([]byte, error) }) *
 	if err := res.UnmarshalVT(encoded); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := errors.Join(queue.Verify(w.b), mailbox.VerifyAlso(w.b, queue.Queue{}.Users)); err != nil {
+	if err := errors.Join(queue.Verify(w.b), mailbox.VerifyAlso(w.b, (*queue.Queue)(nil).Users)); err != nil {
 		w.t.Fatalf("after %v: %v", k, err)
 	}
 	return res

@@ -103,6 +103,8 @@ type Result struct {
 	// Reached says that a host took the connection and spoke. Where none did it is the destination that is not
 	// there, not this message that is not wanted.
 	Reached bool
+	Local   bool // it went into mailboxes of ours
+	Reports bool // who took it makes the reports that were asked for (RFC 3461, section 5.2.2)
 }
 
 // Client makes attempts, any number at a time. Close ends what it keeps.

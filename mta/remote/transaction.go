@@ -257,6 +257,7 @@ func (d *dotWriter) write(p []byte) error {
 // settle gives recipients the result that a reply is.
 func (a *attempt) settle(s *session, list []int, r mta.Reply) {
 	result := Result{Kind: kindOf(r), Host: s.place.host, Address: s.place.address.String(), TLS: s.tls, Reply: r, Reached: true}
+	_, result.Reports = s.ext["DSN"]
 	done := map[int]bool{}
 	for _, i := range list {
 		a.results[i] = result

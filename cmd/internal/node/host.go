@@ -59,6 +59,7 @@ func newHost(c hostConfig) *host {
 type replica struct {
 	*group.Group
 	partition *partition.Partition // nil for the directory
+	queue     *queue.Queue         // as above
 	cancel    context.CancelFunc
 	running   sync.WaitGroup // what opened started
 	fresh     chan struct{}  // closed when it has caught up (fresh.go)
@@ -102,7 +103,8 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	r := &replica{fresh: make(chan struct{})}
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
-		r.partition = partition.New(partition.Config{Touched: h.touched, More: queue.Queue{}})
+		r.queue = queue.New()
+		r.partition = partition.New(partition.Config{Touched: h.touched, More: r.queue})
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{

@@ -55,6 +55,17 @@ func NewCluster(t testing.TB) *Cluster {
 // default of cluster/state.
 func NewCachedCluster(t testing.TB, octets int64) *Cluster {
 	t.Helper()
+	return newCluster(t, octets, nil)
+}
+
+// NewExtendedCluster is NewCluster with partitions that execute more than mail.
+func NewExtendedCluster(t testing.TB, more func(cluster.GroupID) partition.Extension) *Cluster {
+	t.Helper()
+	return newCluster(t, 0, more)
+}
+
+func newCluster(t testing.TB, octets int64, more func(cluster.GroupID) partition.Extension) *Cluster {
+	t.Helper()
 	db, err := state.Open("state", state.Config{FS: vfs.NewMem(), CacheBytes: octets})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +77,11 @@ func NewCachedCluster(t testing.TB, octets int64) *Cluster {
 	})
 	c := &Cluster{db: db, groups: make(map[cluster.GroupID]*Group)}
 	for g := cluster.GroupID(1); g <= Partitions; g++ {
-		p := partition.New(partition.Config{})
+		var config partition.Config
+		if more != nil {
+			config.More = more(g)
+		}
+		p := partition.New(config)
 		group := &Group{state: db.Group(g), Partition: p, machine: exactlyonce.New(p)}
 		snap := group.state.Snapshot()
 		if err := group.machine.Restored(snap); err != nil {

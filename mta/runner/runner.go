@@ -1,0 +1,360 @@
+// Package runner does the work of a partition's outbound queue (mta/queue) while its node leads: it takes what is due,
+// claims it in the log, has attempts made (mta/remote), and tells the log what became of them, with the reports
+// (mta/dsn) in the same step. What it claimed and did not settle, because it was deposed or killed, the next leader
+// takes back.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/kv"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/index/mailstore"
+	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/queue"
+	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+	"github.com/rookery-mail/rookery/mta/remote"
+)
+
+// Incoming is a report on its way into the store; mailstore.Incoming is one.
+type Incoming interface {
+	Write(p []byte) (int, error)
+	Deliver(ctx context.Context, d mailstore.Delivery) ([]mailstore.Outcome, error)
+	Discard()
+}
+
+// Store is the mail store as the queue needs it.
+type Store interface {
+	// OpenStored opens a body of a partition by its id. The caller closes it.
+	OpenStored(ctx context.Context, g cluster.GroupID, id index.BodyID) (mailstore.Body, error)
+	// NewReport begins a message for an account, with trace fields in front.
+	NewReport(ctx context.Context, account index.AccountID, trace []byte) Incoming
+}
+
+// Sender makes an attempt; *remote.Client is one.
+type Sender interface {
+	Deliver(ctx context.Context, job remote.Job) []remote.Result
+}
+
+// Proposer commits a command of a group and returns its result.
+type Proposer interface {
+	Propose(ctx context.Context, g cluster.GroupID, c command.Command) ([]byte, cluster.LogIndex, error)
+}
+
+// Config is what a Runner works with. Fields without a default are required.
+type Config struct {
+	Group    cluster.GroupID
+	Node     cluster.NodeID
+	Hostname string // ours, in reports
+	Snapshot func() (kv.Snapshot, error)
+	Proposer Proposer
+	Store    Store
+	Sender   Sender
+	Lanes    *Lanes                 // of the node
+	Wake     func() <-chan struct{} // closed when something was queued or changed since the call
+	NewID    func() cluster.CommandID
+	ReportID func() mta.ID
+	Clock    func() time.Time // nil: time.Now
+	Logger   *slog.Logger     // nil: none
+}
+
+// Runner is the worker of one partition.
+type Runner struct {
+	c    Config
+	term uint64
+	jobs errgroup.Group
+	done chan struct{} // of capacity one: a job has ended
+	// late are alarms that could not be dealt with, and when they are looked at again. Of the goroutine of Run.
+	late map[queue.EntryID]time.Time
+}
+
+// New makes a Runner.
+func New(c Config) *Runner {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Runner{c: c, done: make(chan struct{}, 1), late: map[queue.EntryID]time.Time{}}
+}
+
+// The pace of Run: how long it waits at most, and after an error.
+const (
+	look  = 30 * time.Second
+	pause = time.Second
+)
+
+// Run works until ctx ends, for the leader of a term. Attempts that are under way then are broken off.
+func (r *Runner) Run(ctx context.Context, term uint64) {
+	r.term = term
+	defer func() { _ = r.jobs.Wait() }() // jobs return no errors
+	for taken := false; ctx.Err() == nil; {
+		wake := r.c.Wake()
+		var wait time.Duration
+		var err error
+		if !taken {
+			if err = r.retake(ctx); err == nil {
+				taken = true
+			}
+		}
+		if err == nil {
+			wait, err = r.round(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			r.c.Logger.Warn("the outbound queue waits", "group", r.c.Group.String(), "error", err)
+			wait = pause
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-r.done:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// retake takes back what leaders before had claimed.
+func (r *Runner) retake(ctx context.Context) error {
+	for {
+		some, err := r.anyClaimed()
+		if err != nil || !some {
+			return err
+		}
+		res, err := r.propose(ctx, command.RetakeClaims, &queuepb.RetakeCommand{Term: r.term})
+		if err != nil {
+			return fmt.Errorf("take back what was claimed before: %w", err)
+		}
+		if res.Changed > 0 {
+			r.c.Logger.Info("attempts of a leader before are not known to have ended", "group", r.c.Group.String(), "recipients", res.Changed)
+		}
+		if !res.More {
+			return nil
+		}
+	}
+}
+
+func (r *Runner) anyClaimed() (some bool, err error) {
+	err = r.read(func(s kv.Reader) error {
+		some, err = queue.AnyClaimed(s)
+		return err
+	})
+	return some, err
+}
+
+// read calls fn with the state of this moment.
+func (r *Runner) read(fn func(kv.Reader) error) error {
+	s, err := r.c.Snapshot()
+	if err != nil {
+		return fmt.Errorf("read the queue: %w", err)
+	}
+	defer s.Close()
+	return fn(s)
+}
+
+// round starts what is due and has a lane, and says when to look again at the latest.
+func (r *Runner) round(ctx context.Context) (time.Duration, error) {
+	now := r.c.Clock()
+	var work []*job
+	var alarms []queue.EntryID
+	next := now.Add(look)
+	err := r.read(func(s kv.Reader) error {
+		var err error
+		if work, next, err = r.due(s, now, next); err != nil {
+			return err
+		}
+		list, at, err := queue.Alarms(s, now.UnixMilli(), alarmsAtOnce)
+		alarms = list
+		next = earlier(next, at)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := r.start(ctx, work); err != nil {
+		return 0, err
+	}
+	for _, id := range alarms {
+		if again, ok := r.late[id]; ok && now.Before(again) {
+			continue
+		}
+		delete(r.late, id)
+		if err := r.alarm(ctx, id, now); err != nil {
+			if ctx.Err() != nil {
+				return 0, err
+			}
+			r.c.Logger.Warn("a report could not be made yet", "group", r.c.Group.String(), "entry", uint64(id), "error", err)
+			r.late[id] = now.Add(time.Minute)
+		}
+	}
+	return max(next.Sub(r.c.Clock()), 10*time.Millisecond), nil
+}
+
+// How much of one kind a round looks at.
+const (
+	alarmsAtOnce       = 100
+	destinationsAtOnce = 1000
+	recipientsAtOnce   = 100 // of one entry and destination
+)
+
+// earlier is the earlier of t and a time in Unix milliseconds, 0 for none.
+func earlier(t time.Time, at int64) time.Time {
+	if at != 0 && at < t.UnixMilli() {
+		return time.UnixMilli(at)
+	}
+	return t
+}
+
+// job is a message for recipients of one destination.
+type job struct {
+	destination string
+	entry       queue.EntryID
+	record      *queuepb.EntryRecord
+	recipients  []queue.Recipient
+	failures    uint32 // of the destination in a row
+	release     func() // of the lane
+}
+
+// due makes jobs of what is due, one for each lane that is free.
+func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error) {
+	list, at, err := queue.Agenda(s, now.UnixMilli(), destinationsAtOnce)
+	if err != nil {
+		return nil, next, err
+	}
+	next = earlier(next, at)
+	var work []*job
+	for _, d := range list {
+		free := r.c.Lanes.free(d.Destination)
+		if free == 0 {
+			continue // a job that ends wakes us
+		}
+		some, err := r.jobsFor(s, d.Destination, now, free)
+		if err != nil {
+			return nil, next, err
+		}
+		work = append(work, some...)
+	}
+	return work, next, nil
+}
+
+func (r *Runner) jobsFor(s kv.Reader, destination string, now time.Time, most int) (work []*job, err error) {
+	list, err := queue.Waiting(s, destination, now.UnixMilli(), most*recipientsAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := queue.Destination(s, destination)
+	if err != nil {
+		return nil, err
+	}
+	byEntry := map[queue.EntryID]*job{}
+	for _, to := range list {
+		j := byEntry[to.Place.Entry]
+		if j == nil {
+			if len(work) == most {
+				continue
+			}
+			e, _, ok, err := queue.Entry(s, to.Place.Entry)
+			if err != nil || !ok {
+				return nil, errors.Join(err, fmt.Errorf("entry %d: %w", to.Place.Entry, queue.ErrCorrupt))
+			}
+			j = &job{destination: destination, entry: to.Place.Entry, record: e, failures: rec.Failures}
+			byEntry[to.Place.Entry] = j
+			work = append(work, j)
+		}
+		if len(j.recipients) < recipientsAtOnce {
+			j.recipients = append(j.recipients, to)
+		}
+	}
+	return work, nil
+}
+
+// start claims the recipients of jobs, in one step, and begins those that were granted.
+func (r *Runner) start(ctx context.Context, work []*job) error {
+	var claimed []*job
+	cmd := &queuepb.ClaimCommand{Term: r.term}
+	for _, j := range work {
+		if len(cmd.Places)+len(j.recipients) > queue.MaxPlaces {
+			break
+		}
+		release, ok := r.c.Lanes.enter(j.destination)
+		if !ok {
+			continue
+		}
+		j.release = release
+		claimed = append(claimed, j)
+		for _, to := range j.recipients {
+			cmd.Places = append(cmd.Places, place(to.Place))
+		}
+	}
+	if len(claimed) == 0 {
+		return nil
+	}
+	res, err := r.propose(ctx, command.ClaimRecipients, cmd)
+	if err != nil {
+		for _, j := range claimed {
+			j.release()
+		}
+		return fmt.Errorf("claim %d recipients: %w", len(cmd.Places), err)
+	}
+	granted := map[queue.Place]bool{}
+	for _, p := range res.Places {
+		granted[queue.Place{Entry: queue.EntryID(p.Entry), Recipient: p.Recipient}] = true
+	}
+	for _, j := range claimed {
+		var mine []queue.Recipient
+		for _, to := range j.recipients {
+			if granted[to.Place] {
+				mine = append(mine, to)
+			}
+		}
+		if j.recipients = mine; len(mine) == 0 {
+			j.release()
+			continue
+		}
+		r.jobs.Go(func() error {
+			r.attempt(ctx, j)
+			j.release()
+			select {
+			case r.done <- struct{}{}:
+			default:
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
+func place(p queue.Place) *queuepb.Place {
+	return &queuepb.Place{Entry: uint64(p.Entry), Recipient: p.Recipient}
+}
+
+// propose commits a command of the queue. Codes other than OK are errors.
+func (r *Runner) propose(ctx context.Context, k command.Kind, p interface{ MarshalVT() ([]byte, error) }) (*queuepb.Result, error) {
+	data, err := p.MarshalVT()
+	if err != nil {
+		return nil, fmt.Errorf("encode %v: %w", k, err)
+	}
+	encoded, _, err := r.c.Proposer.Propose(ctx, r.c.Group, command.Command{ID: r.c.NewID(), Kind: k, Time: r.c.Clock(), Payload: data})
+	if err != nil {
+		return nil, err
+	}
+	res := new(queuepb.Result)
+	if err := res.UnmarshalVT(encoded); err != nil {
+		return nil, fmt.Errorf("decode result of %v: %w", k, err)
+	}
+	if code := res.Mail.GetCode(); code != indexpb.Code_CODE_OK {
+		return nil, fmt.Errorf("%v: %v: %s", k, code, res.Mail.GetText())
+	}
+	return res, nil
+}
