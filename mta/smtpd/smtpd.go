@@ -92,7 +92,7 @@ type Queue interface {
 type noQueue struct{}
 
 func (noQueue) Refuses() *mta.Reply {
-	return mta.Replyf(550, mta.NotAuthorized, "Sending to other domains is not available yet in this version")
+	return mta.Replyf(550, mta.NotAuthorized, "Sending to other domains is off here (outbound.enabled)")
 }
 
 func (noQueue) Entry(queue.Submission) *mailstore.Also { return nil }

@@ -32,9 +32,11 @@ type Config struct {
 	IMAP    IMAP    `toml:"imap"`
 	Search  Search  `toml:"search"`
 	Blobs   Blobs   `toml:"blobs"`
-	TLS     TLS     `toml:"tls"`
-	Admin   Admin   `toml:"admin"`
-	Log     Log     `toml:"log"`
+	// Outbound is off unless it is said.
+	Outbound Outbound `toml:"outbound"`
+	TLS      TLS      `toml:"tls"`
+	Admin    Admin    `toml:"admin"`
+	Log      Log      `toml:"log"`
 }
 
 // Cluster holds the addresses that nodes use among themselves.
@@ -185,6 +187,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("log.format = %q: use \"text\" or \"json\"", c.Log.Format)
 	}
 	if err := c.Blobs.check(); err != nil {
+		return err
+	}
+	if err := c.Outbound.check(); err != nil {
 		return err
 	}
 	if err := c.checkLimits(); err != nil {

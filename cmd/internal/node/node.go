@@ -64,6 +64,7 @@ type Node struct {
 	texts     *concordance.Index // nil where there is none
 	indexing  sync.WaitGroup     // what keeps texts up to date; it ends with the doors
 	blobs     *bodies.Service
+	outbound  *outbound // nil where mail to other domains is off
 	stage     stage
 	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
 	bans      *ban.List

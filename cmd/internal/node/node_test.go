@@ -65,6 +65,9 @@ tls_listen = ["127.61.%[3]d.%[1]d:2993"]
 	if s.imap {
 		text = strings.Replace(text, "tls_listen = []", fmt.Sprintf(`tls_listen = ["127.61.%d.%d:9930"]`, s.seat, i), 1)
 	}
+	if strings.Contains(s.more, "[outbound]") {
+		text = strings.Replace(text, "submission = []", fmt.Sprintf(`submission = ["127.61.%d.%d:2587"]`, s.seat, i), 1)
+	}
 	c, err := config.Parse([]byte(text + s.more))
 	if err != nil {
 		s.t.Fatal(err)

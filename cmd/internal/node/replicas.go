@@ -16,6 +16,9 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	if err := os.MkdirAll(n.layout.snapshots(), 0o700); err != nil {
 		return fmt.Errorf("make the directory of snapshots: %w", err)
 	}
+	if err := n.openOutbound(); err != nil {
+		return err
+	}
 	n.onStop("the replicas", n.host.close)
 	if err := n.dropAllMarked(ctx); err != nil {
 		return err
@@ -62,6 +65,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
 			work.Go(func() { n.pack(ctx, g.ID()) })
+			work.Go(func() { n.sendMail(ctx, r, term) })
 		}
 		work.Wait()
 	})
