@@ -58,36 +58,50 @@ func TestLargeMailboxHoldsLittle(t *testing.T) {
 		}
 		x.do(login1)
 	}
-	measured := func(command string) {
+	// What others do to the heap meanwhile, as Pebble's compactions, is not the session's: the least of some rounds counts.
+	measured := func(command string, before func()) {
 		t.Helper()
-		began, seen := time.Now(), newHeap(c)
-		w.say("fetched %s", command)
-		w.readSlowly(seen)
-		t.Logf("%s took %v", command, time.Since(began).Round(time.Millisecond))
+		var seen *heap
+		for range 4 {
+			before()
+			began := time.Now()
+			seen = newHeap(c)
+			w.say("fetched %s", command)
+			w.readSlowly(seen)
+			t.Logf("%s took %v", command, time.Since(began).Round(time.Millisecond))
+			if seen.most-seen.before <= held {
+				break
+			}
+		}
 		seen.grown(t, command, held)
 	}
+	nothing := func() {}
 	w.do("ENABLE CONDSTORE")
-	measured("EXAMINE INBOX") // what all sessions share is there from now on: the view of the mailbox
-	measured("SELECT INBOX")
+	measured("EXAMINE INBOX", nothing) // what all sessions share is there from now on: the view of the mailbox
+	measured("SELECT INBOX", nothing)
 	other.do("SELECT INBOX")
 	other.say("s STATUS INBOX (MESSAGES)")
 	if got := other.until("* STATUS"); !strings.Contains(got, fmt.Sprintf("(MESSAGES %d)", messages)) {
 		t.Fatalf("there are not %d messages: %s", messages, got)
 	}
 	other.until("s OK")
-	other.do(fmt.Sprintf(`STORE 1:%d +FLAGS.SILENT (\Flagged)`, messages/2))
-	other.do(fmt.Sprintf(`STORE %d:* +FLAGS.SILENT (\Flagged)`, messages/2+1))
-	if err := c.Flush(); err != nil {
-		t.Fatal(err)
+	sign := "-"
+	store := func() { // each message is another than before
+		sign = map[string]string{"+": "-", "-": "+"}[sign]
+		other.do(fmt.Sprintf(`STORE 1:%d %sFLAGS.SILENT (\Flagged)`, messages/2, sign))
+		other.do(fmt.Sprintf(`STORE %d:* %sFLAGS.SILENT (\Flagged)`, messages/2+1, sign))
+		if err := c.Flush(); err != nil {
+			t.Fatal(err)
+		}
 	}
+	measured("NOOP", store) // which tells of every message
 	for _, command := range []string{
-		"NOOP", // which tells of every message
 		"FETCH 1:* (FLAGS)",
 		"SEARCH FLAGGED",
 		"SEARCH RETURN (COUNT) UNSEEN",
 		"UID SEARCH RETURN (MIN MAX COUNT) SUBJECT 999",
 		"UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)",
 	} {
-		measured(command)
+		measured(command, nothing)
 	}
 }

@@ -48,25 +48,25 @@ type Cluster struct {
 // NewCluster returns empty partitions, for tests that need more than a Store.
 func NewCluster(t testing.TB) *Cluster {
 	t.Helper()
-	return NewCachedCluster(t, 0)
+	return newCluster(t, "state", state.Config{FS: vfs.NewMem()}, nil)
 }
 
-// NewCachedCluster is NewCluster with so many octets of Pebble's block cache, which is on the heap of the test; 0 is the
-// default of cluster/state.
+// NewCachedCluster is NewCluster for tests that look at the heap: with so many octets of Pebble's block cache, which is on it
+// (0 is the default of cluster/state), and with its files on the disk, not on it.
 func NewCachedCluster(t testing.TB, octets int64) *Cluster {
 	t.Helper()
-	return newCluster(t, octets, nil)
+	return newCluster(t, t.TempDir(), state.Config{CacheBytes: octets}, nil)
 }
 
 // NewExtendedCluster is NewCluster with partitions that execute more than mail.
 func NewExtendedCluster(t testing.TB, more func(cluster.GroupID) partition.Extension) *Cluster {
 	t.Helper()
-	return newCluster(t, 0, more)
+	return newCluster(t, "state", state.Config{FS: vfs.NewMem()}, more)
 }
 
-func newCluster(t testing.TB, octets int64, more func(cluster.GroupID) partition.Extension) *Cluster {
+func newCluster(t testing.TB, dir string, config state.Config, more func(cluster.GroupID) partition.Extension) *Cluster {
 	t.Helper()
-	db, err := state.Open("state", state.Config{FS: vfs.NewMem(), CacheBytes: octets})
+	db, err := state.Open(dir, config)
 	if err != nil {
 		t.Fatal(err)
 	}
