@@ -90,6 +90,7 @@ type Config struct {
 type Packer struct {
 	Config
 	slots chan struct{}
+	paced chan struct{} // as slots, of packs that nobody waits for: held while rested too
 	store *gate
 	shelf shelf.Shelf
 
@@ -122,7 +123,7 @@ func New(c Config) (*Packer, error) {
 		}
 	}
 	return &Packer{
-		Config: c, slots: make(chan struct{}, atOnce), store: &gate{now: c.Now},
+		Config: c, slots: make(chan struct{}, atOnce), paced: make(chan struct{}, atOnce), store: &gate{now: c.Now},
 		shelf: shelf.Shelf{Bucket: c.Bucket, Keys: c.Keys.ClusterKey, Timeout: c.Timeout},
 	}, nil
 }
@@ -195,6 +196,33 @@ func (p *Packer) dismiss(w *Worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.workers = slices.DeleteFunc(p.workers, func(o *Worker) bool { return o == w })
+}
+
+// rests is how long is rested behind a pack that nobody waits for, in terms of the time that it took: mail comes in
+// meanwhile as if there were no packs, and what is staged can wait.
+const rests = 3
+
+// longestRest bounds that: a pack may have waited for a store that did not answer.
+const longestRest = 10 * time.Second
+
+// pacedSlot is slot for a pack that nobody waits for. Who gives it back rests: other such packs wait.
+func (p *Packer) pacedSlot(ctx context.Context) (back func(), err error) {
+	select {
+	case p.paced <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	release := func() { <-p.paced }
+	slot, err := p.slot(ctx)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	began := p.Now()
+	return func() {
+		slot()
+		time.AfterFunc(min(rests*p.Now().Sub(began), longestRest), release)
+	}, nil
 }
 
 // slot waits for the right to make a pack. The caller gives it back.

@@ -167,7 +167,11 @@ func (w *Worker) pack(ctx context.Context, backlog blobstore.Backlog, all bool) 
 	if backlog.Bodies == 0 || !full && !due && !(all && w.left > 0) {
 		return false, nil
 	}
-	back, err := w.p.slot(ctx)
+	slot := w.p.pacedSlot
+	if all {
+		slot = w.p.slot
+	}
+	back, err := slot(ctx)
 	if err != nil {
 		return false, err
 	}
