@@ -41,6 +41,9 @@ func large(t *testing.T, s *mailstore.Store, who index.AccountID, n int) {
 // TestLargeMailboxHoldsLittle: a session opens, flags and searches a mailbox without holding it: 32,000 messages, and with
 // ROOKERY_LARGE=1 a million and a little, for which it may hold no more.
 func TestLargeMailboxHoldsLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("memory is weighed without the race detector, which makes pools forget")
+	}
 	messages := 32_000
 	if os.Getenv("ROOKERY_LARGE") != "" {
 		messages = 1_024_000

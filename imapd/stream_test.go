@@ -146,6 +146,9 @@ func (w *wire) append(size int) (answer string) {
 
 // TestAppendHoldsLittle: an APPEND of 50 MiB is never held, also where the log is slower than the client.
 func TestAppendHoldsLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("memory is weighed without the race detector, which makes pools forget")
+	}
 	c := mailstoretest.NewCluster(t)
 	log := &slowLog{Cluster: c}
 	h := newHouse(t, func(config *imapd.Config) {
@@ -164,6 +167,9 @@ func TestAppendHoldsLittle(t *testing.T) {
 // TestFetchHoldsLittle: whatever of a message of 50 MiB is fetched, in whole, in part or decoded, and
 // however slowly it is read, the message is never held.
 func TestFetchHoldsLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("memory is weighed without the race detector, which makes pools forget")
+	}
 	c := mailstoretest.NewCachedCluster(t, 1) // what is cached is on the heap that is looked at
 	h := newHouse(t, func(config *imapd.Config) { config.Mail = imapd.Mailstore(c.Store()) })
 	w := h.dialTLS()
