@@ -73,12 +73,8 @@ type Report struct {
 // Run collects in a partition until ctx ends: as long as this node leads it.
 func (c *Collector) Run(ctx context.Context, part Partition, maker Maker) {
 	for {
-		timer := time.NewTimer(c.Every)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if object.Pause(ctx, c.Every) != nil {
 			return
-		case <-timer.C:
 		}
 		r, err := c.Collect(ctx, part, maker, c.Policy())
 		switch {

@@ -75,12 +75,8 @@ func (f *Fault) begin(ctx context.Context, k Kind) (Faults, error) {
 	}
 	f.mu.Unlock()
 	if now.Slow > 0 {
-		timer := time.NewTimer(now.Slow)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return now, ctx.Err()
+		if err := Pause(ctx, now.Slow); err != nil {
+			return now, err
 		}
 	}
 	switch {

@@ -127,15 +127,9 @@ func (p *pace) wait(ctx context.Context, n int) error {
 		p.next = now
 	}
 	p.next = p.next.Add(time.Duration(float64(n) / float64(p.rate) * float64(time.Second)))
-	timer := time.NewTimer(p.next.Sub(now))
+	wait := p.next.Sub(now)
 	p.mu.Unlock()
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return Pause(ctx, wait)
 }
 
 // stride is how much a paced reader reads at once, so that readers share the rate fairly.

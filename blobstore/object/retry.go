@@ -69,14 +69,10 @@ func (a *attempts) again(ctx context.Context, err error) error {
 	if errors.Is(err, ErrSlowDown) {
 		wait = min(slowDownFactor*wait, a.config.Most)
 	}
-	timer := time.NewTimer(wait/2 + rand.N(wait/2+1))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	if broken := Pause(ctx, wait/2+rand.N(wait/2+1)); broken != nil {
+		return fmt.Errorf("%w: %w", broken, err)
 	}
+	return nil
 }
 
 // try calls f until it succeeds, fails for good, or was called often enough.

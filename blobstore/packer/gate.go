@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/rookery-mail/rookery/blobstore/object"
 )
 
 // The waits of a gate.
@@ -32,7 +34,7 @@ func (g *gate) pass(ctx context.Context) error {
 		if left <= 0 {
 			return ctx.Err()
 		}
-		if err := sleep(ctx, left); err != nil {
+		if err := object.Pause(ctx, left); err != nil {
 			return err
 		}
 	}
@@ -55,16 +57,5 @@ func (g *gate) note(err error) {
 	case !g.now().Before(g.until):
 		g.wait = min(max(2*g.wait, firstWait), mostWait)
 		g.until = g.now().Add(g.wait/2 + rand.N(g.wait/2))
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
