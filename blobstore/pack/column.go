@@ -41,14 +41,10 @@ func (c *column) below(limit uint64) uint64 {
 	return v
 }
 
+// signed is a number in zigzag (binary.Varint).
 func (c *column) signed() int64 {
-	v, n := binary.Varint(c.octets)
-	if n <= 0 {
-		c.fail("a number is cut short")
-		return 0
-	}
-	c.octets = c.octets[n:]
-	return v
+	v := c.number()
+	return int64(v>>1) ^ -int64(v&1)
 }
 
 // count is a number of things that take an octet each at least, and are at most limit.
