@@ -11,10 +11,7 @@ import (
 // DrainKept files messages of deleted mailboxes where kept mail is, a bounded number each time. The
 // result says whether more are left.
 func (x *Execution) DrainKept(cmd *indexpb.DrainGraveyardCommand) (*indexpb.Result, error) {
-	limit := int(cmd.Limit)
-	if limit == 0 || limit > MaxMessages {
-		limit = MaxMessages
-	}
+	limit := step(cmd.Limit)
 	m, limits, err := x.firstKept()
 	if err != nil || m == nil {
 		return &indexpb.Result{}, err

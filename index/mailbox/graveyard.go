@@ -12,10 +12,7 @@ import (
 // DrainGraveyard releases the bodies of messages of deleted mailboxes, a bounded number each time.
 // The result says whether more are left.
 func (x *Execution) DrainGraveyard(cmd *indexpb.DrainGraveyardCommand) (*indexpb.Result, error) {
-	limit := int(cmd.Limit)
-	if limit == 0 || limit > MaxMessages {
-		limit = MaxMessages
-	}
+	limit := step(cmd.Limit)
 	a, m, ok, err := x.firstGrave()
 	if err != nil || !ok {
 		return &indexpb.Result{}, err
@@ -57,28 +54,30 @@ func (x *Execution) firstGrave() (a index.AccountID, m index.MailboxID, ok bool,
 	return a, m, err == nil, err
 }
 
-// usedBody is a body and a message that has it.
-type usedBody struct {
-	id   index.BodyID
-	user staging.User
+// step is how many messages a command goes through that asks for limit; 0 is the default.
+func step(limit uint32) int {
+	if limit == 0 || limit > MaxMessages {
+		return MaxMessages
+	}
+	return int(limit)
 }
 
 // exhume takes its body from a message of a deleted mailbox.
-func (x *Execution) exhume(b usedBody) error {
-	if err := x.bodies.Leave(b.id, b.user); err != nil {
+func (x *Execution) exhume(b staging.Used) error {
+	if err := x.bodies.Leave(b.Body, b.User); err != nil {
 		return err
 	}
-	return x.bodies.Release(b.id)
+	return x.bodies.Release(b.Body)
 }
 
 // buried returns the bodies of the first summaries of a mailbox, and the last key it read.
-func (x *Execution) buried(a index.AccountID, m index.MailboxID, limit int) (bodies []usedBody, last []byte, err error) {
+func (x *Execution) buried(a index.AccountID, m index.MailboxID, limit int) (bodies []staging.Used, last []byte, err error) {
 	prefix := keys.InMailbox(nil, keys.TableSummary, a, m)
 	return x.usedBodies(prefix, keys.After(nil, prefix), limit)
 }
 
 // usedBodies returns the bodies of the first summaries of a range of keys, and the last key it read.
-func (x *Execution) usedBodies(lower, upper []byte, limit int) (bodies []usedBody, last []byte, err error) {
+func (x *Execution) usedBodies(lower, upper []byte, limit int) (bodies []staging.Used, last []byte, err error) {
 	it, err := x.b.Scan(lower, upper)
 	if err != nil {
 		return nil, nil, err
@@ -99,7 +98,7 @@ func (x *Execution) usedBodies(lower, upper []byte, limit int) (bodies []usedBod
 		if err != nil {
 			return nil, nil, err
 		}
-		bodies = append(bodies, usedBody{index.BodyID(rec.BodyId), staging.User{Account: a, Mailbox: m, UID: u}})
+		bodies = append(bodies, staging.Used{Body: index.BodyID(rec.BodyId), User: staging.User{Account: a, Mailbox: m, UID: u}})
 	}
 	return bodies, last, it.Error()
 }

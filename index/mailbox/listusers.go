@@ -11,10 +11,7 @@ import (
 // there before anybody noted it, of deleted mailboxes too. The result says whether more are left; with
 // the last, bodies may go into packs.
 func (x *Execution) ListUsers(cmd *indexpb.ListUsersCommand) (*indexpb.Result, error) {
-	limit := int(cmd.Limit)
-	if limit == 0 || limit > MaxMessages {
-		limit = MaxMessages
-	}
+	limit := step(cmd.Limit)
 	at, ok, err := x.bodies.Listing()
 	if err != nil || !ok {
 		return &indexpb.Result{}, err
@@ -29,15 +26,13 @@ func (x *Execution) ListUsers(cmd *indexpb.ListUsersCommand) (*indexpb.Result, e
 		if err != nil {
 			return nil, fmt.Errorf("list other users of bodies: %w", err)
 		}
-		for _, u := range more {
-			bodies = append(bodies, usedBody{id: u.Body, user: u.User})
-		}
+		bodies = append(bodies, more...)
 	}
 	for _, b := range bodies {
-		if err := x.bodies.Use(b.id, b.user); err != nil {
-			return nil, fmt.Errorf("list users of body %d: %w", b.id, err)
+		if err := x.bodies.Use(b.Body, b.User); err != nil {
+			return nil, fmt.Errorf("list users of body %d: %w", b.Body, err)
 		}
-		at = b.user
+		at = b.User
 	}
 	more := len(bodies) == limit
 	x.bodies.Listed(at, more)

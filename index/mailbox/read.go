@@ -45,10 +45,9 @@ func Load(r kv.Reader, a index.AccountID, id index.MailboxID) (m index.Mailbox, 
 	return m, err == nil, err
 }
 
-// List reads all mailboxes of an account, and with id 0 the names that are only subscribed. The
-// order is that of the ids.
-func List(r kv.Reader, a index.AccountID) (all []index.Mailbox, err error) {
-	err = scan(r, keys.InAccount(nil, keys.TableMailbox, a), func(it kv.Iterator) error {
+// eachMailbox calls fn for each mailbox of an account, with its record, which is valid until fn returns.
+func eachMailbox(r kv.Reader, a index.AccountID, fn func(id index.MailboxID, value []byte) error) error {
+	return scan(r, keys.InAccount(nil, keys.TableMailbox, a), func(it kv.Iterator) error {
 		value, err := it.Value()
 		if err != nil {
 			return err
@@ -57,7 +56,15 @@ func List(r kv.Reader, a index.AccountID) (all []index.Mailbox, err error) {
 		if err != nil {
 			return err
 		}
-		m, err := decodeMailbox(index.MailboxID(id), append([]byte(nil), value...))
+		return fn(index.MailboxID(id), value)
+	})
+}
+
+// List reads all mailboxes of an account, and with id 0 the names that are only subscribed. The
+// order is that of the ids.
+func List(r kv.Reader, a index.AccountID) (all []index.Mailbox, err error) {
+	err = eachMailbox(r, a, func(id index.MailboxID, value []byte) error {
+		m, err := decodeMailbox(id, append([]byte(nil), value...))
 		all = append(all, m)
 		return err
 	})

@@ -62,21 +62,13 @@ func (x *Execution) dropURLKeys(cmd *indexpb.SetURLKeyCommand) (*indexpb.Result,
 
 // keyed gives the mailboxes of an account that have a key.
 func keyed(r kv.Reader, a index.AccountID) (ids []index.MailboxID, err error) {
-	err = scan(r, keys.InAccount(nil, keys.TableMailbox, a), func(it kv.Iterator) error {
-		value, err := it.Value()
-		if err != nil {
-			return err
-		}
-		id, err := keys.LastField(it.Key())
-		if err != nil {
-			return err
-		}
+	err = eachMailbox(r, a, func(id index.MailboxID, value []byte) error {
 		var rec indexpb.MailboxRecord
 		if err := rec.UnmarshalVTUnsafe(value); err != nil {
 			return fmt.Errorf("record of mailbox %d: %w: %w", id, err, ErrCorrupt)
 		}
 		if len(rec.UrlKey) > 0 {
-			ids = append(ids, index.MailboxID(id))
+			ids = append(ids, id)
 		}
 		return nil
 	})

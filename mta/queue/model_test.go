@@ -125,12 +125,7 @@ func TestModel(t *testing.T) {
 
 // draw picks a place that is open, or one that never was.
 func (m *model) draw(rt *rapid.T) queue.Place {
-	open := slices.SortedFunc(maps.Keys(m.claimed), func(a, b queue.Place) int {
-		if a.Less(b) {
-			return -1
-		}
-		return 1
-	})
+	open := slices.SortedFunc(maps.Keys(m.claimed), queue.Place.Compare)
 	return rapid.SampledFrom(append(open, queue.Place{Entry: 1000})).Draw(rt, "place")
 }
 

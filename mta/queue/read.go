@@ -99,6 +99,12 @@ func Destination(r kv.Reader, name string) (*queuepb.DestinationRecord, error) {
 	return rec, err
 }
 
+// Record returns what the recipients of an entry share, ok false where it is gone.
+func Record(r kv.Reader, id EntryID) (e *queuepb.EntryRecord, ok bool, err error) {
+	e, err = readEntry(r, id)
+	return e, e != nil, err
+}
+
 // Entry returns an entry with its open recipients, ok false where it is gone.
 func Entry(r kv.Reader, id EntryID) (e *queuepb.EntryRecord, list []Recipient, ok bool, err error) {
 	if e, err = readEntry(r, id); err != nil || e == nil {
