@@ -29,7 +29,7 @@ func (c *Config) defaults() {
 		c.Clock = time.Now
 	}
 	if c.NewID == nil {
-		c.NewID = randomID
+		c.NewID = RandomID
 	}
 	if c.NewURLKey == nil {
 		c.NewURLKey = randomURLKey
@@ -61,7 +61,8 @@ func (c *Config) defaults() {
 	}
 }
 
-func randomID() (id cluster.CommandID) {
+// RandomID makes the id of a command: 128 random bits.
+func RandomID() (id cluster.CommandID) {
 	rand.Read(id[:]) // never fails, see crypto/rand
 	return id
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,9 +17,9 @@ type Place struct {
 	Recipient uint32
 }
 
-// Less orders places by entry and recipient.
-func (p Place) Less(q Place) bool {
-	return p.Entry < q.Entry || p.Entry == q.Entry && p.Recipient < q.Recipient
+// Compare orders places by entry and recipient.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Entry, q.Entry), cmp.Compare(p.Recipient, q.Recipient))
 }
 
 // The tables of the queue in a partition's keys; index/keys leaves 0x30 to 0x3f to it. KEYS.md says what is

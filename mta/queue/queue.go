@@ -269,14 +269,6 @@ func places(list []*queuepb.Place) []Place {
 	for _, p := range list {
 		out = append(out, Place{EntryID(p.GetEntry()), p.GetRecipient()})
 	}
-	slices.SortFunc(out, func(a, b Place) int {
-		switch {
-		case a.Less(b):
-			return -1
-		case b.Less(a):
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(out, Place.Compare)
 	return slices.Compact(out)
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -32,7 +31,6 @@ type Config struct {
 	Dial func(ctx context.Context, address netip.AddrPort) (net.Conn, error)
 	// Own reports whether a host is one of ours: mail to it would come back to us. Nil: none is.
 	Own    func(host string) bool
-	Logger *slog.Logger // nil: none
 	Limits Limits
 }
 
@@ -134,9 +132,6 @@ func New(c Config) *Client {
 	}
 	if c.Own == nil {
 		c.Own = func(string) bool { return false }
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Limits.defaults()
 	return &Client{c: c, idle: map[place][]*session{}}

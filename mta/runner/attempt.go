@@ -47,7 +47,7 @@ func (r *Runner) attempt(ctx context.Context, j *job) {
 		cmd.Closures = []*queuepb.Closure{{Destination: j.destination}}
 	}
 	for try := time.Second; ; try = min(2*try, time.Minute) {
-		err := r.settle(ctx, j, cmd, told)
+		err := r.report(ctx, j.entry, j.record, cmd, told, false)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -98,16 +98,11 @@ func (r *Runner) outcome(j *job, rec *queuepb.RecipientRecord, res remote.Result
 	default:
 		o.Kind = queuepb.OutcomeKind_OUTCOME_KIND_RETRY
 		o.Due = now.Add(retryAfter(rec.Attempts)).UnixMilli()
-		if o.Due >= j.record.Expires && now.UnixMilli() >= j.record.Expires {
+		if now.UnixMilli() >= j.record.Expires {
 			o.Kind = queuepb.OutcomeKind_OUTCOME_KIND_FAILED
 		}
 	}
 	return o
-}
-
-// settle commits what became of an attempt, with the report about it.
-func (r *Runner) settle(ctx context.Context, j *job, cmd *queuepb.SettleCommand, told []dsn.Recipient) error {
-	return r.report(ctx, j.entry, j.record, cmd, told, false)
 }
 
 func (r *Runner) log(j *job, rec *queuepb.RecipientRecord, o *queuepb.Outcome) {

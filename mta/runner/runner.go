@@ -264,7 +264,7 @@ func (r *Runner) jobsFor(s kv.Reader, destination string, now time.Time, most in
 			if len(work) == most {
 				continue
 			}
-			e, _, ok, err := queue.Entry(s, to.Place.Entry)
+			e, ok, err := queue.Record(s, to.Place.Entry)
 			if err != nil || !ok {
 				return nil, errors.Join(err, fmt.Errorf("entry %d: %w", to.Place.Entry, queue.ErrCorrupt))
 			}

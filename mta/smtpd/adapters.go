@@ -91,8 +91,8 @@ func (l logins) Begin(mechanism string, conn login.Conn) (Exchange, error) {
 	return l.a.Server(mechanism, conn)
 }
 
-// randomID gives 80 random bits in 16 letters and digits.
-func randomID() mta.ID {
+// RandomID gives 80 random bits in 16 letters and digits.
+func RandomID() mta.ID {
 	var b [10]byte
 	rand.Read(b[:]) // never fails, see crypto/rand
 	return mta.ID(base32.HexEncoding.EncodeToString(b[:]))

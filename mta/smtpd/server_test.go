@@ -342,7 +342,7 @@ func TestServeRefuses(t *testing.T) {
 func TestRandomID(t *testing.T) {
 	seen := map[mta.ID]bool{}
 	for range 1000 {
-		id := randomID()
+		id := RandomID()
 		if len(id) != 16 || seen[id] {
 			t.Fatalf("id %q", id)
 		}

@@ -169,7 +169,7 @@ func (c *Config) defaults() {
 		c.Clock = time.Now
 	}
 	if c.NewID == nil {
-		c.NewID = randomID
+		c.NewID = RandomID
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -2,8 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +13,6 @@ import (
 
 	mdns "github.com/miekg/dns"
 
-	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/kv"
@@ -52,7 +49,7 @@ func (n *Node) openOutbound() error {
 	if err != nil {
 		return err
 	}
-	c := remote.Config{Resolver: dns.New(dns.Config{Servers: servers}), Hostname: n.cfg.SMTP.Hostname, Logger: n.log,
+	c := remote.Config{Resolver: dns.New(dns.Config{Servers: servers}), Hostname: n.cfg.SMTP.Hostname,
 		Own: func(host string) bool { return strings.EqualFold(host, n.cfg.SMTP.Hostname) }}
 	if o.Relay != "" {
 		host, port, err := net.SplitHostPort(o.Relay)
@@ -119,19 +116,8 @@ func (n *Node) sendMail(ctx context.Context, r *replica, term uint64) {
 	runner.New(runner.Config{
 		Group: r.ID(), Node: n.id, Hostname: n.cfg.SMTP.Hostname, Proposer: n.router, Store: queueStore{n.store},
 		Snapshot: func() (kv.Snapshot, error) { return r.Snapshot(), nil },
-		Sender:   sender{n}, Lanes: n.outbound.lanes, Wake: r.queue.Watch, NewID: newCommandID, ReportID: newMailID, Logger: n.log,
+		Sender:   sender{n}, Lanes: n.outbound.lanes, Wake: r.queue.Watch, NewID: mailstore.RandomID, ReportID: smtpd.RandomID, Logger: n.log,
 	}).Run(ctx, term)
-}
-
-func newCommandID() (id cluster.CommandID) {
-	rand.Read(id[:]) // never fails, see crypto/rand
-	return id
-}
-
-func newMailID() mta.ID {
-	var b [10]byte
-	rand.Read(b[:]) // as above
-	return mta.ID(base32.HexEncoding.EncodeToString(b[:]))
 }
 
 // queueStore is the mail store as the queue's workers need it.
@@ -145,16 +131,11 @@ func (s queueStore) NewReport(ctx context.Context, a index.AccountID, trace []by
 type sender struct{ n *Node }
 
 func (s sender) Deliver(ctx context.Context, job remote.Job) []remote.Result {
-	ours := false
 	err := s.n.view(func(v directory.View) error {
-		_, err := v.Resolve("postmaster@" + job.Destination)
-		ours = !errors.Is(err, directory.ErrNoDomain)
-		return nil
+		_, err := v.Domain(job.Destination)
+		return err
 	})
-	if err != nil {
-		ours = false
-	}
-	if !ours {
+	if errors.Is(err, directory.ErrNoDomain) {
 		return s.n.outbound.client.Deliver(ctx, job)
 	}
 	results := make([]remote.Result, len(job.Recipients))
