@@ -115,6 +115,20 @@ func (h *house) serve(partitions ...bodies.Partition) (s *bodies.Service, stop f
 	return s, stop
 }
 
+// packs has the service pack all that is staged in a partition.
+func packs(t *testing.T, s *bodies.Service, p *packertest.Partition) {
+	t.Helper()
+	eventually(t, "the body is packed", func() error {
+		if w := s.Flush(t.Context()); len(w.Problems) > 0 {
+			return fmt.Errorf("problems %q", w.Problems)
+		}
+		if _, staged := p.Bodies(); staged > 0 {
+			return errors.New("it is staged")
+		}
+		return nil
+	})
+}
+
 // eventually waits until check returns nil.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
@@ -155,15 +169,7 @@ func TestSettingIsFollowed(t *testing.T) {
 	}
 	body := p.Add(1, 2, 3, []byte("a frame that is long enough"))
 	h.use("s3://one", nil)
-	eventually(t, "the body is packed", func() error {
-		if w := s.Flush(t.Context()); len(w.Problems) > 0 {
-			return fmt.Errorf("problems %q", w.Problems)
-		}
-		if _, staged := p.Bodies(); staged > 0 {
-			return errors.New("it is staged")
-		}
-		return nil
-	})
+	packs(t, s, p)
 	ref := place(t, p, body)
 	if frame, err := s.Chunk(t.Context(), ref); err != nil || string(frame) != "a frame that is long enough" {
 		t.Errorf("the body is %q, %v", frame, err)

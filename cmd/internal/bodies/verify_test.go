@@ -2,7 +2,6 @@ package bodies_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -26,15 +25,7 @@ func TestVerify(t *testing.T) {
 		t.Errorf("without a store: %v", err)
 	}
 	h.use("s3://one", nil)
-	eventually(t, "the body is packed", func() error {
-		if w := s.Flush(t.Context()); len(w.Problems) > 0 {
-			return fmt.Errorf("problems %q", w.Problems)
-		}
-		if _, staged := p.Bodies(); staged > 0 {
-			return errors.New("it is staged")
-		}
-		return nil
-	})
+	packs(t, s, p)
 	_, packs := p.State()
 	v, err := s.Verify(t.Context(), ask)
 	if err != nil || v.Packs != 1 || v.Bodies != 1 || v.Bytes != packs[0].Size || v.After != 1 || v.More || len(v.Problems) > 0 {
