@@ -29,7 +29,7 @@ func (k Kind) Level() Level {
 		k >= Deliver && k <= DrainGraveyard,
 		k >= StageChunk && k <= DropUploads:
 		return LevelFirst
-	case k >= SetBlobMode:
+	case k >= SetBlobMode, k == PutSending:
 		return LevelThird
 	}
 	return LevelSecond

@@ -28,6 +28,7 @@ const (
 	keyAPIToken     byte = 0x32
 	keyPartitionMap byte = 0x33
 	keyAnnotation   byte = 0x40
+	keySending      byte = 0x41
 )
 
 // Second bytes of counters.
@@ -61,6 +62,10 @@ func nodeKey(id cluster.NodeID) []byte { return append([]byte{keyNode}, id...) }
 func joinTokenKey(id []byte) []byte { return append([]byte{keyJoinToken}, id...) }
 
 func annotationKey(entry string) []byte { return append([]byte{keyAnnotation}, entry...) }
+
+func sendingKey(kind SendingKind, name string) []byte {
+	return append([]byte{keySending, byte(kind)}, name...)
+}
 
 func apiTokenKey(id []byte) []byte { return append([]byte{keyAPIToken}, id...) }
 

@@ -691,6 +691,7 @@ type Node struct {
 	State             NodeState              `protobuf:"varint,7,opt,name=state,proto3,enum=rookery.directory.v1.NodeState" json:"state,omitempty"`
 	CertificateSerial string                 `protobuf:"bytes,8,opt,name=certificate_serial,json=certificateSerial,proto3" json:"certificate_serial,omitempty"`
 	Joined            int64                  `protobuf:"varint,9,opt,name=joined,proto3" json:"joined,omitempty"`
+	MailName          string                 `protobuf:"bytes,10,opt,name=mail_name,json=mailName,proto3" json:"mail_name,omitempty"` // its name as a mail host
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -786,6 +787,13 @@ func (x *Node) GetJoined() int64 {
 		return x.Joined
 	}
 	return 0
+}
+
+func (x *Node) GetMailName() string {
+	if x != nil {
+		return x.MailName
+	}
+	return ""
 }
 
 // JoinToken lets one node in. Only the hash of its secret is kept.
@@ -1071,6 +1079,947 @@ func (x *PartitionMap) GetGroups() []*Replicas {
 	return nil
 }
 
+// Sending is a record of what mail to other domains goes by. Each kind of record has names of its own.
+type Sending struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"` // counts up with each change of the record
+	// Types that are valid to be assigned to Record:
+	//
+	//	*Sending_DkimKey
+	//	*Sending_Secret
+	//	*Sending_Route
+	//	*Sending_Egress
+	//	*Sending_Volume
+	//	*Sending_Block
+	//	*Sending_TlsRule
+	//	*Sending_StsPolicy
+	//	*Sending_TlsResults
+	//	*Sending_DomainMail
+	Record        isSending_Record `protobuf_oneof:"record"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sending) Reset() {
+	*x = Sending{}
+	mi := &file_directory_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sending) ProtoMessage() {}
+
+func (x *Sending) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sending.ProtoReflect.Descriptor instead.
+func (*Sending) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Sending) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Sending) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Sending) GetRecord() isSending_Record {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *Sending) GetDkimKey() *DkimKey {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_DkimKey); ok {
+			return x.DkimKey
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetSecret() *Secret {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_Secret); ok {
+			return x.Secret
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetRoute() *Route {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_Route); ok {
+			return x.Route
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetEgress() *Egress {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_Egress); ok {
+			return x.Egress
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetVolume() *Volume {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_Volume); ok {
+			return x.Volume
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetBlock() *Block {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_Block); ok {
+			return x.Block
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetTlsRule() *TlsRule {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_TlsRule); ok {
+			return x.TlsRule
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetStsPolicy() *StsPolicy {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_StsPolicy); ok {
+			return x.StsPolicy
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetTlsResults() *TlsResults {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_TlsResults); ok {
+			return x.TlsResults
+		}
+	}
+	return nil
+}
+
+func (x *Sending) GetDomainMail() *DomainMail {
+	if x != nil {
+		if x, ok := x.Record.(*Sending_DomainMail); ok {
+			return x.DomainMail
+		}
+	}
+	return nil
+}
+
+type isSending_Record interface {
+	isSending_Record()
+}
+
+type Sending_DkimKey struct {
+	DkimKey *DkimKey `protobuf:"bytes,16,opt,name=dkim_key,json=dkimKey,proto3,oneof"` // name: domain/selector
+}
+
+type Sending_Secret struct {
+	Secret *Secret `protobuf:"bytes,17,opt,name=secret,proto3,oneof"` // name: what for/number
+}
+
+type Sending_Route struct {
+	Route *Route `protobuf:"bytes,18,opt,name=route,proto3,oneof"` // name: the operator's
+}
+
+type Sending_Egress struct {
+	Egress *Egress `protobuf:"bytes,19,opt,name=egress,proto3,oneof"` // name: the address
+}
+
+type Sending_Volume struct {
+	Volume *Volume `protobuf:"bytes,20,opt,name=volume,proto3,oneof"` // name: day/address/receiver
+}
+
+type Sending_Block struct {
+	Block *Block `protobuf:"bytes,21,opt,name=block,proto3,oneof"` // name: address/receiver
+}
+
+type Sending_TlsRule struct {
+	TlsRule *TlsRule `protobuf:"bytes,22,opt,name=tls_rule,json=tlsRule,proto3,oneof"` // name: domain, or .domain for all below it
+}
+
+type Sending_StsPolicy struct {
+	StsPolicy *StsPolicy `protobuf:"bytes,23,opt,name=sts_policy,json=stsPolicy,proto3,oneof"` // name: domain
+}
+
+type Sending_TlsResults struct {
+	TlsResults *TlsResults `protobuf:"bytes,24,opt,name=tls_results,json=tlsResults,proto3,oneof"` // name: day/domain/node
+}
+
+type Sending_DomainMail struct {
+	DomainMail *DomainMail `protobuf:"bytes,25,opt,name=domain_mail,json=domainMail,proto3,oneof"` // name: a domain of ours
+}
+
+func (*Sending_DkimKey) isSending_Record() {}
+
+func (*Sending_Secret) isSending_Record() {}
+
+func (*Sending_Route) isSending_Record() {}
+
+func (*Sending_Egress) isSending_Record() {}
+
+func (*Sending_Volume) isSending_Record() {}
+
+func (*Sending_Block) isSending_Record() {}
+
+func (*Sending_TlsRule) isSending_Record() {}
+
+func (*Sending_StsPolicy) isSending_Record() {}
+
+func (*Sending_TlsResults) isSending_Record() {}
+
+func (*Sending_DomainMail) isSending_Record() {}
+
+// DkimKey signs the mail of a domain (RFC 6376).
+type DkimKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Domain        string                 `protobuf:"bytes,1,opt,name=domain,proto3" json:"domain,omitempty"`
+	Selector      string                 `protobuf:"bytes,2,opt,name=selector,proto3" json:"selector,omitempty"`
+	Algorithm     string                 `protobuf:"bytes,3,opt,name=algorithm,proto3" json:"algorithm,omitempty"`                     // rsa or ed25519 (RFC 8463)
+	PrivateKey    []byte                 `protobuf:"bytes,4,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"` // PKCS #8, DER
+	Created       int64                  `protobuf:"varint,5,opt,name=created,proto3" json:"created,omitempty"`
+	SignsFrom     int64                  `protobuf:"varint,6,opt,name=signs_from,json=signsFrom,proto3" json:"signs_from,omitempty"`    // 0: not before it was found in DNS
+	SignsUntil    int64                  `protobuf:"varint,7,opt,name=signs_until,json=signsUntil,proto3" json:"signs_until,omitempty"` // 0: no end
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DkimKey) Reset() {
+	*x = DkimKey{}
+	mi := &file_directory_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DkimKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DkimKey) ProtoMessage() {}
+
+func (x *DkimKey) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DkimKey.ProtoReflect.Descriptor instead.
+func (*DkimKey) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DkimKey) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *DkimKey) GetSelector() string {
+	if x != nil {
+		return x.Selector
+	}
+	return ""
+}
+
+func (x *DkimKey) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
+}
+
+func (x *DkimKey) GetPrivateKey() []byte {
+	if x != nil {
+		return x.PrivateKey
+	}
+	return nil
+}
+
+func (x *DkimKey) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+func (x *DkimKey) GetSignsFrom() int64 {
+	if x != nil {
+		return x.SignsFrom
+	}
+	return 0
+}
+
+func (x *DkimKey) GetSignsUntil() int64 {
+	if x != nil {
+		return x.SignsUntil
+	}
+	return 0
+}
+
+// Secret is a key of the cluster's own for addresses that come back to it.
+type Secret struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Created       int64                  `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	Retired       int64                  `protobuf:"varint,3,opt,name=retired,proto3" json:"retired,omitempty"` // 0: in use; until it is forgotten it is still recognised
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Secret) Reset() {
+	*x = Secret{}
+	mi := &file_directory_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Secret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Secret) ProtoMessage() {}
+
+func (x *Secret) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Secret.ProtoReflect.Descriptor instead.
+func (*Secret) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Secret) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Secret) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+func (x *Secret) GetRetired() int64 {
+	if x != nil {
+		return x.Retired
+	}
+	return 0
+}
+
+// Route says by which hosts some mail goes.
+type Route struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         uint32                 `protobuf:"varint,1,opt,name=order,proto3" json:"order,omitempty"`          // lower is asked first
+	Recipients    []string               `protobuf:"bytes,2,rep,name=recipients,proto3" json:"recipients,omitempty"` // domain, .domain for all below it, or *
+	Senders       []string               `protobuf:"bytes,3,rep,name=senders,proto3" json:"senders,omitempty"`       // address, domain, .domain; none is any
+	Hosts         []string               `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`           // host or host:port, in order; none: the hosts of the domain
+	Username      string                 `protobuf:"bytes,5,opt,name=username,proto3" json:"username,omitempty"`
+	Password      string                 `protobuf:"bytes,6,opt,name=password,proto3" json:"password,omitempty"`
+	Tls           string                 `protobuf:"bytes,7,opt,name=tls,proto3" json:"tls,omitempty"`       // may, encrypt or verify
+	Egress        []string               `protobuf:"bytes,8,rep,name=egress,proto3" json:"egress,omitempty"` // addresses to go out by; none: any
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Route) Reset() {
+	*x = Route{}
+	mi := &file_directory_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Route) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Route) ProtoMessage() {}
+
+func (x *Route) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Route.ProtoReflect.Descriptor instead.
+func (*Route) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Route) GetOrder() uint32 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+func (x *Route) GetRecipients() []string {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
+func (x *Route) GetSenders() []string {
+	if x != nil {
+		return x.Senders
+	}
+	return nil
+}
+
+func (x *Route) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *Route) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *Route) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *Route) GetTls() string {
+	if x != nil {
+		return x.Tls
+	}
+	return ""
+}
+
+func (x *Route) GetEgress() []string {
+	if x != nil {
+		return x.Egress
+	}
+	return nil
+}
+
+// Egress is an address that mail goes out by.
+type Egress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // IPv4 or IPv6
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`       // that has it
+	Hello         string                 `protobuf:"bytes,3,opt,name=hello,proto3" json:"hello,omitempty"`     // the name in EHLO
+	Paused        bool                   `protobuf:"varint,4,opt,name=paused,proto3" json:"paused,omitempty"`
+	WarmFrom      int64                  `protobuf:"varint,5,opt,name=warm_from,json=warmFrom,proto3" json:"warm_from,omitempty"`        // Unix milliseconds: the first day of its warm-up; 0: it is warm
+	WarmPlan      []uint32               `protobuf:"varint,6,rep,packed,name=warm_plan,json=warmPlan,proto3" json:"warm_plan,omitempty"` // messages to a receiver on each day; behind them no bound
+	Weight        uint32                 `protobuf:"varint,7,opt,name=weight,proto3" json:"weight,omitempty"`                            // share among addresses; 0 is 1
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Egress) Reset() {
+	*x = Egress{}
+	mi := &file_directory_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Egress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Egress) ProtoMessage() {}
+
+func (x *Egress) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Egress.ProtoReflect.Descriptor instead.
+func (*Egress) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Egress) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Egress) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Egress) GetHello() string {
+	if x != nil {
+		return x.Hello
+	}
+	return ""
+}
+
+func (x *Egress) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *Egress) GetWarmFrom() int64 {
+	if x != nil {
+		return x.WarmFrom
+	}
+	return 0
+}
+
+func (x *Egress) GetWarmPlan() []uint32 {
+	if x != nil {
+		return x.WarmPlan
+	}
+	return nil
+}
+
+func (x *Egress) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+// Volume is what an address may still send on a day of its warm-up: nodes take shares of it.
+type Volume struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Taken         uint64                 `protobuf:"varint,1,opt,name=taken,proto3" json:"taken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Volume) Reset() {
+	*x = Volume{}
+	mi := &file_directory_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Volume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Volume) ProtoMessage() {}
+
+func (x *Volume) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Volume.ProtoReflect.Descriptor instead.
+func (*Volume) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Volume) GetTaken() uint64 {
+	if x != nil {
+		return x.Taken
+	}
+	return 0
+}
+
+// Block says that a receiver wants nothing from an address for a while.
+type Block struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Until         int64                  `protobuf:"varint,1,opt,name=until,proto3" json:"until,omitempty"`
+	Times         uint32                 `protobuf:"varint,2,opt,name=times,proto3" json:"times,omitempty"` // in a row
+	Reply         string                 `protobuf:"bytes,3,opt,name=reply,proto3" json:"reply,omitempty"`  // the receiver's words
+	Since         int64                  `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Block) Reset() {
+	*x = Block{}
+	mi := &file_directory_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Block) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Block) ProtoMessage() {}
+
+func (x *Block) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Block.ProtoReflect.Descriptor instead.
+func (*Block) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Block) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Block) GetTimes() uint32 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
+func (x *Block) GetReply() string {
+	if x != nil {
+		return x.Reply
+	}
+	return ""
+}
+
+func (x *Block) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+// TlsRule says what a domain's hosts must show, whatever DNS says.
+type TlsRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"` // encrypt or verify
+	Names         []string               `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"` // that a certificate may be for; none: the host's own
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TlsRule) Reset() {
+	*x = TlsRule{}
+	mi := &file_directory_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TlsRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TlsRule) ProtoMessage() {}
+
+func (x *TlsRule) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TlsRule.ProtoReflect.Descriptor instead.
+func (*TlsRule) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *TlsRule) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *TlsRule) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+// StsPolicy is a domain's MTA-STS policy as fetched (RFC 8461).
+type StsPolicy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Policy        []byte                 `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
+	Fetched       int64                  `protobuf:"varint,3,opt,name=fetched,proto3" json:"fetched,omitempty"`
+	Expires       int64                  `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	Checked       int64                  `protobuf:"varint,5,opt,name=checked,proto3" json:"checked,omitempty"` // when its id was last seen in DNS
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StsPolicy) Reset() {
+	*x = StsPolicy{}
+	mi := &file_directory_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StsPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StsPolicy) ProtoMessage() {}
+
+func (x *StsPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StsPolicy.ProtoReflect.Descriptor instead.
+func (*StsPolicy) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *StsPolicy) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *StsPolicy) GetPolicy() []byte {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *StsPolicy) GetFetched() int64 {
+	if x != nil {
+		return x.Fetched
+	}
+	return 0
+}
+
+func (x *StsPolicy) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *StsPolicy) GetChecked() int64 {
+	if x != nil {
+		return x.Checked
+	}
+	return 0
+}
+
+// TlsResults is what a node met on a day with a domain's hosts (RFC 8460).
+type TlsResults struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Results       []byte                 `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"` // JSON: the policies of a report, of this node alone
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`    // up to when they are counted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TlsResults) Reset() {
+	*x = TlsResults{}
+	mi := &file_directory_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TlsResults) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TlsResults) ProtoMessage() {}
+
+func (x *TlsResults) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TlsResults.ProtoReflect.Descriptor instead.
+func (*TlsResults) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *TlsResults) GetResults() []byte {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *TlsResults) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+// DomainMail is what a domain of ours publishes about its mail.
+type DomainMail struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StsMode       string                 `protobuf:"bytes,1,opt,name=sts_mode,json=stsMode,proto3" json:"sts_mode,omitempty"` // none, testing or enforce; empty: no policy is served
+	StsId         string                 `protobuf:"bytes,2,opt,name=sts_id,json=stsId,proto3" json:"sts_id,omitempty"`
+	StsMaxAge     uint64                 `protobuf:"varint,3,opt,name=sts_max_age,json=stsMaxAge,proto3" json:"sts_max_age,omitempty"`         // seconds
+	TlsReportsTo  string                 `protobuf:"bytes,4,opt,name=tls_reports_to,json=tlsReportsTo,proto3" json:"tls_reports_to,omitempty"` // rua of TLS-RPT; empty: the address of our own
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DomainMail) Reset() {
+	*x = DomainMail{}
+	mi := &file_directory_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DomainMail) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DomainMail) ProtoMessage() {}
+
+func (x *DomainMail) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DomainMail.ProtoReflect.Descriptor instead.
+func (*DomainMail) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DomainMail) GetStsMode() string {
+	if x != nil {
+		return x.StsMode
+	}
+	return ""
+}
+
+func (x *DomainMail) GetStsId() string {
+	if x != nil {
+		return x.StsId
+	}
+	return ""
+}
+
+func (x *DomainMail) GetStsMaxAge() uint64 {
+	if x != nil {
+		return x.StsMaxAge
+	}
+	return 0
+}
+
+func (x *DomainMail) GetTlsReportsTo() string {
+	if x != nil {
+		return x.TlsReportsTo
+	}
+	return ""
+}
+
 // InitialiseCluster is the first command of a cluster. Partitions start empty of replicas.
 type InitialiseCluster struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1082,7 +2031,7 @@ type InitialiseCluster struct {
 
 func (x *InitialiseCluster) Reset() {
 	*x = InitialiseCluster{}
-	mi := &file_directory_proto_msgTypes[12]
+	mi := &file_directory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +2043,7 @@ func (x *InitialiseCluster) String() string {
 func (*InitialiseCluster) ProtoMessage() {}
 
 func (x *InitialiseCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[12]
+	mi := &file_directory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +2056,7 @@ func (x *InitialiseCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitialiseCluster.ProtoReflect.Descriptor instead.
 func (*InitialiseCluster) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{12}
+	return file_directory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *InitialiseCluster) GetCluster() *Cluster {
@@ -1137,7 +2086,7 @@ type PutDomain struct {
 
 func (x *PutDomain) Reset() {
 	*x = PutDomain{}
-	mi := &file_directory_proto_msgTypes[13]
+	mi := &file_directory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +2098,7 @@ func (x *PutDomain) String() string {
 func (*PutDomain) ProtoMessage() {}
 
 func (x *PutDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[13]
+	mi := &file_directory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +2111,7 @@ func (x *PutDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutDomain.ProtoReflect.Descriptor instead.
 func (*PutDomain) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{13}
+	return file_directory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PutDomain) GetName() string {
@@ -1202,7 +2151,7 @@ type DeleteDomain struct {
 
 func (x *DeleteDomain) Reset() {
 	*x = DeleteDomain{}
-	mi := &file_directory_proto_msgTypes[14]
+	mi := &file_directory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +2163,7 @@ func (x *DeleteDomain) String() string {
 func (*DeleteDomain) ProtoMessage() {}
 
 func (x *DeleteDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[14]
+	mi := &file_directory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +2176,7 @@ func (x *DeleteDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDomain.ProtoReflect.Descriptor instead.
 func (*DeleteDomain) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{14}
+	return file_directory_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteDomain) GetName() string {
@@ -1254,7 +2203,7 @@ type PutAccount struct {
 
 func (x *PutAccount) Reset() {
 	*x = PutAccount{}
-	mi := &file_directory_proto_msgTypes[15]
+	mi := &file_directory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +2215,7 @@ func (x *PutAccount) String() string {
 func (*PutAccount) ProtoMessage() {}
 
 func (x *PutAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[15]
+	mi := &file_directory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +2228,7 @@ func (x *PutAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAccount.ProtoReflect.Descriptor instead.
 func (*PutAccount) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{15}
+	return file_directory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PutAccount) GetId() uint64 {
@@ -1347,7 +2296,7 @@ type DeleteAccount struct {
 
 func (x *DeleteAccount) Reset() {
 	*x = DeleteAccount{}
-	mi := &file_directory_proto_msgTypes[16]
+	mi := &file_directory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +2308,7 @@ func (x *DeleteAccount) String() string {
 func (*DeleteAccount) ProtoMessage() {}
 
 func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[16]
+	mi := &file_directory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +2321,7 @@ func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccount.ProtoReflect.Descriptor instead.
 func (*DeleteAccount) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{16}
+	return file_directory_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteAccount) GetId() uint64 {
@@ -1393,7 +2342,7 @@ type PutAlias struct {
 
 func (x *PutAlias) Reset() {
 	*x = PutAlias{}
-	mi := &file_directory_proto_msgTypes[17]
+	mi := &file_directory_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +2354,7 @@ func (x *PutAlias) String() string {
 func (*PutAlias) ProtoMessage() {}
 
 func (x *PutAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[17]
+	mi := &file_directory_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +2367,7 @@ func (x *PutAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAlias.ProtoReflect.Descriptor instead.
 func (*PutAlias) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{17}
+	return file_directory_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PutAlias) GetAddress() string {
@@ -1444,7 +2393,7 @@ type DeleteAlias struct {
 
 func (x *DeleteAlias) Reset() {
 	*x = DeleteAlias{}
-	mi := &file_directory_proto_msgTypes[18]
+	mi := &file_directory_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +2405,7 @@ func (x *DeleteAlias) String() string {
 func (*DeleteAlias) ProtoMessage() {}
 
 func (x *DeleteAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[18]
+	mi := &file_directory_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +2418,7 @@ func (x *DeleteAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAlias.ProtoReflect.Descriptor instead.
 func (*DeleteAlias) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{18}
+	return file_directory_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeleteAlias) GetAddress() string {
@@ -1490,7 +2439,7 @@ type PutSetting struct {
 
 func (x *PutSetting) Reset() {
 	*x = PutSetting{}
-	mi := &file_directory_proto_msgTypes[19]
+	mi := &file_directory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +2451,7 @@ func (x *PutSetting) String() string {
 func (*PutSetting) ProtoMessage() {}
 
 func (x *PutSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[19]
+	mi := &file_directory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +2464,7 @@ func (x *PutSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSetting.ProtoReflect.Descriptor instead.
 func (*PutSetting) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{19}
+	return file_directory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PutSetting) GetName() string {
@@ -1542,7 +2491,7 @@ type RegisterNode struct {
 
 func (x *RegisterNode) Reset() {
 	*x = RegisterNode{}
-	mi := &file_directory_proto_msgTypes[20]
+	mi := &file_directory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +2503,7 @@ func (x *RegisterNode) String() string {
 func (*RegisterNode) ProtoMessage() {}
 
 func (x *RegisterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[20]
+	mi := &file_directory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1567,7 +2516,7 @@ func (x *RegisterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNode.ProtoReflect.Descriptor instead.
 func (*RegisterNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{20}
+	return file_directory_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RegisterNode) GetNode() *Node {
@@ -1588,13 +2537,14 @@ type UpdateNode struct {
 	Version           *string                `protobuf:"bytes,6,opt,name=version,proto3,oneof" json:"version,omitempty"`
 	State             *NodeState             `protobuf:"varint,7,opt,name=state,proto3,enum=rookery.directory.v1.NodeState,oneof" json:"state,omitempty"` // active or draining
 	CertificateSerial *string                `protobuf:"bytes,8,opt,name=certificate_serial,json=certificateSerial,proto3,oneof" json:"certificate_serial,omitempty"`
+	MailName          *string                `protobuf:"bytes,9,opt,name=mail_name,json=mailName,proto3,oneof" json:"mail_name,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *UpdateNode) Reset() {
 	*x = UpdateNode{}
-	mi := &file_directory_proto_msgTypes[21]
+	mi := &file_directory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +2556,7 @@ func (x *UpdateNode) String() string {
 func (*UpdateNode) ProtoMessage() {}
 
 func (x *UpdateNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[21]
+	mi := &file_directory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1619,7 +2569,7 @@ func (x *UpdateNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateNode.ProtoReflect.Descriptor instead.
 func (*UpdateNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{21}
+	return file_directory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UpdateNode) GetId() string {
@@ -1678,6 +2628,13 @@ func (x *UpdateNode) GetCertificateSerial() string {
 	return ""
 }
 
+func (x *UpdateNode) GetMailName() string {
+	if x != nil && x.MailName != nil {
+		return *x.MailName
+	}
+	return ""
+}
+
 type RemoveNode struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1687,7 +2644,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_directory_proto_msgTypes[22]
+	mi := &file_directory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +2656,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[22]
+	mi := &file_directory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +2669,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{22}
+	return file_directory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RemoveNode) GetId() string {
@@ -1734,7 +2691,7 @@ type NoteSharing struct {
 
 func (x *NoteSharing) Reset() {
 	*x = NoteSharing{}
-	mi := &file_directory_proto_msgTypes[23]
+	mi := &file_directory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +2703,7 @@ func (x *NoteSharing) String() string {
 func (*NoteSharing) ProtoMessage() {}
 
 func (x *NoteSharing) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[23]
+	mi := &file_directory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +2716,7 @@ func (x *NoteSharing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteSharing.ProtoReflect.Descriptor instead.
 func (*NoteSharing) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{23}
+	return file_directory_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *NoteSharing) GetOwner() uint64 {
@@ -1790,7 +2747,7 @@ type PutToken struct {
 
 func (x *PutToken) Reset() {
 	*x = PutToken{}
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +2759,7 @@ func (x *PutToken) String() string {
 func (*PutToken) ProtoMessage() {}
 
 func (x *PutToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +2772,7 @@ func (x *PutToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutToken.ProtoReflect.Descriptor instead.
 func (*PutToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{24}
+	return file_directory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PutToken) GetToken() isPutToken_Token {
@@ -1873,7 +2830,7 @@ type RedeemToken struct {
 
 func (x *RedeemToken) Reset() {
 	*x = RedeemToken{}
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1885,7 +2842,7 @@ func (x *RedeemToken) String() string {
 func (*RedeemToken) ProtoMessage() {}
 
 func (x *RedeemToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1898,7 +2855,7 @@ func (x *RedeemToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemToken.ProtoReflect.Descriptor instead.
 func (*RedeemToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{25}
+	return file_directory_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RedeemToken) GetId() []byte {
@@ -1939,7 +2896,7 @@ type DeleteToken struct {
 
 func (x *DeleteToken) Reset() {
 	*x = DeleteToken{}
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2908,7 @@ func (x *DeleteToken) String() string {
 func (*DeleteToken) ProtoMessage() {}
 
 func (x *DeleteToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2921,7 @@ func (x *DeleteToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteToken.ProtoReflect.Descriptor instead.
 func (*DeleteToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{26}
+	return file_directory_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteToken) GetId() []byte {
@@ -1992,7 +2949,7 @@ type PutPartitionMap struct {
 
 func (x *PutPartitionMap) Reset() {
 	*x = PutPartitionMap{}
-	mi := &file_directory_proto_msgTypes[27]
+	mi := &file_directory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2961,7 @@ func (x *PutPartitionMap) String() string {
 func (*PutPartitionMap) ProtoMessage() {}
 
 func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[27]
+	mi := &file_directory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2974,7 @@ func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPartitionMap.ProtoReflect.Descriptor instead.
 func (*PutPartitionMap) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{27}
+	return file_directory_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PutPartitionMap) GetExpectedVersion() uint64 {
@@ -2044,7 +3001,7 @@ type PutAnnotations struct {
 
 func (x *PutAnnotations) Reset() {
 	*x = PutAnnotations{}
-	mi := &file_directory_proto_msgTypes[28]
+	mi := &file_directory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2056,7 +3013,7 @@ func (x *PutAnnotations) String() string {
 func (*PutAnnotations) ProtoMessage() {}
 
 func (x *PutAnnotations) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[28]
+	mi := &file_directory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2069,7 +3026,7 @@ func (x *PutAnnotations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAnnotations.ProtoReflect.Descriptor instead.
 func (*PutAnnotations) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{28}
+	return file_directory_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PutAnnotations) GetChanges() []*AnnotationChange {
@@ -2089,7 +3046,7 @@ type AnnotationChange struct {
 
 func (x *AnnotationChange) Reset() {
 	*x = AnnotationChange{}
-	mi := &file_directory_proto_msgTypes[29]
+	mi := &file_directory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +3058,7 @@ func (x *AnnotationChange) String() string {
 func (*AnnotationChange) ProtoMessage() {}
 
 func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[29]
+	mi := &file_directory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +3071,7 @@ func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnotationChange.ProtoReflect.Descriptor instead.
 func (*AnnotationChange) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{29}
+	return file_directory_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AnnotationChange) GetEntry() string {
@@ -2131,6 +3088,111 @@ func (x *AnnotationChange) GetValue() []byte {
 	return nil
 }
 
+// PutSending changes records of what mail to other domains goes by, all or none.
+type PutSending struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changes       []*SendingChange       `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutSending) Reset() {
+	*x = PutSending{}
+	mi := &file_directory_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutSending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutSending) ProtoMessage() {}
+
+func (x *PutSending) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutSending.ProtoReflect.Descriptor instead.
+func (*PutSending) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *PutSending) GetChanges() []*SendingChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+type SendingChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *Sending               `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`            // its version is not read
+	Remove        bool                   `protobuf:"varint,2,opt,name=remove,proto3" json:"remove,omitempty"`           // record names kind and name alone
+	Expected      *uint64                `protobuf:"varint,3,opt,name=expected,proto3,oneof" json:"expected,omitempty"` // the version it must have, 0 for none there; unset takes any
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendingChange) Reset() {
+	*x = SendingChange{}
+	mi := &file_directory_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendingChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendingChange) ProtoMessage() {}
+
+func (x *SendingChange) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendingChange.ProtoReflect.Descriptor instead.
+func (*SendingChange) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *SendingChange) GetRecord() *Sending {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *SendingChange) GetRemove() bool {
+	if x != nil {
+		return x.Remove
+	}
+	return false
+}
+
+func (x *SendingChange) GetExpected() uint64 {
+	if x != nil && x.Expected != nil {
+		return *x.Expected
+	}
+	return 0
+}
+
 // Result is what the sender of a command is told.
 type Result struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2145,7 +3207,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_directory_proto_msgTypes[30]
+	mi := &file_directory_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +3219,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[30]
+	mi := &file_directory_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +3232,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{30}
+	return file_directory_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Result) GetCode() Code {
@@ -2266,7 +3328,7 @@ const file_directory_proto_rawDesc = "" +
 	"\n" +
 	"Annotation\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\xbb\x02\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xd8\x02\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12'\n" +
@@ -2276,7 +3338,9 @@ const file_directory_proto_rawDesc = "" +
 	"\aversion\x18\x06 \x01(\tR\aversion\x125\n" +
 	"\x05state\x18\a \x01(\x0e2\x1f.rookery.directory.v1.NodeStateR\x05state\x12-\n" +
 	"\x12certificate_serial\x18\b \x01(\tR\x11certificateSerial\x12\x16\n" +
-	"\x06joined\x18\t \x01(\x03R\x06joined\"\xb4\x01\n" +
+	"\x06joined\x18\t \x01(\x03R\x06joined\x12\x1b\n" +
+	"\tmail_name\x18\n" +
+	" \x01(\tR\bmailName\"\xb4\x01\n" +
 	"\tJoinToken\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x18\n" +
@@ -2297,7 +3361,84 @@ const file_directory_proto_rawDesc = "" +
 	"\x05nodes\x18\x02 \x03(\tR\x05nodes\"`\n" +
 	"\fPartitionMap\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x126\n" +
-	"\x06groups\x18\x02 \x03(\v2\x1e.rookery.directory.v1.ReplicasR\x06groups\"\x87\x01\n" +
+	"\x06groups\x18\x02 \x03(\v2\x1e.rookery.directory.v1.ReplicasR\x06groups\"\x97\x05\n" +
+	"\aSending\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12:\n" +
+	"\bdkim_key\x18\x10 \x01(\v2\x1d.rookery.directory.v1.DkimKeyH\x00R\adkimKey\x126\n" +
+	"\x06secret\x18\x11 \x01(\v2\x1c.rookery.directory.v1.SecretH\x00R\x06secret\x123\n" +
+	"\x05route\x18\x12 \x01(\v2\x1b.rookery.directory.v1.RouteH\x00R\x05route\x126\n" +
+	"\x06egress\x18\x13 \x01(\v2\x1c.rookery.directory.v1.EgressH\x00R\x06egress\x126\n" +
+	"\x06volume\x18\x14 \x01(\v2\x1c.rookery.directory.v1.VolumeH\x00R\x06volume\x123\n" +
+	"\x05block\x18\x15 \x01(\v2\x1b.rookery.directory.v1.BlockH\x00R\x05block\x12:\n" +
+	"\btls_rule\x18\x16 \x01(\v2\x1d.rookery.directory.v1.TlsRuleH\x00R\atlsRule\x12@\n" +
+	"\n" +
+	"sts_policy\x18\x17 \x01(\v2\x1f.rookery.directory.v1.StsPolicyH\x00R\tstsPolicy\x12C\n" +
+	"\vtls_results\x18\x18 \x01(\v2 .rookery.directory.v1.TlsResultsH\x00R\n" +
+	"tlsResults\x12C\n" +
+	"\vdomain_mail\x18\x19 \x01(\v2 .rookery.directory.v1.DomainMailH\x00R\n" +
+	"domainMailB\b\n" +
+	"\x06record\"\xd6\x01\n" +
+	"\aDkimKey\x12\x16\n" +
+	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x1a\n" +
+	"\bselector\x18\x02 \x01(\tR\bselector\x12\x1c\n" +
+	"\talgorithm\x18\x03 \x01(\tR\talgorithm\x12\x1f\n" +
+	"\vprivate_key\x18\x04 \x01(\fR\n" +
+	"privateKey\x12\x18\n" +
+	"\acreated\x18\x05 \x01(\x03R\acreated\x12\x1d\n" +
+	"\n" +
+	"signs_from\x18\x06 \x01(\x03R\tsignsFrom\x12\x1f\n" +
+	"\vsigns_until\x18\a \x01(\x03R\n" +
+	"signsUntil\"N\n" +
+	"\x06Secret\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x18\n" +
+	"\acreated\x18\x02 \x01(\x03R\acreated\x12\x18\n" +
+	"\aretired\x18\x03 \x01(\x03R\aretired\"\xcf\x01\n" +
+	"\x05Route\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\rR\x05order\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x02 \x03(\tR\n" +
+	"recipients\x12\x18\n" +
+	"\asenders\x18\x03 \x03(\tR\asenders\x12\x14\n" +
+	"\x05hosts\x18\x04 \x03(\tR\x05hosts\x12\x1a\n" +
+	"\busername\x18\x05 \x01(\tR\busername\x12\x1a\n" +
+	"\bpassword\x18\x06 \x01(\tR\bpassword\x12\x10\n" +
+	"\x03tls\x18\a \x01(\tR\x03tls\x12\x16\n" +
+	"\x06egress\x18\b \x03(\tR\x06egress\"\xb6\x01\n" +
+	"\x06Egress\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
+	"\x05hello\x18\x03 \x01(\tR\x05hello\x12\x16\n" +
+	"\x06paused\x18\x04 \x01(\bR\x06paused\x12\x1b\n" +
+	"\twarm_from\x18\x05 \x01(\x03R\bwarmFrom\x12\x1b\n" +
+	"\twarm_plan\x18\x06 \x03(\rR\bwarmPlan\x12\x16\n" +
+	"\x06weight\x18\a \x01(\rR\x06weight\"\x1e\n" +
+	"\x06Volume\x12\x14\n" +
+	"\x05taken\x18\x01 \x01(\x04R\x05taken\"_\n" +
+	"\x05Block\x12\x14\n" +
+	"\x05until\x18\x01 \x01(\x03R\x05until\x12\x14\n" +
+	"\x05times\x18\x02 \x01(\rR\x05times\x12\x14\n" +
+	"\x05reply\x18\x03 \x01(\tR\x05reply\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x03R\x05since\"5\n" +
+	"\aTlsRule\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\"\x81\x01\n" +
+	"\tStsPolicy\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06policy\x18\x02 \x01(\fR\x06policy\x12\x18\n" +
+	"\afetched\x18\x03 \x01(\x03R\afetched\x12\x18\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12\x18\n" +
+	"\achecked\x18\x05 \x01(\x03R\achecked\"<\n" +
+	"\n" +
+	"TlsResults\x12\x18\n" +
+	"\aresults\x18\x01 \x01(\fR\aresults\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\"\x84\x01\n" +
+	"\n" +
+	"DomainMail\x12\x19\n" +
+	"\bsts_mode\x18\x01 \x01(\tR\astsMode\x12\x15\n" +
+	"\x06sts_id\x18\x02 \x01(\tR\x05stsId\x12\x1e\n" +
+	"\vsts_max_age\x18\x03 \x01(\x04R\tstsMaxAge\x12$\n" +
+	"\x0etls_reports_to\x18\x04 \x01(\tR\ftlsReportsTo\"\x87\x01\n" +
 	"\x11InitialiseCluster\x127\n" +
 	"\acluster\x18\x01 \x01(\v2\x1d.rookery.directory.v1.ClusterR\acluster\x129\n" +
 	"\bsettings\x18\x02 \x03(\v2\x1d.rookery.directory.v1.SettingR\bsettings\"\x81\x01\n" +
@@ -2343,7 +3484,7 @@ const file_directory_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tH\x00R\x05value\x88\x01\x01B\b\n" +
 	"\x06_value\">\n" +
 	"\fRegisterNode\x12.\n" +
-	"\x04node\x18\x01 \x01(\v2\x1a.rookery.directory.v1.NodeR\x04node\"\xbd\x03\n" +
+	"\x04node\x18\x01 \x01(\v2\x1a.rookery.directory.v1.NodeR\x04node\"\xed\x03\n" +
 	"\n" +
 	"UpdateNode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
@@ -2353,7 +3494,8 @@ const file_directory_proto_rawDesc = "" +
 	"\radmin_address\x18\x05 \x01(\tH\x03R\fadminAddress\x88\x01\x01\x12\x1d\n" +
 	"\aversion\x18\x06 \x01(\tH\x04R\aversion\x88\x01\x01\x12:\n" +
 	"\x05state\x18\a \x01(\x0e2\x1f.rookery.directory.v1.NodeStateH\x05R\x05state\x88\x01\x01\x122\n" +
-	"\x12certificate_serial\x18\b \x01(\tH\x06R\x11certificateSerial\x88\x01\x01B\t\n" +
+	"\x12certificate_serial\x18\b \x01(\tH\x06R\x11certificateSerial\x88\x01\x01\x12 \n" +
+	"\tmail_name\x18\t \x01(\tH\aR\bmailName\x88\x01\x01B\t\n" +
 	"\a_regionB\x12\n" +
 	"\x10_cluster_addressB\x11\n" +
 	"\x0f_gossip_addressB\x10\n" +
@@ -2361,7 +3503,9 @@ const file_directory_proto_rawDesc = "" +
 	"\n" +
 	"\b_versionB\b\n" +
 	"\x06_stateB\x15\n" +
-	"\x13_certificate_serial\"\x1c\n" +
+	"\x13_certificate_serialB\f\n" +
+	"\n" +
+	"_mail_name\"\x1c\n" +
 	"\n" +
 	"RemoveNode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"=\n" +
@@ -2388,7 +3532,15 @@ const file_directory_proto_rawDesc = "" +
 	"\x10AnnotationChange\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x88\x01\x01B\b\n" +
-	"\x06_value\"\x9e\x01\n" +
+	"\x06_value\"K\n" +
+	"\n" +
+	"PutSending\x12=\n" +
+	"\achanges\x18\x01 \x03(\v2#.rookery.directory.v1.SendingChangeR\achanges\"\x8c\x01\n" +
+	"\rSendingChange\x125\n" +
+	"\x06record\x18\x01 \x01(\v2\x1d.rookery.directory.v1.SendingR\x06record\x12\x16\n" +
+	"\x06remove\x18\x02 \x01(\bR\x06remove\x12\x1f\n" +
+	"\bexpected\x18\x03 \x01(\x04H\x00R\bexpected\x88\x01\x01B\v\n" +
+	"\t_expected\"\x9e\x01\n" +
 	"\x06Result\x12.\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x1a.rookery.directory.v1.CodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x18\n" +
@@ -2425,7 +3577,7 @@ func file_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_directory_proto_goTypes = []any{
 	(NodeState)(0),            // 0: rookery.directory.v1.NodeState
 	(Code)(0),                 // 1: rookery.directory.v1.Code
@@ -2441,46 +3593,71 @@ var file_directory_proto_goTypes = []any{
 	(*APIToken)(nil),          // 11: rookery.directory.v1.APIToken
 	(*Replicas)(nil),          // 12: rookery.directory.v1.Replicas
 	(*PartitionMap)(nil),      // 13: rookery.directory.v1.PartitionMap
-	(*InitialiseCluster)(nil), // 14: rookery.directory.v1.InitialiseCluster
-	(*PutDomain)(nil),         // 15: rookery.directory.v1.PutDomain
-	(*DeleteDomain)(nil),      // 16: rookery.directory.v1.DeleteDomain
-	(*PutAccount)(nil),        // 17: rookery.directory.v1.PutAccount
-	(*DeleteAccount)(nil),     // 18: rookery.directory.v1.DeleteAccount
-	(*PutAlias)(nil),          // 19: rookery.directory.v1.PutAlias
-	(*DeleteAlias)(nil),       // 20: rookery.directory.v1.DeleteAlias
-	(*PutSetting)(nil),        // 21: rookery.directory.v1.PutSetting
-	(*RegisterNode)(nil),      // 22: rookery.directory.v1.RegisterNode
-	(*UpdateNode)(nil),        // 23: rookery.directory.v1.UpdateNode
-	(*RemoveNode)(nil),        // 24: rookery.directory.v1.RemoveNode
-	(*NoteSharing)(nil),       // 25: rookery.directory.v1.NoteSharing
-	(*PutToken)(nil),          // 26: rookery.directory.v1.PutToken
-	(*RedeemToken)(nil),       // 27: rookery.directory.v1.RedeemToken
-	(*DeleteToken)(nil),       // 28: rookery.directory.v1.DeleteToken
-	(*PutPartitionMap)(nil),   // 29: rookery.directory.v1.PutPartitionMap
-	(*PutAnnotations)(nil),    // 30: rookery.directory.v1.PutAnnotations
-	(*AnnotationChange)(nil),  // 31: rookery.directory.v1.AnnotationChange
-	(*Result)(nil),            // 32: rookery.directory.v1.Result
+	(*Sending)(nil),           // 14: rookery.directory.v1.Sending
+	(*DkimKey)(nil),           // 15: rookery.directory.v1.DkimKey
+	(*Secret)(nil),            // 16: rookery.directory.v1.Secret
+	(*Route)(nil),             // 17: rookery.directory.v1.Route
+	(*Egress)(nil),            // 18: rookery.directory.v1.Egress
+	(*Volume)(nil),            // 19: rookery.directory.v1.Volume
+	(*Block)(nil),             // 20: rookery.directory.v1.Block
+	(*TlsRule)(nil),           // 21: rookery.directory.v1.TlsRule
+	(*StsPolicy)(nil),         // 22: rookery.directory.v1.StsPolicy
+	(*TlsResults)(nil),        // 23: rookery.directory.v1.TlsResults
+	(*DomainMail)(nil),        // 24: rookery.directory.v1.DomainMail
+	(*InitialiseCluster)(nil), // 25: rookery.directory.v1.InitialiseCluster
+	(*PutDomain)(nil),         // 26: rookery.directory.v1.PutDomain
+	(*DeleteDomain)(nil),      // 27: rookery.directory.v1.DeleteDomain
+	(*PutAccount)(nil),        // 28: rookery.directory.v1.PutAccount
+	(*DeleteAccount)(nil),     // 29: rookery.directory.v1.DeleteAccount
+	(*PutAlias)(nil),          // 30: rookery.directory.v1.PutAlias
+	(*DeleteAlias)(nil),       // 31: rookery.directory.v1.DeleteAlias
+	(*PutSetting)(nil),        // 32: rookery.directory.v1.PutSetting
+	(*RegisterNode)(nil),      // 33: rookery.directory.v1.RegisterNode
+	(*UpdateNode)(nil),        // 34: rookery.directory.v1.UpdateNode
+	(*RemoveNode)(nil),        // 35: rookery.directory.v1.RemoveNode
+	(*NoteSharing)(nil),       // 36: rookery.directory.v1.NoteSharing
+	(*PutToken)(nil),          // 37: rookery.directory.v1.PutToken
+	(*RedeemToken)(nil),       // 38: rookery.directory.v1.RedeemToken
+	(*DeleteToken)(nil),       // 39: rookery.directory.v1.DeleteToken
+	(*PutPartitionMap)(nil),   // 40: rookery.directory.v1.PutPartitionMap
+	(*PutAnnotations)(nil),    // 41: rookery.directory.v1.PutAnnotations
+	(*AnnotationChange)(nil),  // 42: rookery.directory.v1.AnnotationChange
+	(*PutSending)(nil),        // 43: rookery.directory.v1.PutSending
+	(*SendingChange)(nil),     // 44: rookery.directory.v1.SendingChange
+	(*Result)(nil),            // 45: rookery.directory.v1.Result
 }
 var file_directory_proto_depIdxs = []int32{
 	5,  // 0: rookery.directory.v1.Account.credential:type_name -> rookery.directory.v1.Credential
 	0,  // 1: rookery.directory.v1.Node.state:type_name -> rookery.directory.v1.NodeState
 	12, // 2: rookery.directory.v1.PartitionMap.groups:type_name -> rookery.directory.v1.Replicas
-	2,  // 3: rookery.directory.v1.InitialiseCluster.cluster:type_name -> rookery.directory.v1.Cluster
-	3,  // 4: rookery.directory.v1.InitialiseCluster.settings:type_name -> rookery.directory.v1.Setting
-	5,  // 5: rookery.directory.v1.PutAccount.credential:type_name -> rookery.directory.v1.Credential
-	9,  // 6: rookery.directory.v1.RegisterNode.node:type_name -> rookery.directory.v1.Node
-	0,  // 7: rookery.directory.v1.UpdateNode.state:type_name -> rookery.directory.v1.NodeState
-	10, // 8: rookery.directory.v1.PutToken.join:type_name -> rookery.directory.v1.JoinToken
-	11, // 9: rookery.directory.v1.PutToken.api:type_name -> rookery.directory.v1.APIToken
-	9,  // 10: rookery.directory.v1.RedeemToken.node:type_name -> rookery.directory.v1.Node
-	12, // 11: rookery.directory.v1.PutPartitionMap.groups:type_name -> rookery.directory.v1.Replicas
-	31, // 12: rookery.directory.v1.PutAnnotations.changes:type_name -> rookery.directory.v1.AnnotationChange
-	1,  // 13: rookery.directory.v1.Result.code:type_name -> rookery.directory.v1.Code
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	15, // 3: rookery.directory.v1.Sending.dkim_key:type_name -> rookery.directory.v1.DkimKey
+	16, // 4: rookery.directory.v1.Sending.secret:type_name -> rookery.directory.v1.Secret
+	17, // 5: rookery.directory.v1.Sending.route:type_name -> rookery.directory.v1.Route
+	18, // 6: rookery.directory.v1.Sending.egress:type_name -> rookery.directory.v1.Egress
+	19, // 7: rookery.directory.v1.Sending.volume:type_name -> rookery.directory.v1.Volume
+	20, // 8: rookery.directory.v1.Sending.block:type_name -> rookery.directory.v1.Block
+	21, // 9: rookery.directory.v1.Sending.tls_rule:type_name -> rookery.directory.v1.TlsRule
+	22, // 10: rookery.directory.v1.Sending.sts_policy:type_name -> rookery.directory.v1.StsPolicy
+	23, // 11: rookery.directory.v1.Sending.tls_results:type_name -> rookery.directory.v1.TlsResults
+	24, // 12: rookery.directory.v1.Sending.domain_mail:type_name -> rookery.directory.v1.DomainMail
+	2,  // 13: rookery.directory.v1.InitialiseCluster.cluster:type_name -> rookery.directory.v1.Cluster
+	3,  // 14: rookery.directory.v1.InitialiseCluster.settings:type_name -> rookery.directory.v1.Setting
+	5,  // 15: rookery.directory.v1.PutAccount.credential:type_name -> rookery.directory.v1.Credential
+	9,  // 16: rookery.directory.v1.RegisterNode.node:type_name -> rookery.directory.v1.Node
+	0,  // 17: rookery.directory.v1.UpdateNode.state:type_name -> rookery.directory.v1.NodeState
+	10, // 18: rookery.directory.v1.PutToken.join:type_name -> rookery.directory.v1.JoinToken
+	11, // 19: rookery.directory.v1.PutToken.api:type_name -> rookery.directory.v1.APIToken
+	9,  // 20: rookery.directory.v1.RedeemToken.node:type_name -> rookery.directory.v1.Node
+	12, // 21: rookery.directory.v1.PutPartitionMap.groups:type_name -> rookery.directory.v1.Replicas
+	42, // 22: rookery.directory.v1.PutAnnotations.changes:type_name -> rookery.directory.v1.AnnotationChange
+	44, // 23: rookery.directory.v1.PutSending.changes:type_name -> rookery.directory.v1.SendingChange
+	14, // 24: rookery.directory.v1.SendingChange.record:type_name -> rookery.directory.v1.Sending
+	1,  // 25: rookery.directory.v1.Result.code:type_name -> rookery.directory.v1.Code
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_directory_proto_init() }
@@ -2488,22 +3665,35 @@ func file_directory_proto_init() {
 	if File_directory_proto != nil {
 		return
 	}
-	file_directory_proto_msgTypes[13].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[15].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[19].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[21].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[24].OneofWrappers = []any{
+	file_directory_proto_msgTypes[12].OneofWrappers = []any{
+		(*Sending_DkimKey)(nil),
+		(*Sending_Secret)(nil),
+		(*Sending_Route)(nil),
+		(*Sending_Egress)(nil),
+		(*Sending_Volume)(nil),
+		(*Sending_Block)(nil),
+		(*Sending_TlsRule)(nil),
+		(*Sending_StsPolicy)(nil),
+		(*Sending_TlsResults)(nil),
+		(*Sending_DomainMail)(nil),
+	}
+	file_directory_proto_msgTypes[24].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[26].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[30].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[32].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[35].OneofWrappers = []any{
 		(*PutToken_Join)(nil),
 		(*PutToken_Api)(nil),
 	}
-	file_directory_proto_msgTypes[29].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[40].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[42].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_directory_proto_rawDesc), len(file_directory_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   31,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -204,6 +204,10 @@ type EntryRecord struct {
 	HeldWhy       string                 `protobuf:"bytes,16,opt,name=held_why,json=heldWhy,proto3" json:"held_why,omitempty"`
 	Id            string                 `protobuf:"bytes,17,opt,name=id,proto3" json:"id,omitempty"` // of the mail transaction, as in its Received field
 	MessageId     string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Priority      int32                  `protobuf:"varint,19,opt,name=priority,proto3" json:"priority,omitempty"`                                 // -9 to 9 (RFC 6710)
+	DeliverBy     int64                  `protobuf:"varint,20,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`              // Unix milliseconds, 0 for none (RFC 2852)
+	DeliverByMode string                 `protobuf:"bytes,21,opt,name=deliver_by_mode,json=deliverByMode,proto3" json:"deliver_by_mode,omitempty"` // R returns it then, N tells then; T behind it asks for a trace
+	Forward       bool                   `protobuf:"varint,22,opt,name=forward,proto3" json:"forward,omitempty"`                                   // it came from elsewhere and is sent on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,6 +366,34 @@ func (x *EntryRecord) GetMessageId() string {
 		return x.MessageId
 	}
 	return ""
+}
+
+func (x *EntryRecord) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *EntryRecord) GetDeliverBy() int64 {
+	if x != nil {
+		return x.DeliverBy
+	}
+	return 0
+}
+
+func (x *EntryRecord) GetDeliverByMode() string {
+	if x != nil {
+		return x.DeliverByMode
+	}
+	return ""
+}
+
+func (x *EntryRecord) GetForward() bool {
+	if x != nil {
+		return x.Forward
+	}
+	return false
 }
 
 // RecipientRecord is one recipient of an entry. It goes when it was delivered or given up.
@@ -651,6 +683,354 @@ func (x *DestinationRecord) GetLast() *Attempt {
 	return nil
 }
 
+// ConductRecord is what an account has sent lately.
+type ConductRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hour          int64                  `protobuf:"varint,1,opt,name=hour,proto3" json:"hour,omitempty"` // Unix milliseconds at which messages began to be counted
+	Messages      uint32                 `protobuf:"varint,2,opt,name=messages,proto3" json:"messages,omitempty"`
+	Day           int64                  `protobuf:"varint,3,opt,name=day,proto3" json:"day,omitempty"` // the same for what follows
+	Recipients    uint32                 `protobuf:"varint,4,opt,name=recipients,proto3" json:"recipients,omitempty"`
+	Strangers     uint32                 `protobuf:"varint,5,opt,name=strangers,proto3" json:"strangers,omitempty"`
+	Rejections    uint32                 `protobuf:"varint,6,opt,name=rejections,proto3" json:"rejections,omitempty"`
+	HeldSince     int64                  `protobuf:"varint,7,opt,name=held_since,json=heldSince,proto3" json:"held_since,omitempty"` // Unix milliseconds; 0: it is not held
+	HeldWhy       string                 `protobuf:"bytes,8,opt,name=held_why,json=heldWhy,proto3" json:"held_why,omitempty"`
+	Noticed       int64                  `protobuf:"varint,9,opt,name=noticed,proto3" json:"noticed,omitempty"` // Unix milliseconds: when an administrator was told of the hold
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConductRecord) Reset() {
+	*x = ConductRecord{}
+	mi := &file_queue_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConductRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConductRecord) ProtoMessage() {}
+
+func (x *ConductRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConductRecord.ProtoReflect.Descriptor instead.
+func (*ConductRecord) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ConductRecord) GetHour() int64 {
+	if x != nil {
+		return x.Hour
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetMessages() uint32 {
+	if x != nil {
+		return x.Messages
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetDay() int64 {
+	if x != nil {
+		return x.Day
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetRecipients() uint32 {
+	if x != nil {
+		return x.Recipients
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetStrangers() uint32 {
+	if x != nil {
+		return x.Strangers
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetRejections() uint32 {
+	if x != nil {
+		return x.Rejections
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetHeldSince() int64 {
+	if x != nil {
+		return x.HeldSince
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetHeldWhy() string {
+	if x != nil {
+		return x.HeldWhy
+	}
+	return ""
+}
+
+func (x *ConductRecord) GetNoticed() int64 {
+	if x != nil {
+		return x.Noticed
+	}
+	return 0
+}
+
+// AcquaintanceRecord says that an account wrote to an address.
+type AcquaintanceRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Last          int64                  `protobuf:"varint,1,opt,name=last,proto3" json:"last,omitempty"` // Unix milliseconds
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcquaintanceRecord) Reset() {
+	*x = AcquaintanceRecord{}
+	mi := &file_queue_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcquaintanceRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcquaintanceRecord) ProtoMessage() {}
+
+func (x *AcquaintanceRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcquaintanceRecord.ProtoReflect.Descriptor instead.
+func (*AcquaintanceRecord) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AcquaintanceRecord) GetLast() int64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+// StoryRecord is the life of one message in a partition.
+type StoryRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // of the mail transaction
+	MessageId     string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Sender        string                 `protobuf:"bytes,3,opt,name=sender,proto3" json:"sender,omitempty"`
+	Events        []*StoryEvent          `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	Recipients    []string               `protobuf:"bytes,5,rep,name=recipients,proto3" json:"recipients,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoryRecord) Reset() {
+	*x = StoryRecord{}
+	mi := &file_queue_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoryRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoryRecord) ProtoMessage() {}
+
+func (x *StoryRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoryRecord.ProtoReflect.Descriptor instead.
+func (*StoryRecord) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StoryRecord) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *StoryRecord) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *StoryRecord) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *StoryRecord) GetEvents() []*StoryEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *StoryRecord) GetRecipients() []string {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
+// StoryEvent is one step of it.
+type StoryEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`              // Unix milliseconds
+	What          string                 `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`           // received, checked, stored, queued, held, attempt, delivered, failed, reported, edited
+	Recipient     string                 `protobuf:"bytes,3,opt,name=recipient,proto3" json:"recipient,omitempty"` // empty: all
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	Client        string                 `protobuf:"bytes,5,opt,name=client,proto3" json:"client,omitempty"`   // received: address, name and TLS of the client
+	Account       string                 `protobuf:"bytes,6,opt,name=account,proto3" json:"account,omitempty"` // received: who had logged in
+	Text          string                 `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
+	Mailbox       uint64                 `protobuf:"varint,8,opt,name=mailbox,proto3" json:"mailbox,omitempty"` // stored
+	Uid           uint32                 `protobuf:"varint,9,opt,name=uid,proto3" json:"uid,omitempty"`
+	Attempt       *Attempt               `protobuf:"bytes,10,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoryEvent) Reset() {
+	*x = StoryEvent{}
+	mi := &file_queue_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoryEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoryEvent) ProtoMessage() {}
+
+func (x *StoryEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoryEvent.ProtoReflect.Descriptor instead.
+func (*StoryEvent) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StoryEvent) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *StoryEvent) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *StoryEvent) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
+func (x *StoryEvent) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *StoryEvent) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *StoryEvent) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *StoryEvent) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *StoryEvent) GetMailbox() uint64 {
+	if x != nil {
+		return x.Mailbox
+	}
+	return 0
+}
+
+func (x *StoryEvent) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *StoryEvent) GetAttempt() *Attempt {
+	if x != nil {
+		return x.Attempt
+	}
+	return nil
+}
+
 // NewEntry is a message to be queued.
 type NewEntry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -668,13 +1048,18 @@ type NewEntry struct {
 	MessageId     string                 `protobuf:"bytes,12,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
 	Recipients    []*NewRecipient        `protobuf:"bytes,13,rep,name=recipients,proto3" json:"recipients,omitempty"`
 	DedupKey      []byte                 `protobuf:"bytes,14,opt,name=dedup_key,json=dedupKey,proto3" json:"dedup_key,omitempty"` // 16 bytes; an account's message is queued once in 24 h under the same. Empty is none
+	Priority      int32                  `protobuf:"varint,15,opt,name=priority,proto3" json:"priority,omitempty"`
+	DeliverBy     int64                  `protobuf:"varint,16,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`
+	DeliverByMode string                 `protobuf:"bytes,17,opt,name=deliver_by_mode,json=deliverByMode,proto3" json:"deliver_by_mode,omitempty"`
+	Forward       bool                   `protobuf:"varint,18,opt,name=forward,proto3" json:"forward,omitempty"`
+	Brakes        *Brakes                `protobuf:"bytes,19,opt,name=brakes,proto3" json:"brakes,omitempty"` // that the account is under; none: no bounds
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NewEntry) Reset() {
 	*x = NewEntry{}
-	mi := &file_queue_proto_msgTypes[4]
+	mi := &file_queue_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +1071,7 @@ func (x *NewEntry) String() string {
 func (*NewEntry) ProtoMessage() {}
 
 func (x *NewEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[4]
+	mi := &file_queue_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +1084,7 @@ func (x *NewEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewEntry.ProtoReflect.Descriptor instead.
 func (*NewEntry) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{4}
+	return file_queue_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *NewEntry) GetAccount() uint64 {
@@ -800,6 +1185,118 @@ func (x *NewEntry) GetDedupKey() []byte {
 	return nil
 }
 
+func (x *NewEntry) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *NewEntry) GetDeliverBy() int64 {
+	if x != nil {
+		return x.DeliverBy
+	}
+	return 0
+}
+
+func (x *NewEntry) GetDeliverByMode() string {
+	if x != nil {
+		return x.DeliverByMode
+	}
+	return ""
+}
+
+func (x *NewEntry) GetForward() bool {
+	if x != nil {
+		return x.Forward
+	}
+	return false
+}
+
+func (x *NewEntry) GetBrakes() *Brakes {
+	if x != nil {
+		return x.Brakes
+	}
+	return nil
+}
+
+// Brakes bound what an account sends. 0 is no bound.
+type Brakes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MessagesHour  uint32                 `protobuf:"varint,1,opt,name=messages_hour,json=messagesHour,proto3" json:"messages_hour,omitempty"`
+	RecipientsDay uint32                 `protobuf:"varint,2,opt,name=recipients_day,json=recipientsDay,proto3" json:"recipients_day,omitempty"`
+	StrangersDay  uint32                 `protobuf:"varint,3,opt,name=strangers_day,json=strangersDay,proto3" json:"strangers_day,omitempty"`    // recipients that it never wrote to before
+	RejectionsDay uint32                 `protobuf:"varint,4,opt,name=rejections_day,json=rejectionsDay,proto3" json:"rejections_day,omitempty"` // refused by their hosts for good
+	Hold          bool                   `protobuf:"varint,5,opt,name=hold,proto3" json:"hold,omitempty"`                                        // what is above a bound is held, else refused
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Brakes) Reset() {
+	*x = Brakes{}
+	mi := &file_queue_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Brakes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Brakes) ProtoMessage() {}
+
+func (x *Brakes) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Brakes.ProtoReflect.Descriptor instead.
+func (*Brakes) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Brakes) GetMessagesHour() uint32 {
+	if x != nil {
+		return x.MessagesHour
+	}
+	return 0
+}
+
+func (x *Brakes) GetRecipientsDay() uint32 {
+	if x != nil {
+		return x.RecipientsDay
+	}
+	return 0
+}
+
+func (x *Brakes) GetStrangersDay() uint32 {
+	if x != nil {
+		return x.StrangersDay
+	}
+	return 0
+}
+
+func (x *Brakes) GetRejectionsDay() uint32 {
+	if x != nil {
+		return x.RejectionsDay
+	}
+	return 0
+}
+
+func (x *Brakes) GetHold() bool {
+	if x != nil {
+		return x.Hold
+	}
+	return false
+}
+
 type NewRecipient struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
@@ -813,7 +1310,7 @@ type NewRecipient struct {
 
 func (x *NewRecipient) Reset() {
 	*x = NewRecipient{}
-	mi := &file_queue_proto_msgTypes[5]
+	mi := &file_queue_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +1322,7 @@ func (x *NewRecipient) String() string {
 func (*NewRecipient) ProtoMessage() {}
 
 func (x *NewRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[5]
+	mi := &file_queue_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +1335,7 @@ func (x *NewRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewRecipient.ProtoReflect.Descriptor instead.
 func (*NewRecipient) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{5}
+	return file_queue_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *NewRecipient) GetAddress() string {
@@ -882,13 +1379,14 @@ type SubmitCommand struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
 	Deliver       *indexpb.DeliverCommand `protobuf:"bytes,1,opt,name=deliver,proto3" json:"deliver,omitempty"` // summary and body; targets may be empty
 	Entry         *NewEntry               `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	Story         *StoryEvent             `protobuf:"bytes,3,opt,name=story,proto3" json:"story,omitempty"` // how the message came; none: nothing is told of it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubmitCommand) Reset() {
 	*x = SubmitCommand{}
-	mi := &file_queue_proto_msgTypes[6]
+	mi := &file_queue_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1398,7 @@ func (x *SubmitCommand) String() string {
 func (*SubmitCommand) ProtoMessage() {}
 
 func (x *SubmitCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[6]
+	mi := &file_queue_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1411,7 @@ func (x *SubmitCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitCommand.ProtoReflect.Descriptor instead.
 func (*SubmitCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{6}
+	return file_queue_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitCommand) GetDeliver() *indexpb.DeliverCommand {
@@ -930,6 +1428,13 @@ func (x *SubmitCommand) GetEntry() *NewEntry {
 	return nil
 }
 
+func (x *SubmitCommand) GetStory() *StoryEvent {
+	if x != nil {
+		return x.Story
+	}
+	return nil
+}
+
 // Place names a recipient.
 type Place struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -941,7 +1446,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_queue_proto_msgTypes[7]
+	mi := &file_queue_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1458,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[7]
+	mi := &file_queue_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1471,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{7}
+	return file_queue_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Place) GetEntry() uint64 {
@@ -994,7 +1499,7 @@ type ClaimCommand struct {
 
 func (x *ClaimCommand) Reset() {
 	*x = ClaimCommand{}
-	mi := &file_queue_proto_msgTypes[8]
+	mi := &file_queue_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1511,7 @@ func (x *ClaimCommand) String() string {
 func (*ClaimCommand) ProtoMessage() {}
 
 func (x *ClaimCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[8]
+	mi := &file_queue_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1524,7 @@ func (x *ClaimCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimCommand.ProtoReflect.Descriptor instead.
 func (*ClaimCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{8}
+	return file_queue_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ClaimCommand) GetTerm() uint64 {
@@ -1046,7 +1551,7 @@ type RetakeCommand struct {
 
 func (x *RetakeCommand) Reset() {
 	*x = RetakeCommand{}
-	mi := &file_queue_proto_msgTypes[9]
+	mi := &file_queue_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1563,7 @@ func (x *RetakeCommand) String() string {
 func (*RetakeCommand) ProtoMessage() {}
 
 func (x *RetakeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[9]
+	mi := &file_queue_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1576,7 @@ func (x *RetakeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetakeCommand.ProtoReflect.Descriptor instead.
 func (*RetakeCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{9}
+	return file_queue_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RetakeCommand) GetTerm() uint64 {
@@ -1087,13 +1592,14 @@ type Outcome struct {
 	Kind          OutcomeKind            `protobuf:"varint,2,opt,name=kind,proto3,enum=rookery.queue.v1.OutcomeKind" json:"kind,omitempty"`
 	Due           int64                  `protobuf:"varint,3,opt,name=due,proto3" json:"due,omitempty"` // RETRY
 	Attempt       *Attempt               `protobuf:"bytes,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Uncounted     bool                   `protobuf:"varint,5,opt,name=uncounted,proto3" json:"uncounted,omitempty"` // RETRY: no attempt was made
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_queue_proto_msgTypes[10]
+	mi := &file_queue_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1611,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[10]
+	mi := &file_queue_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1624,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{10}
+	return file_queue_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Outcome) GetPlace() *Place {
@@ -1149,6 +1655,13 @@ func (x *Outcome) GetAttempt() *Attempt {
 	return nil
 }
 
+func (x *Outcome) GetUncounted() bool {
+	if x != nil {
+		return x.Uncounted
+	}
+	return false
+}
+
 // Closure says that a destination takes nothing before a time, or, with until 0, that it does.
 type Closure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1161,7 +1674,7 @@ type Closure struct {
 
 func (x *Closure) Reset() {
 	*x = Closure{}
-	mi := &file_queue_proto_msgTypes[11]
+	mi := &file_queue_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1686,7 @@ func (x *Closure) String() string {
 func (*Closure) ProtoMessage() {}
 
 func (x *Closure) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[11]
+	mi := &file_queue_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1699,7 @@ func (x *Closure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closure.ProtoReflect.Descriptor instead.
 func (*Closure) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{11}
+	return file_queue_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Closure) GetDestination() string {
@@ -1223,7 +1736,7 @@ type SettleCommand struct {
 
 func (x *SettleCommand) Reset() {
 	*x = SettleCommand{}
-	mi := &file_queue_proto_msgTypes[12]
+	mi := &file_queue_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1748,7 @@ func (x *SettleCommand) String() string {
 func (*SettleCommand) ProtoMessage() {}
 
 func (x *SettleCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[12]
+	mi := &file_queue_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1761,7 @@ func (x *SettleCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleCommand.ProtoReflect.Descriptor instead.
 func (*SettleCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{12}
+	return file_queue_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SettleCommand) GetTerm() uint64 {
@@ -1292,7 +1805,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_queue_proto_msgTypes[13]
+	mi := &file_queue_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1817,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[13]
+	mi := &file_queue_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1830,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{13}
+	return file_queue_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Report) GetEntry() uint64 {
@@ -1353,7 +1866,7 @@ type EditCommand struct {
 
 func (x *EditCommand) Reset() {
 	*x = EditCommand{}
-	mi := &file_queue_proto_msgTypes[14]
+	mi := &file_queue_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1878,7 @@ func (x *EditCommand) String() string {
 func (*EditCommand) ProtoMessage() {}
 
 func (x *EditCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[14]
+	mi := &file_queue_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1891,7 @@ func (x *EditCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditCommand.ProtoReflect.Descriptor instead.
 func (*EditCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{14}
+	return file_queue_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EditCommand) GetEdit() Edit {
@@ -1402,6 +1915,128 @@ func (x *EditCommand) GetWhy() string {
 	return ""
 }
 
+// EditConductCommand is what an operator does about an account's sending.
+type EditConductCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Hold          bool                   `protobuf:"varint,2,opt,name=hold,proto3" json:"hold,omitempty"` // else it is released
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	Noticed       bool                   `protobuf:"varint,4,opt,name=noticed,proto3" json:"noticed,omitempty"` // nothing but noticed is set: an administrator was told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EditConductCommand) Reset() {
+	*x = EditConductCommand{}
+	mi := &file_queue_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EditConductCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EditConductCommand) ProtoMessage() {}
+
+func (x *EditConductCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EditConductCommand.ProtoReflect.Descriptor instead.
+func (*EditConductCommand) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *EditConductCommand) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *EditConductCommand) GetHold() bool {
+	if x != nil {
+		return x.Hold
+	}
+	return false
+}
+
+func (x *EditConductCommand) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *EditConductCommand) GetNoticed() bool {
+	if x != nil {
+		return x.Noticed
+	}
+	return false
+}
+
+// ForgetStoriesCommand drops stories that began before a time.
+type ForgetStoriesCommand struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Before        int64                  `protobuf:"varint,1,opt,name=before,proto3" json:"before,omitempty"` // Unix milliseconds
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetStoriesCommand) Reset() {
+	*x = ForgetStoriesCommand{}
+	mi := &file_queue_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetStoriesCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetStoriesCommand) ProtoMessage() {}
+
+func (x *ForgetStoriesCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetStoriesCommand.ProtoReflect.Descriptor instead.
+func (*ForgetStoriesCommand) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ForgetStoriesCommand) GetBefore() int64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *ForgetStoriesCommand) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type Result struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Mail          *indexpb.Result        `protobuf:"bytes,1,opt,name=mail,proto3" json:"mail,omitempty"`        // Submit: of its delivery; else its code and text
@@ -1416,7 +2051,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_queue_proto_msgTypes[15]
+	mi := &file_queue_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +2063,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[15]
+	mi := &file_queue_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +2076,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{15}
+	return file_queue_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Result) GetMail() *indexpb.Result {
@@ -1490,7 +2125,7 @@ var File_queue_proto protoreflect.FileDescriptor
 
 const file_queue_proto_rawDesc = "" +
 	"\n" +
-	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\xc1\x03\n" +
+	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\xbe\x04\n" +
 	"\vEntryRecord\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x12\n" +
@@ -1514,7 +2149,12 @@ const file_queue_proto_rawDesc = "" +
 	"\bheld_why\x18\x10 \x01(\tR\aheldWhy\x12\x0e\n" +
 	"\x02id\x18\x11 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
-	"message_id\x18\x12 \x01(\tR\tmessageId\"\xa4\x02\n" +
+	"message_id\x18\x12 \x01(\tR\tmessageId\x12\x1a\n" +
+	"\bpriority\x18\x13 \x01(\x05R\bpriority\x12\x1d\n" +
+	"\n" +
+	"deliver_by\x18\x14 \x01(\x03R\tdeliverBy\x12&\n" +
+	"\x0fdeliver_by_mode\x18\x15 \x01(\tR\rdeliverByMode\x12\x18\n" +
+	"\aforward\x18\x16 \x01(\bR\aforward\"\xa4\x02\n" +
 	"\x0fRecipientRecord\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
@@ -1539,7 +2179,46 @@ const file_queue_proto_rawDesc = "" +
 	"\x04next\x18\x02 \x01(\x03R\x04next\x12!\n" +
 	"\fclosed_until\x18\x03 \x01(\x03R\vclosedUntil\x12\x1a\n" +
 	"\bfailures\x18\x04 \x01(\rR\bfailures\x12-\n" +
-	"\x04last\x18\x05 \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\"\x8f\x03\n" +
+	"\x04last\x18\x05 \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\"\x83\x02\n" +
+	"\rConductRecord\x12\x12\n" +
+	"\x04hour\x18\x01 \x01(\x03R\x04hour\x12\x1a\n" +
+	"\bmessages\x18\x02 \x01(\rR\bmessages\x12\x10\n" +
+	"\x03day\x18\x03 \x01(\x03R\x03day\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x04 \x01(\rR\n" +
+	"recipients\x12\x1c\n" +
+	"\tstrangers\x18\x05 \x01(\rR\tstrangers\x12\x1e\n" +
+	"\n" +
+	"rejections\x18\x06 \x01(\rR\n" +
+	"rejections\x12\x1d\n" +
+	"\n" +
+	"held_since\x18\a \x01(\x03R\theldSince\x12\x19\n" +
+	"\bheld_why\x18\b \x01(\tR\aheldWhy\x12\x18\n" +
+	"\anoticed\x18\t \x01(\x03R\anoticed\"(\n" +
+	"\x12AcquaintanceRecord\x12\x12\n" +
+	"\x04last\x18\x01 \x01(\x03R\x04last\"\xaa\x01\n" +
+	"\vStoryRecord\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x16\n" +
+	"\x06sender\x18\x03 \x01(\tR\x06sender\x124\n" +
+	"\x06events\x18\x04 \x03(\v2\x1c.rookery.queue.v1.StoryEventR\x06events\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x05 \x03(\tR\n" +
+	"recipients\"\x89\x02\n" +
+	"\n" +
+	"StoryEvent\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04what\x18\x02 \x01(\tR\x04what\x12\x1c\n" +
+	"\trecipient\x18\x03 \x01(\tR\trecipient\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
+	"\x06client\x18\x05 \x01(\tR\x06client\x12\x18\n" +
+	"\aaccount\x18\x06 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04text\x18\a \x01(\tR\x04text\x12\x18\n" +
+	"\amailbox\x18\b \x01(\x04R\amailbox\x12\x10\n" +
+	"\x03uid\x18\t \x01(\rR\x03uid\x123\n" +
+	"\aattempt\x18\n" +
+	" \x01(\v2\x19.rookery.queue.v1.AttemptR\aattempt\"\xbe\x04\n" +
 	"\bNewEntry\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x18\n" +
@@ -1559,16 +2238,29 @@ const file_queue_proto_rawDesc = "" +
 	"\n" +
 	"recipients\x18\r \x03(\v2\x1e.rookery.queue.v1.NewRecipientR\n" +
 	"recipients\x12\x1b\n" +
-	"\tdedup_key\x18\x0e \x01(\fR\bdedupKey\"\x8a\x01\n" +
+	"\tdedup_key\x18\x0e \x01(\fR\bdedupKey\x12\x1a\n" +
+	"\bpriority\x18\x0f \x01(\x05R\bpriority\x12\x1d\n" +
+	"\n" +
+	"deliver_by\x18\x10 \x01(\x03R\tdeliverBy\x12&\n" +
+	"\x0fdeliver_by_mode\x18\x11 \x01(\tR\rdeliverByMode\x12\x18\n" +
+	"\aforward\x18\x12 \x01(\bR\aforward\x120\n" +
+	"\x06brakes\x18\x13 \x01(\v2\x18.rookery.queue.v1.BrakesR\x06brakes\"\xb4\x01\n" +
+	"\x06Brakes\x12#\n" +
+	"\rmessages_hour\x18\x01 \x01(\rR\fmessagesHour\x12%\n" +
+	"\x0erecipients_day\x18\x02 \x01(\rR\rrecipientsDay\x12#\n" +
+	"\rstrangers_day\x18\x03 \x01(\rR\fstrangersDay\x12%\n" +
+	"\x0erejections_day\x18\x04 \x01(\rR\rrejectionsDay\x12\x12\n" +
+	"\x04hold\x18\x05 \x01(\bR\x04hold\"\x8a\x01\n" +
 	"\fNewRecipient\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
 	"\x06notify\x18\x03 \x01(\rR\x06notify\x12 \n" +
 	"\vdestination\x18\x04 \x01(\tR\vdestination\x12\x10\n" +
-	"\x03due\x18\x05 \x01(\x03R\x03due\"}\n" +
+	"\x03due\x18\x05 \x01(\x03R\x03due\"\xb1\x01\n" +
 	"\rSubmitCommand\x12:\n" +
 	"\adeliver\x18\x01 \x01(\v2 .rookery.index.v1.DeliverCommandR\adeliver\x120\n" +
-	"\x05entry\x18\x02 \x01(\v2\x1a.rookery.queue.v1.NewEntryR\x05entry\";\n" +
+	"\x05entry\x18\x02 \x01(\v2\x1a.rookery.queue.v1.NewEntryR\x05entry\x122\n" +
+	"\x05story\x18\x03 \x01(\v2\x1c.rookery.queue.v1.StoryEventR\x05story\";\n" +
 	"\x05Place\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1c\n" +
 	"\trecipient\x18\x02 \x01(\rR\trecipient\"S\n" +
@@ -1576,12 +2268,13 @@ const file_queue_proto_rawDesc = "" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12/\n" +
 	"\x06places\x18\x02 \x03(\v2\x17.rookery.queue.v1.PlaceR\x06places\"#\n" +
 	"\rRetakeCommand\x12\x12\n" +
-	"\x04term\x18\x01 \x01(\x04R\x04term\"\xb2\x01\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\"\xd0\x01\n" +
 	"\aOutcome\x12-\n" +
 	"\x05place\x18\x01 \x01(\v2\x17.rookery.queue.v1.PlaceR\x05place\x121\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1d.rookery.queue.v1.OutcomeKindR\x04kind\x12\x10\n" +
 	"\x03due\x18\x03 \x01(\x03R\x03due\x123\n" +
-	"\aattempt\x18\x04 \x01(\v2\x19.rookery.queue.v1.AttemptR\aattempt\"v\n" +
+	"\aattempt\x18\x04 \x01(\v2\x19.rookery.queue.v1.AttemptR\aattempt\x12\x1c\n" +
+	"\tuncounted\x18\x05 \x01(\bR\tuncounted\"v\n" +
 	"\aClosure\x12 \n" +
 	"\vdestination\x18\x01 \x01(\tR\vdestination\x12\x14\n" +
 	"\x05until\x18\x02 \x01(\x03R\x05until\x123\n" +
@@ -1598,7 +2291,15 @@ const file_queue_proto_rawDesc = "" +
 	"\vEditCommand\x12*\n" +
 	"\x04edit\x18\x01 \x01(\x0e2\x16.rookery.queue.v1.EditR\x04edit\x12\x18\n" +
 	"\aentries\x18\x02 \x03(\x04R\aentries\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"\xc1\x01\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"n\n" +
+	"\x12EditConductCommand\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x12\n" +
+	"\x04hold\x18\x02 \x01(\bR\x04hold\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x18\n" +
+	"\anoticed\x18\x04 \x01(\bR\anoticed\"D\n" +
+	"\x14ForgetStoriesCommand\x12\x16\n" +
+	"\x06before\x18\x01 \x01(\x03R\x06before\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"\xc1\x01\n" +
 	"\x06Result\x12,\n" +
 	"\x04mail\x18\x01 \x01(\v2\x18.rookery.index.v1.ResultR\x04mail\x12\x14\n" +
 	"\x05entry\x18\x02 \x01(\x04R\x05entry\x12/\n" +
@@ -1636,7 +2337,7 @@ func file_queue_proto_rawDescGZIP() []byte {
 }
 
 var file_queue_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_queue_proto_goTypes = []any{
 	(RecipientState)(0),            // 0: rookery.queue.v1.RecipientState
 	(OutcomeKind)(0),               // 1: rookery.queue.v1.OutcomeKind
@@ -1645,45 +2346,56 @@ var file_queue_proto_goTypes = []any{
 	(*RecipientRecord)(nil),        // 4: rookery.queue.v1.RecipientRecord
 	(*Attempt)(nil),                // 5: rookery.queue.v1.Attempt
 	(*DestinationRecord)(nil),      // 6: rookery.queue.v1.DestinationRecord
-	(*NewEntry)(nil),               // 7: rookery.queue.v1.NewEntry
-	(*NewRecipient)(nil),           // 8: rookery.queue.v1.NewRecipient
-	(*SubmitCommand)(nil),          // 9: rookery.queue.v1.SubmitCommand
-	(*Place)(nil),                  // 10: rookery.queue.v1.Place
-	(*ClaimCommand)(nil),           // 11: rookery.queue.v1.ClaimCommand
-	(*RetakeCommand)(nil),          // 12: rookery.queue.v1.RetakeCommand
-	(*Outcome)(nil),                // 13: rookery.queue.v1.Outcome
-	(*Closure)(nil),                // 14: rookery.queue.v1.Closure
-	(*SettleCommand)(nil),          // 15: rookery.queue.v1.SettleCommand
-	(*Report)(nil),                 // 16: rookery.queue.v1.Report
-	(*EditCommand)(nil),            // 17: rookery.queue.v1.EditCommand
-	(*Result)(nil),                 // 18: rookery.queue.v1.Result
-	(*indexpb.DeliverCommand)(nil), // 19: rookery.index.v1.DeliverCommand
-	(*indexpb.Result)(nil),         // 20: rookery.index.v1.Result
+	(*ConductRecord)(nil),          // 7: rookery.queue.v1.ConductRecord
+	(*AcquaintanceRecord)(nil),     // 8: rookery.queue.v1.AcquaintanceRecord
+	(*StoryRecord)(nil),            // 9: rookery.queue.v1.StoryRecord
+	(*StoryEvent)(nil),             // 10: rookery.queue.v1.StoryEvent
+	(*NewEntry)(nil),               // 11: rookery.queue.v1.NewEntry
+	(*Brakes)(nil),                 // 12: rookery.queue.v1.Brakes
+	(*NewRecipient)(nil),           // 13: rookery.queue.v1.NewRecipient
+	(*SubmitCommand)(nil),          // 14: rookery.queue.v1.SubmitCommand
+	(*Place)(nil),                  // 15: rookery.queue.v1.Place
+	(*ClaimCommand)(nil),           // 16: rookery.queue.v1.ClaimCommand
+	(*RetakeCommand)(nil),          // 17: rookery.queue.v1.RetakeCommand
+	(*Outcome)(nil),                // 18: rookery.queue.v1.Outcome
+	(*Closure)(nil),                // 19: rookery.queue.v1.Closure
+	(*SettleCommand)(nil),          // 20: rookery.queue.v1.SettleCommand
+	(*Report)(nil),                 // 21: rookery.queue.v1.Report
+	(*EditCommand)(nil),            // 22: rookery.queue.v1.EditCommand
+	(*EditConductCommand)(nil),     // 23: rookery.queue.v1.EditConductCommand
+	(*ForgetStoriesCommand)(nil),   // 24: rookery.queue.v1.ForgetStoriesCommand
+	(*Result)(nil),                 // 25: rookery.queue.v1.Result
+	(*indexpb.DeliverCommand)(nil), // 26: rookery.index.v1.DeliverCommand
+	(*indexpb.Result)(nil),         // 27: rookery.index.v1.Result
 }
 var file_queue_proto_depIdxs = []int32{
 	0,  // 0: rookery.queue.v1.RecipientRecord.state:type_name -> rookery.queue.v1.RecipientState
 	5,  // 1: rookery.queue.v1.RecipientRecord.last:type_name -> rookery.queue.v1.Attempt
 	5,  // 2: rookery.queue.v1.DestinationRecord.last:type_name -> rookery.queue.v1.Attempt
-	8,  // 3: rookery.queue.v1.NewEntry.recipients:type_name -> rookery.queue.v1.NewRecipient
-	19, // 4: rookery.queue.v1.SubmitCommand.deliver:type_name -> rookery.index.v1.DeliverCommand
-	7,  // 5: rookery.queue.v1.SubmitCommand.entry:type_name -> rookery.queue.v1.NewEntry
-	10, // 6: rookery.queue.v1.ClaimCommand.places:type_name -> rookery.queue.v1.Place
-	10, // 7: rookery.queue.v1.Outcome.place:type_name -> rookery.queue.v1.Place
-	1,  // 8: rookery.queue.v1.Outcome.kind:type_name -> rookery.queue.v1.OutcomeKind
-	5,  // 9: rookery.queue.v1.Outcome.attempt:type_name -> rookery.queue.v1.Attempt
-	5,  // 10: rookery.queue.v1.Closure.attempt:type_name -> rookery.queue.v1.Attempt
-	13, // 11: rookery.queue.v1.SettleCommand.outcomes:type_name -> rookery.queue.v1.Outcome
-	14, // 12: rookery.queue.v1.SettleCommand.closures:type_name -> rookery.queue.v1.Closure
-	16, // 13: rookery.queue.v1.SettleCommand.reports:type_name -> rookery.queue.v1.Report
-	9,  // 14: rookery.queue.v1.Report.submit:type_name -> rookery.queue.v1.SubmitCommand
-	2,  // 15: rookery.queue.v1.EditCommand.edit:type_name -> rookery.queue.v1.Edit
-	20, // 16: rookery.queue.v1.Result.mail:type_name -> rookery.index.v1.Result
-	10, // 17: rookery.queue.v1.Result.places:type_name -> rookery.queue.v1.Place
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	10, // 3: rookery.queue.v1.StoryRecord.events:type_name -> rookery.queue.v1.StoryEvent
+	5,  // 4: rookery.queue.v1.StoryEvent.attempt:type_name -> rookery.queue.v1.Attempt
+	13, // 5: rookery.queue.v1.NewEntry.recipients:type_name -> rookery.queue.v1.NewRecipient
+	12, // 6: rookery.queue.v1.NewEntry.brakes:type_name -> rookery.queue.v1.Brakes
+	26, // 7: rookery.queue.v1.SubmitCommand.deliver:type_name -> rookery.index.v1.DeliverCommand
+	11, // 8: rookery.queue.v1.SubmitCommand.entry:type_name -> rookery.queue.v1.NewEntry
+	10, // 9: rookery.queue.v1.SubmitCommand.story:type_name -> rookery.queue.v1.StoryEvent
+	15, // 10: rookery.queue.v1.ClaimCommand.places:type_name -> rookery.queue.v1.Place
+	15, // 11: rookery.queue.v1.Outcome.place:type_name -> rookery.queue.v1.Place
+	1,  // 12: rookery.queue.v1.Outcome.kind:type_name -> rookery.queue.v1.OutcomeKind
+	5,  // 13: rookery.queue.v1.Outcome.attempt:type_name -> rookery.queue.v1.Attempt
+	5,  // 14: rookery.queue.v1.Closure.attempt:type_name -> rookery.queue.v1.Attempt
+	18, // 15: rookery.queue.v1.SettleCommand.outcomes:type_name -> rookery.queue.v1.Outcome
+	19, // 16: rookery.queue.v1.SettleCommand.closures:type_name -> rookery.queue.v1.Closure
+	21, // 17: rookery.queue.v1.SettleCommand.reports:type_name -> rookery.queue.v1.Report
+	14, // 18: rookery.queue.v1.Report.submit:type_name -> rookery.queue.v1.SubmitCommand
+	2,  // 19: rookery.queue.v1.EditCommand.edit:type_name -> rookery.queue.v1.Edit
+	27, // 20: rookery.queue.v1.Result.mail:type_name -> rookery.index.v1.Result
+	15, // 21: rookery.queue.v1.Result.places:type_name -> rookery.queue.v1.Place
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_queue_proto_init() }
@@ -1697,7 +2409,7 @@ func file_queue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_queue_proto_rawDesc), len(file_queue_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   16,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
