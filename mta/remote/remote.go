@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/dns"
 )
@@ -73,12 +74,18 @@ func (l *Limits) defaults() {
 
 // Job is a message for recipients of one domain.
 type Job struct {
+	ID          string // of the mail transaction, for logs
+	Account     index.AccountID
 	Destination string
 	Envelope    mta.Envelope // without recipients; Size is that of the message
 	Recipients  []mta.Recipient
 	// Open opens the message as it goes over the line, with lines ending in CRLF. It is called for each
 	// host that takes a recipient.
 	Open func() (io.ReadCloser, error)
+	// Forward says that the message came from elsewhere and is sent on.
+	Forward bool
+	Hop     *Hop // nil: the hosts of the domain
+	Source  Source
 }
 
 // Kind is what became of a recipient.
@@ -103,6 +110,8 @@ type Result struct {
 	Reached bool
 	Local   bool // it went into mailboxes of ours
 	Reports bool // who took it makes the reports that were asked for (RFC 3461, section 5.2.2)
+	// Postponed says that no attempt was made and when one may be: Kind is Temporary then, and Reply says why. Zero: one was.
+	Postponed time.Time
 }
 
 // Client makes attempts, any number at a time. Close ends what it keeps.

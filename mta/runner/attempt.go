@@ -75,7 +75,7 @@ func (r *Runner) deliver(ctx context.Context, j *job) []remote.Result {
 	}
 	defer m.Close()
 	e := j.record
-	work := remote.Job{Destination: j.destination, Envelope: mta.Envelope{From: e.Sender, Size: m.Size(), UTF8: e.Utf8,
+	work := remote.Job{ID: e.Id, Account: index.AccountID(e.Account), Destination: j.destination, Forward: e.Forward, Envelope: mta.Envelope{From: e.Sender, Size: m.Size(), UTF8: e.Utf8,
 		Return: mta.Return(e.Ret), EnvID: e.Envid}, Open: m.Open}
 	if e.EightBit {
 		work.Envelope.Body = mta.Body8Bit

@@ -101,6 +101,7 @@ func Kinds() map[string]Kind {
 		"mta/dns":               Shell,
 		"mta/remote":            Shell,
 		"mta/dsn":               Core,
+		"mta/tlsrpt":            Core,
 		"mta/runner":            Shell,
 		"mta/dns/dnstest":       Joint,
 		"mta/queue":             Core,
