@@ -66,9 +66,10 @@ imap-conformance: build
 	@$(GO) run ./deploy/conformance -clients
 
 # Nodes killed and cut off under load, again and again; the ledger decides. STORE=s3 puts the bodies into
-# an object store, which is killed and frozen as well.
+# an object store, which is killed and frozen as well. MIX=outbound: users write to other domains, and what arrives
+# there is counted.
 chaos: build $(if $(STORE),stores)
-	@$(GO) run ./deploy/chaos -binary $(BIN) -cycles $(CYCLES) $(if $(STORE),-store $(STORE))
+	@$(GO) run ./deploy/chaos -binary $(BIN) -cycles $(CYCLES) $(if $(STORE),-store $(STORE)) $(if $(MIX),-mix $(MIX))
 
 # Every fuzz target for FUZZTIME each.
 fuzz: needs-go

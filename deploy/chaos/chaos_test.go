@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rookery-mail/rookery/deploy/harness"
 	"github.com/rookery-mail/rookery/deploy/stores"
@@ -193,5 +194,48 @@ func TestCandidates(t *testing.T) {
 	}
 	if s.book.listed("<never@sent>", inbox, 9) {
 		t.Error("a message that nobody sent is in the book")
+	}
+}
+
+// TestTwice: what comes twice needs a change of leaders in between, while it was on its way.
+func TestTwice(t *testing.T) {
+	start := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
+	key := harness.Copy{Recipient: "bob@d01.sink.test", ID: "<1@example.org>"}
+	groups := map[string]string{"ada@example.org": "p3"}
+	kill := strike{fault: fault{kind: kindKill, node: "n1"}, began: at(10.5), ended: at(13)}
+	for name, c := range map[string]struct {
+		strike strike
+		led    leadership
+		second float64 // when the second copy began
+		want   twice   // but the details
+	}{
+		"killed":                      {kill, leadership{"p3", "n2", at(12)}, 12.5, twice{fault: 1}},
+		"killed long before":          {strike{fault: kill.fault, began: at(2), ended: at(5)}, leadership{"p3", "n2", at(30)}, 31, twice{unexplained: 1}},
+		"killed, and no other led":    {kill, leadership{"p4", "n2", at(12)}, 12.5, twice{unexplained: 1}},
+		"killed, and none led before": {kill, leadership{"p3", "n2", at(12)}, 11.5, twice{unexplained: 1}},
+		"another node killed":         {strike{fault: fault{kind: kindKill, node: "n3"}, began: at(10.5), ended: at(13)}, leadership{"p3", "n2", at(30)}, 31, twice{unexplained: 1}},
+		"handed over":                 {strike{}, leadership{"p3", "n2", at(11.5)}, 12, twice{handover: 1}},
+		"outage":                      {strike{fault: fault{kind: kindOutage}, began: at(10.5), ended: at(13)}, leadership{"p3", "n1", at(15)}, 16, twice{fault: 1}},
+		"link":                        {strike{fault: fault{kind: kindLink, node: "n2", other: "n1"}, began: at(10.5), ended: at(13)}, leadership{"p3", "n2", at(12)}, 12.5, twice{fault: 1}},
+	} {
+		o := &outbound{accounts: map[string]string{key.ID: "ada@example.org"}, strikes: []strike{c.strike},
+			copies: map[harness.Copy][]arrival{key: {{node: "n2", began: at(c.second), ended: at(c.second + 0.1)}, {node: "n1", began: at(10), ended: at(11)}}}}
+		got := o.explain([]leadership{c.led}, groups)
+		if complained := len(got.details) > 0; complained != (got.unexplained > 0) {
+			t.Errorf("%s: details %q", name, got.details)
+		}
+		got.details = nil
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+// TestLeads: the line that tells who leads is read.
+func TestLeads(t *testing.T) {
+	m := leads.FindStringSubmatch(`time=2026-11-21T22:40:11.123Z level=INFO msg="this node leads the group" node=n1 group=p12 term=4`)
+	if m == nil || m[1] != "2026-11-21T22:40:11.123Z" || m[2] != "p12" {
+		t.Errorf("%q", m)
 	}
 }

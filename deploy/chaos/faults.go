@@ -15,6 +15,9 @@ func (c *chaos) faults(ctx context.Context, plan []fault) error {
 	for i, f := range plan {
 		end := time.Now().Add(cycle)
 		before := c.load.counts()
+		if c.out != nil {
+			c.out.struck(f)
+		}
 		if err := c.inject(ctx, f); err != nil {
 			return fmt.Errorf("cycle %d, %v: %w", i+1, f, err)
 		}
@@ -23,6 +26,9 @@ func (c *chaos) faults(ctx context.Context, plan []fault) error {
 		}
 		if err := errors.Join(c.heal(f), c.giveStore(ctx, f.store)); err != nil {
 			return fmt.Errorf("cycle %d, heal %v: %w", i+1, f, err)
+		}
+		if c.out != nil {
+			c.out.mended()
 		}
 		if err := rest(ctx, time.Until(end)); err != nil {
 			return err

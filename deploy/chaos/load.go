@@ -44,6 +44,12 @@ func startLoad(ctx context.Context, c *chaos) *load {
 	l := &load{chaos: c, last: time.Now()}
 	ctx, l.abort = context.WithCancel(ctx)
 	l.stopping, l.stop = context.WithCancel(ctx)
+	if c.out != nil {
+		for i := range c.senders {
+			l.wait.Go(func() { l.submit(ctx, i) })
+		}
+		return l
+	}
 	for i := range c.senders {
 		l.wait.Go(func() { l.send(ctx, i) })
 	}

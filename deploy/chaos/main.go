@@ -2,7 +2,8 @@
 // delivered to it and mailboxes are changed through all nodes. Each client writes down what was
 // acknowledged; at the end everything is read through every node and held against that, and the
 // replicas of each group are compared. With -store s3 the bodies are in an object store, which is killed
-// and frozen as well; then the bucket is held against what the cluster says of it. The last line is the
+// and frozen as well; then the bucket is held against what the cluster says of it. With -mix outbound users submit
+// mail for other domains, and what their host took is held against what was acknowledged. The last line is the
 // ledger; the exit code follows it. The same seed gives the same faults.
 package main
 
@@ -34,6 +35,7 @@ type options struct {
 	senders  int
 	kinds    string
 	store    string
+	mix      string
 	verbose  bool
 }
 
@@ -48,6 +50,7 @@ func main() {
 	flag.IntVar(&o.senders, "senders", 4, "how many SMTP connections")
 	flag.StringVar(&o.kinds, "kinds", allKinds, "which kinds of faults, drawn with equal odds")
 	flag.StringVar(&o.store, "store", "", "s3: bodies go to an object store, which fails as well")
+	flag.StringVar(&o.mix, "mix", mixMailboxes, "what the load is: mailboxes (mail in, and IMAP), or outbound (submissions for other domains)")
 	flag.BoolVar(&o.verbose, "v", false, "print every failed attempt of a client")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -66,6 +69,7 @@ type chaos struct {
 	clients []*client
 	load    *load
 	bucket  *stores.Store // nil without -store
+	out     *outbound     // nil without -mix outbound
 }
 
 // say prints a line of progress with the time since the start.
@@ -79,7 +83,15 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	c.cluster, err = harness.New(harness.Config{Binary: o.binary, Nodes: o.nodes, Domain: domain, Proxied: true, Progress: c.say})
+	extra := ""
+	if o.mix == mixOutbound {
+		if c.out, err = newOutbound(); err != nil {
+			return err
+		}
+		defer c.out.sink.Close()
+		extra = c.out.configuration()
+	}
+	c.cluster, err = harness.New(harness.Config{Binary: o.binary, Nodes: o.nodes, Domain: domain, Proxied: true, Progress: c.say, ExtraTOML: extra})
 	if err != nil {
 		return err
 	}
@@ -106,6 +118,11 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	if err := c.verifyStore(ctx); err != nil {
 		return errors.Join(err, errors.New(result.String()))
+	}
+	if c.out != nil {
+		if err := c.verifyOutbound(ctx); err != nil {
+			return errors.Join(err, errors.New(result.String()))
+		}
 	}
 	fmt.Println(result)
 	if !result.good() {

@@ -19,6 +19,12 @@ const (
 	kindOutage  = "outage"  // SIGKILL to all nodes at once, and a start after the hold
 )
 
+// The mixes of load.
+const (
+	mixMailboxes = "mailboxes" // mail in by SMTP, and mailboxes changed by IMAP
+	mixOutbound  = "outbound"  // submissions for other domains
+)
+
 // allKinds are the faults that are drawn from when nothing else is said. Kills and cuts of one node
 // are what happens most.
 const allKinds = "kill,kill,cut,cut,silence,link,freeze,stop,outage"
@@ -62,6 +68,9 @@ func schedule(o options) ([]fault, error) {
 	}
 	if o.store != "" && o.store != "s3" {
 		return nil, fmt.Errorf("no object store is called %q: use s3", o.store)
+	}
+	if o.mix != "" && o.mix != mixMailboxes && o.mix != mixOutbound {
+		return nil, fmt.Errorf("no mix is called %q: use %s or %s", o.mix, mixMailboxes, mixOutbound)
 	}
 	r := rand.New(rand.NewPCG(o.seed, 0))
 	outages := rand.New(rand.NewPCG(o.seed, 1)) // apart, so that a store changes nothing in the rest

@@ -16,6 +16,11 @@ const verifyPatience = 5 * time.Minute
 
 // verify compares the replicas, and reads everything through each node.
 func (c *chaos) verify(ctx context.Context) (*audit, error) {
+	if c.out != nil {
+		if err := c.drain(ctx); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, verifyPatience)
 	defer cancel()
 	if c.bucket != nil {
@@ -80,6 +85,9 @@ func (c *chaos) auditNode(ctx context.Context, n *harness.Node) (a *audit, messa
 			mu.Lock()
 			defer mu.Unlock()
 			messages += len(found)
+			if c.out != nil {
+				found = c.out.reported(n.Name, found)
+			}
 			a.check(cl.book, n.Name, found)
 			return nil
 		})

@@ -142,6 +142,7 @@ func readMessage(msg *imapclient.FetchMessageData) (Found, error) {
 				return f, fmt.Errorf("read a body: %w", err)
 			}
 			f.ID, f.Digest = ReadDigest(raw)
+			f.Reports = readReport(raw)
 		}
 	}
 	return f, nil

@@ -11,11 +11,14 @@ import (
 // read. It may be used from several goroutines.
 type Ledger struct {
 	mu     sync.Mutex // guards what follows
-	copies map[copyKey]*ledgerCopy
+	copies map[Copy]*ledgerCopy
 }
 
-// copyKey is one message of one recipient.
-type copyKey struct{ recipient, id string }
+// Copy is one message of one recipient.
+type Copy struct {
+	Recipient string // an address
+	ID        string // the Message-ID
+}
 
 type ledgerCopy struct {
 	digest       Digest
@@ -23,20 +26,20 @@ type ledgerCopy struct {
 }
 
 // NewLedger makes an empty ledger.
-func NewLedger() *Ledger { return &Ledger{copies: map[copyKey]*ledgerCopy{}} }
+func NewLedger() *Ledger { return &Ledger{copies: map[Copy]*ledgerCopy{}} }
 
 // Offer says that m is about to be sent to a recipient. From here on it may arrive, once.
 func (l *Ledger) Offer(m Message, recipient string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.copies[copyKey{recipient, m.ID}] = &ledgerCopy{digest: m.Digest}
+	l.copies[Copy{recipient, m.ID}] = &ledgerCopy{digest: m.Digest}
 }
 
 // Acknowledge says that a server promised m to a recipient. From here on it must be there.
 func (l *Ledger) Acknowledge(m Message, recipient string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.copies[copyKey{recipient, m.ID}].acknowledged = true
+	l.copies[Copy{recipient, m.ID}].acknowledged = true
 }
 
 // Acknowledged counts what was promised so far.
@@ -58,7 +61,8 @@ type Found struct {
 	UID       uint32
 	ID        string // its Message-ID
 	Digest    Digest
-	Flags     []string // sorted, lower case
+	Flags     []string  // sorted, lower case
+	Reports   *Reported // what it says became of another message, nil for any that is no report
 }
 
 // Report is the outcome: copies are counted, one message of one recipient each.
@@ -85,10 +89,10 @@ func (l *Ledger) Compare(found []Found) Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var r Report
-	seen := map[copyKey]int{}
-	broken := map[copyKey]bool{}
+	seen := map[Copy]int{}
+	broken := map[Copy]bool{}
 	for _, f := range found {
-		key := copyKey{f.Recipient, f.ID}
+		key := Copy{f.Recipient, f.ID}
 		c := l.copies[key]
 		if c == nil {
 			r.Strange++
@@ -110,7 +114,7 @@ func (l *Ledger) Compare(found []Found) Report {
 			r.Readable++
 		case c.acknowledged:
 			r.Lost++
-			r.note("%s does not have %s, which was acknowledged", key.recipient, key.id)
+			r.note("%s does not have %s, which was acknowledged", key.Recipient, key.ID)
 		case there:
 			r.Unpromised++
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 )
 
@@ -25,6 +26,8 @@ type Sender struct {
 	at     int
 	client *smtp.Client
 	conn   net.Conn
+	// Account has it submit as that user, who logs in with Password. Empty: it is another server, at the MX door.
+	Account, Password string
 	// Trouble is told of every attempt that failed; nil is silence.
 	Trouble func(node *Node, err error)
 }
@@ -76,6 +79,18 @@ func (s *Sender) Send(ctx context.Context, m Message, to ...string) (*Node, erro
 	}
 }
 
+// Once makes one attempt, at the node whose turn it is, and says at which. Where it fails the next one is at another
+// node, and the message may have been accepted all the same. What a server says is an *smtp.SMTPError.
+func (s *Sender) Once(ctx context.Context, m Message, to ...string) (*Node, error) {
+	node := s.nodes[s.at]
+	err := s.try(ctx, node, m, to)
+	if err != nil {
+		s.Close()
+		s.at = (s.at + 1) % len(s.nodes)
+	}
+	return node, err
+}
+
 // try makes one attempt.
 func (s *Sender) try(ctx context.Context, node *Node, m Message, to []string) error {
 	if s.client == nil {
@@ -111,7 +126,11 @@ func (s *Sender) connect(ctx context.Context, node *Node) error {
 		return err
 	}
 	dialer := net.Dialer{Timeout: connectPatience}
-	conn, err := dialer.DialContext(ctx, "tcp", node.MX())
+	door := node.MX()
+	if s.Account != "" {
+		door = node.Submission()
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", door)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -124,6 +143,12 @@ func (s *Sender) connect(ctx context.Context, node *Node) error {
 		return fmt.Errorf("STARTTLS: %w", err)
 	}
 	client.CommandTimeout, client.SubmissionTimeout = commandPatience, dataPatience
+	if s.Account != "" {
+		if err := client.Auth(sasl.NewPlainClient("", s.Account, s.Password)); err != nil {
+			_ = conn.Close()
+			return fmt.Errorf("log in as %s: %w", s.Account, err)
+		}
+	}
 	s.client, s.conn = client, conn
 	return nil
 }

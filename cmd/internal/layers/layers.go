@@ -132,6 +132,7 @@ func Kinds() map[string]Kind {
 		"bench/rookery-bench": Joint,
 
 		"deploy/harness":     Joint,
+		"deploy/sink":        Joint,
 		"deploy/stores":      Joint,
 		"deploy/demo":        Joint,
 		"deploy/chaos":       Joint,
