@@ -76,6 +76,7 @@ func updateNode(s step, m *directorypb.UpdateNode) (*directorypb.Result, error) 
 		{&record.AdminAddress, m.AdminAddress},
 		{&record.Version, m.Version},
 		{&record.CertificateSerial, m.CertificateSerial},
+		{&record.MailName, m.MailName},
 	} {
 		if field.from != nil {
 			*field.to = *field.from

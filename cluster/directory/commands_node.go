@@ -30,6 +30,7 @@ type NodeChange struct {
 	Version           *string
 	State             *NodeState // NodeActive or NodeDraining
 	CertificateSerial *string
+	MailName          *string // at command.LevelThird and up: builds before do not know it
 }
 
 // Redemption is a node's use of a join token.
@@ -65,6 +66,7 @@ func UpdateNode(id cluster.NodeID, c NodeChange) (command.Command, error) {
 	m := &directorypb.UpdateNode{
 		Id: string(id), Region: c.Region, ClusterAddress: c.ClusterAddress, GossipAddress: c.GossipAddress,
 		AdminAddress: c.AdminAddress, Version: c.Version, CertificateSerial: c.CertificateSerial,
+		MailName: c.MailName,
 	}
 	if c.State != nil {
 		state := directorypb.NodeState(*c.State)

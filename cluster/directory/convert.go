@@ -80,6 +80,7 @@ func nodeOf(m *directorypb.Node) Node {
 		ID: cluster.NodeID(m.Id), Region: m.Region, ClusterAddress: m.ClusterAddress,
 		GossipAddress: m.GossipAddress, AdminAddress: m.AdminAddress, Version: m.Version,
 		State: NodeState(m.State), CertificateSerial: m.CertificateSerial, Joined: moment(m.Joined),
+		MailName: m.MailName,
 	}
 }
 
@@ -88,6 +89,7 @@ func nodeMessage(n Node) *directorypb.Node {
 		Id: string(n.ID), Region: n.Region, ClusterAddress: n.ClusterAddress,
 		GossipAddress: n.GossipAddress, AdminAddress: n.AdminAddress, Version: n.Version,
 		State: directorypb.NodeState(n.State), CertificateSerial: n.CertificateSerial, Joined: millis(n.Joined),
+		MailName: n.MailName,
 	}
 }
 

@@ -80,6 +80,7 @@ func every(t *testing.T) []command.Command {
 		State: &draining, CertificateSerial: text("cd"),
 	}))
 	add(directory.RemoveNode("b"))
+	add(directory.UpdateNode("a", directory.NodeChange{MailName: text("mx1.example.com")}))
 	old, err := c.WithSHA1("secret")
 	if err != nil {
 		t.Fatal(err)

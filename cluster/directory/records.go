@@ -84,6 +84,7 @@ type Node struct {
 	State             NodeState
 	CertificateSerial string
 	Joined            time.Time
+	MailName          string // as a mail host, in lower case; empty until the node has told it
 }
 
 // TokenID names a token; it is no secret.

@@ -1899,10 +1899,23 @@ func (x *StsPolicy) GetChecked() int64 {
 }
 
 // TlsResults is what a node met on a day with a domain's hosts (RFC 8460).
+//
+// Under claim/day/domain it is the report that was made of them, and under received/domain/day/id one that somebody else
+// made about a domain of ours.
 type TlsResults struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Results       []byte                 `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"` // JSON: the policies of a report, of this node alone
-	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`    // up to when they are counted
+	Results       []byte                 `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"`           // JSON: the policies of a report, of this node alone
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`              // up to when they are counted
+	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`                     // of the report
+	Report        []byte                 `protobuf:"bytes,4,opt,name=report,proto3" json:"report,omitempty"`             // JSON, in gzip
+	To            []string               `protobuf:"bytes,5,rep,name=to,proto3" json:"to,omitempty"`                     // where it is still to be sent
+	Tries         uint32                 `protobuf:"varint,6,opt,name=tries,proto3" json:"tries,omitempty"`              // to send it
+	Next          int64                  `protobuf:"varint,7,opt,name=next,proto3" json:"next,omitempty"`                // it is not sent before
+	Organization  string                 `protobuf:"bytes,8,opt,name=organization,proto3" json:"organization,omitempty"` // whose a received one is
+	How           string                 `protobuf:"bytes,9,opt,name=how,proto3" json:"how,omitempty"`                   // a received one came
+	Received      int64                  `protobuf:"varint,10,opt,name=received,proto3" json:"received,omitempty"`
+	Good          uint64                 `protobuf:"varint,11,opt,name=good,proto3" json:"good,omitempty"` // sessions of a received one
+	Bad           uint64                 `protobuf:"varint,12,opt,name=bad,proto3" json:"bad,omitempty"`   // as above
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1951,13 +1964,83 @@ func (x *TlsResults) GetUntil() int64 {
 	return 0
 }
 
+func (x *TlsResults) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TlsResults) GetReport() []byte {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *TlsResults) GetTo() []string {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *TlsResults) GetTries() uint32 {
+	if x != nil {
+		return x.Tries
+	}
+	return 0
+}
+
+func (x *TlsResults) GetNext() int64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *TlsResults) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *TlsResults) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+func (x *TlsResults) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *TlsResults) GetGood() uint64 {
+	if x != nil {
+		return x.Good
+	}
+	return 0
+}
+
+func (x *TlsResults) GetBad() uint64 {
+	if x != nil {
+		return x.Bad
+	}
+	return 0
+}
+
 // DomainMail is what a domain of ours publishes about its mail.
 type DomainMail struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	StsMode       string                 `protobuf:"bytes,1,opt,name=sts_mode,json=stsMode,proto3" json:"sts_mode,omitempty"` // none, testing or enforce; empty: no policy is served
-	StsId         string                 `protobuf:"bytes,2,opt,name=sts_id,json=stsId,proto3" json:"sts_id,omitempty"`
+	StsMode       string                 `protobuf:"bytes,1,opt,name=sts_mode,json=stsMode,proto3" json:"sts_mode,omitempty"`                  // none, testing or enforce; empty: no policy is served
 	StsMaxAge     uint64                 `protobuf:"varint,3,opt,name=sts_max_age,json=stsMaxAge,proto3" json:"sts_max_age,omitempty"`         // seconds
 	TlsReportsTo  string                 `protobuf:"bytes,4,opt,name=tls_reports_to,json=tlsReportsTo,proto3" json:"tls_reports_to,omitempty"` // rua of TLS-RPT; empty: the address of our own
+	StsMx         []string               `protobuf:"bytes,5,rep,name=sts_mx,json=stsMx,proto3" json:"sts_mx,omitempty"`                        // patterns of hosts; empty: the nodes' names
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1999,13 +2082,6 @@ func (x *DomainMail) GetStsMode() string {
 	return ""
 }
 
-func (x *DomainMail) GetStsId() string {
-	if x != nil {
-		return x.StsId
-	}
-	return ""
-}
-
 func (x *DomainMail) GetStsMaxAge() uint64 {
 	if x != nil {
 		return x.StsMaxAge
@@ -2018,6 +2094,13 @@ func (x *DomainMail) GetTlsReportsTo() string {
 		return x.TlsReportsTo
 	}
 	return ""
+}
+
+func (x *DomainMail) GetStsMx() []string {
+	if x != nil {
+		return x.StsMx
+	}
+	return nil
 }
 
 // InitialiseCluster is the first command of a cluster. Partitions start empty of replicas.
@@ -3428,17 +3511,28 @@ const file_directory_proto_rawDesc = "" +
 	"\x06policy\x18\x02 \x01(\fR\x06policy\x12\x18\n" +
 	"\afetched\x18\x03 \x01(\x03R\afetched\x12\x18\n" +
 	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12\x18\n" +
-	"\achecked\x18\x05 \x01(\x03R\achecked\"<\n" +
+	"\achecked\x18\x05 \x01(\x03R\achecked\"\x96\x02\n" +
 	"\n" +
 	"TlsResults\x12\x18\n" +
 	"\aresults\x18\x01 \x01(\fR\aresults\x12\x14\n" +
-	"\x05until\x18\x02 \x01(\x03R\x05until\"\x84\x01\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12\x16\n" +
+	"\x06report\x18\x04 \x01(\fR\x06report\x12\x0e\n" +
+	"\x02to\x18\x05 \x03(\tR\x02to\x12\x14\n" +
+	"\x05tries\x18\x06 \x01(\rR\x05tries\x12\x12\n" +
+	"\x04next\x18\a \x01(\x03R\x04next\x12\"\n" +
+	"\forganization\x18\b \x01(\tR\forganization\x12\x10\n" +
+	"\x03how\x18\t \x01(\tR\x03how\x12\x1a\n" +
+	"\breceived\x18\n" +
+	" \x01(\x03R\breceived\x12\x12\n" +
+	"\x04good\x18\v \x01(\x04R\x04good\x12\x10\n" +
+	"\x03bad\x18\f \x01(\x04R\x03bad\"\x8a\x01\n" +
 	"\n" +
 	"DomainMail\x12\x19\n" +
-	"\bsts_mode\x18\x01 \x01(\tR\astsMode\x12\x15\n" +
-	"\x06sts_id\x18\x02 \x01(\tR\x05stsId\x12\x1e\n" +
+	"\bsts_mode\x18\x01 \x01(\tR\astsMode\x12\x1e\n" +
 	"\vsts_max_age\x18\x03 \x01(\x04R\tstsMaxAge\x12$\n" +
-	"\x0etls_reports_to\x18\x04 \x01(\tR\ftlsReportsTo\"\x87\x01\n" +
+	"\x0etls_reports_to\x18\x04 \x01(\tR\ftlsReportsTo\x12\x15\n" +
+	"\x06sts_mx\x18\x05 \x03(\tR\x05stsMxJ\x04\b\x02\x10\x03\"\x87\x01\n" +
 	"\x11InitialiseCluster\x127\n" +
 	"\acluster\x18\x01 \x01(\v2\x1d.rookery.directory.v1.ClusterR\acluster\x129\n" +
 	"\bsettings\x18\x02 \x03(\v2\x1d.rookery.directory.v1.SettingR\bsettings\"\x81\x01\n" +

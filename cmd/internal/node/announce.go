@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/directory"
 )
 
@@ -75,11 +77,14 @@ func (n *Node) announceOnce(ctx context.Context) error {
 			return err
 		}
 	}
-	want.State, want.Joined, want.CertificateSerial = is.State, is.Joined, is.CertificateSerial
+	want.State, want.Joined, want.CertificateSerial, want.MailName = is.State, is.Joined, is.CertificateSerial, is.MailName
+	if n.level() >= command.LevelThird {
+		want.MailName = strings.ToLower(n.cfg.SMTP.Hostname)
+	}
 	if is == want || is.ID == "" {
 		return nil
 	}
 	c, err := directory.UpdateNode(n.id, directory.NodeChange{Region: &want.Region, ClusterAddress: &want.ClusterAddress,
-		GossipAddress: &want.GossipAddress, AdminAddress: &want.AdminAddress, Version: &want.Version})
+		GossipAddress: &want.GossipAddress, AdminAddress: &want.AdminAddress, Version: &want.Version, MailName: &want.MailName})
 	return n.change(ctx, c, err)
 }
