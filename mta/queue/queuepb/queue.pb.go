@@ -75,6 +75,82 @@ func (RecipientState) EnumDescriptor() ([]byte, []int) {
 	return file_queue_proto_rawDescGZIP(), []int{0}
 }
 
+type StoryKind int32
+
+const (
+	StoryKind_STORY_KIND_UNSPECIFIED StoryKind = 0
+	StoryKind_STORY_KIND_RECEIVED    StoryKind = 1 // text: what the checks said; empty: accepted
+	StoryKind_STORY_KIND_STORED      StoryKind = 2 // in a mailbox
+	StoryKind_STORY_KIND_REPEATED    StoryKind = 3 // it was in the mailbox already
+	StoryKind_STORY_KIND_REFUSED     StoryKind = 4 // the mailbox did not take it
+	StoryKind_STORY_KIND_QUEUED      StoryKind = 5
+	StoryKind_STORY_KIND_HELD        StoryKind = 6 // text: why
+	StoryKind_STORY_KIND_DEFERRED    StoryKind = 7 // an attempt failed for now
+	StoryKind_STORY_KIND_DELIVERED   StoryKind = 8
+	StoryKind_STORY_KIND_FAILED      StoryKind = 9
+	StoryKind_STORY_KIND_REPORTED    StoryKind = 10 // text: what was told to the sender
+	StoryKind_STORY_KIND_EDITED      StoryKind = 11 // text: what an operator did, and why
+)
+
+// Enum value maps for StoryKind.
+var (
+	StoryKind_name = map[int32]string{
+		0:  "STORY_KIND_UNSPECIFIED",
+		1:  "STORY_KIND_RECEIVED",
+		2:  "STORY_KIND_STORED",
+		3:  "STORY_KIND_REPEATED",
+		4:  "STORY_KIND_REFUSED",
+		5:  "STORY_KIND_QUEUED",
+		6:  "STORY_KIND_HELD",
+		7:  "STORY_KIND_DEFERRED",
+		8:  "STORY_KIND_DELIVERED",
+		9:  "STORY_KIND_FAILED",
+		10: "STORY_KIND_REPORTED",
+		11: "STORY_KIND_EDITED",
+	}
+	StoryKind_value = map[string]int32{
+		"STORY_KIND_UNSPECIFIED": 0,
+		"STORY_KIND_RECEIVED":    1,
+		"STORY_KIND_STORED":      2,
+		"STORY_KIND_REPEATED":    3,
+		"STORY_KIND_REFUSED":     4,
+		"STORY_KIND_QUEUED":      5,
+		"STORY_KIND_HELD":        6,
+		"STORY_KIND_DEFERRED":    7,
+		"STORY_KIND_DELIVERED":   8,
+		"STORY_KIND_FAILED":      9,
+		"STORY_KIND_REPORTED":    10,
+		"STORY_KIND_EDITED":      11,
+	}
+)
+
+func (x StoryKind) Enum() *StoryKind {
+	p := new(StoryKind)
+	*p = x
+	return p
+}
+
+func (x StoryKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (StoryKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_queue_proto_enumTypes[1].Descriptor()
+}
+
+func (StoryKind) Type() protoreflect.EnumType {
+	return &file_queue_proto_enumTypes[1]
+}
+
+func (x StoryKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use StoryKind.Descriptor instead.
+func (StoryKind) EnumDescriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{1}
+}
+
 type OutcomeKind int32
 
 const (
@@ -111,11 +187,11 @@ func (x OutcomeKind) String() string {
 }
 
 func (OutcomeKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_queue_proto_enumTypes[1].Descriptor()
+	return file_queue_proto_enumTypes[2].Descriptor()
 }
 
 func (OutcomeKind) Type() protoreflect.EnumType {
-	return &file_queue_proto_enumTypes[1]
+	return &file_queue_proto_enumTypes[2]
 }
 
 func (x OutcomeKind) Number() protoreflect.EnumNumber {
@@ -124,7 +200,7 @@ func (x OutcomeKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OutcomeKind.Descriptor instead.
 func (OutcomeKind) EnumDescriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{1}
+	return file_queue_proto_rawDescGZIP(), []int{2}
 }
 
 type Edit int32
@@ -135,6 +211,7 @@ const (
 	Edit_EDIT_RELEASE     Edit = 2
 	Edit_EDIT_RETRY       Edit = 3 // due at once, and their destinations open
 	Edit_EDIT_DELETE      Edit = 4 // without a report
+	Edit_EDIT_BOUNCE      Edit = 5 // given up by the leader's worker, with a report
 )
 
 // Enum value maps for Edit.
@@ -145,6 +222,7 @@ var (
 		2: "EDIT_RELEASE",
 		3: "EDIT_RETRY",
 		4: "EDIT_DELETE",
+		5: "EDIT_BOUNCE",
 	}
 	Edit_value = map[string]int32{
 		"EDIT_UNSPECIFIED": 0,
@@ -152,6 +230,7 @@ var (
 		"EDIT_RELEASE":     2,
 		"EDIT_RETRY":       3,
 		"EDIT_DELETE":      4,
+		"EDIT_BOUNCE":      5,
 	}
 )
 
@@ -166,11 +245,11 @@ func (x Edit) String() string {
 }
 
 func (Edit) Descriptor() protoreflect.EnumDescriptor {
-	return file_queue_proto_enumTypes[2].Descriptor()
+	return file_queue_proto_enumTypes[3].Descriptor()
 }
 
 func (Edit) Type() protoreflect.EnumType {
-	return &file_queue_proto_enumTypes[2]
+	return &file_queue_proto_enumTypes[3]
 }
 
 func (x Edit) Number() protoreflect.EnumNumber {
@@ -179,7 +258,7 @@ func (x Edit) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Edit.Descriptor instead.
 func (Edit) EnumDescriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{2}
+	return file_queue_proto_rawDescGZIP(), []int{3}
 }
 
 // EntryRecord is a message on its way out: what all of its recipients share. It goes with the last of
@@ -208,6 +287,9 @@ type EntryRecord struct {
 	DeliverBy     int64                  `protobuf:"varint,20,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`              // Unix milliseconds, 0 for none (RFC 2852)
 	DeliverByMode string                 `protobuf:"bytes,21,opt,name=deliver_by_mode,json=deliverByMode,proto3" json:"deliver_by_mode,omitempty"` // R returns it then, N tells then; T behind it asks for a trace
 	Forward       bool                   `protobuf:"varint,22,opt,name=forward,proto3" json:"forward,omitempty"`                                   // it came from elsewhere and is sent on
+	Story         uint64                 `protobuf:"varint,23,opt,name=story,proto3" json:"story,omitempty"`                                       // where its story is kept: number and day; 0 for none
+	StoryDay      uint32                 `protobuf:"varint,24,opt,name=story_day,json=storyDay,proto3" json:"story_day,omitempty"`
+	BouncedWhy    string                 `protobuf:"bytes,25,opt,name=bounced_why,json=bouncedWhy,proto3" json:"bounced_why,omitempty"` // an operator has it given up and reported; nothing of it is tried
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,6 +476,27 @@ func (x *EntryRecord) GetForward() bool {
 		return x.Forward
 	}
 	return false
+}
+
+func (x *EntryRecord) GetStory() uint64 {
+	if x != nil {
+		return x.Story
+	}
+	return 0
+}
+
+func (x *EntryRecord) GetStoryDay() uint32 {
+	if x != nil {
+		return x.StoryDay
+	}
+	return 0
+}
+
+func (x *EntryRecord) GetBouncedWhy() string {
+	if x != nil {
+		return x.BouncedWhy
+	}
+	return ""
 }
 
 // RecipientRecord is one recipient of an entry. It goes when it was delivered or given up.
@@ -837,7 +940,8 @@ func (x *AcquaintanceRecord) GetLast() int64 {
 	return 0
 }
 
-// StoryRecord is the life of one message in a partition.
+// StoryRecord is what one command did to a message: a piece of the life of the message in a partition. The first
+// piece says which message it is.
 type StoryRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // of the mail transaction
@@ -845,6 +949,7 @@ type StoryRecord struct {
 	Sender        string                 `protobuf:"bytes,3,opt,name=sender,proto3" json:"sender,omitempty"`
 	Events        []*StoryEvent          `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
 	Recipients    []string               `protobuf:"bytes,5,rep,name=recipients,proto3" json:"recipients,omitempty"`
+	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"` // Unix milliseconds
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -914,19 +1019,27 @@ func (x *StoryRecord) GetRecipients() []string {
 	return nil
 }
 
+func (x *StoryRecord) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 // StoryEvent is one step of it.
 type StoryEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`              // Unix milliseconds
-	What          string                 `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`           // received, checked, stored, queued, held, attempt, delivered, failed, reported, edited
-	Recipient     string                 `protobuf:"bytes,3,opt,name=recipient,proto3" json:"recipient,omitempty"` // empty: all
-	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
-	Client        string                 `protobuf:"bytes,5,opt,name=client,proto3" json:"client,omitempty"`   // received: address, name and TLS of the client
-	Account       string                 `protobuf:"bytes,6,opt,name=account,proto3" json:"account,omitempty"` // received: who had logged in
-	Text          string                 `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
-	Mailbox       uint64                 `protobuf:"varint,8,opt,name=mailbox,proto3" json:"mailbox,omitempty"` // stored
-	Uid           uint32                 `protobuf:"varint,9,opt,name=uid,proto3" json:"uid,omitempty"`
-	Attempt       *Attempt               `protobuf:"bytes,10,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Kind          StoryKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=rookery.queue.v1.StoryKind" json:"kind,omitempty"`
+	Recipient     string                 `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"` // empty: all
+	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`           // received: the node that took it
+	Client        string                 `protobuf:"bytes,4,opt,name=client,proto3" json:"client,omitempty"`       // received: by which door, and from whom
+	Login         string                 `protobuf:"bytes,5,opt,name=login,proto3" json:"login,omitempty"`         // received: who had logged in
+	Text          string                 `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
+	Account       uint64                 `protobuf:"varint,7,opt,name=account,proto3" json:"account,omitempty"` // stored, repeated, refused
+	Mailbox       uint32                 `protobuf:"varint,8,opt,name=mailbox,proto3" json:"mailbox,omitempty"` // stored
+	Uid           uint32                 `protobuf:"varint,9,opt,name=uid,proto3" json:"uid,omitempty"`         // stored
+	Entry         uint64                 `protobuf:"varint,10,opt,name=entry,proto3" json:"entry,omitempty"`    // queued, held
+	Attempt       *Attempt               `protobuf:"bytes,11,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -961,18 +1074,11 @@ func (*StoryEvent) Descriptor() ([]byte, []int) {
 	return file_queue_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *StoryEvent) GetAt() int64 {
+func (x *StoryEvent) GetKind() StoryKind {
 	if x != nil {
-		return x.At
+		return x.Kind
 	}
-	return 0
-}
-
-func (x *StoryEvent) GetWhat() string {
-	if x != nil {
-		return x.What
-	}
-	return ""
+	return StoryKind_STORY_KIND_UNSPECIFIED
 }
 
 func (x *StoryEvent) GetRecipient() string {
@@ -996,9 +1102,9 @@ func (x *StoryEvent) GetClient() string {
 	return ""
 }
 
-func (x *StoryEvent) GetAccount() string {
+func (x *StoryEvent) GetLogin() string {
 	if x != nil {
-		return x.Account
+		return x.Login
 	}
 	return ""
 }
@@ -1010,7 +1116,14 @@ func (x *StoryEvent) GetText() string {
 	return ""
 }
 
-func (x *StoryEvent) GetMailbox() uint64 {
+func (x *StoryEvent) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *StoryEvent) GetMailbox() uint32 {
 	if x != nil {
 		return x.Mailbox
 	}
@@ -1020,6 +1133,13 @@ func (x *StoryEvent) GetMailbox() uint64 {
 func (x *StoryEvent) GetUid() uint32 {
 	if x != nil {
 		return x.Uid
+	}
+	return 0
+}
+
+func (x *StoryEvent) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
 	}
 	return 0
 }
@@ -1379,7 +1499,7 @@ type SubmitCommand struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
 	Deliver       *indexpb.DeliverCommand `protobuf:"bytes,1,opt,name=deliver,proto3" json:"deliver,omitempty"` // summary and body; targets may be empty
 	Entry         *NewEntry               `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
-	Story         *StoryEvent             `protobuf:"bytes,3,opt,name=story,proto3" json:"story,omitempty"` // how the message came; none: nothing is told of it
+	Arrival       *Arrival                `protobuf:"bytes,3,opt,name=arrival,proto3" json:"arrival,omitempty"` // how the message came; none: nothing is told of it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1428,11 +1548,112 @@ func (x *SubmitCommand) GetEntry() *NewEntry {
 	return nil
 }
 
-func (x *SubmitCommand) GetStory() *StoryEvent {
+func (x *SubmitCommand) GetArrival() *Arrival {
 	if x != nil {
-		return x.Story
+		return x.Arrival
 	}
 	return nil
+}
+
+// Arrival is how a message came, for its story. What the entry of the same command says is left out.
+type Arrival struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	MessageId     string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Sender        string                 `protobuf:"bytes,3,opt,name=sender,proto3" json:"sender,omitempty"`
+	Recipients    []string               `protobuf:"bytes,4,rep,name=recipients,proto3" json:"recipients,omitempty"` // of the delivery's targets, in their order
+	Node          string                 `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
+	Client        string                 `protobuf:"bytes,6,opt,name=client,proto3" json:"client,omitempty"`
+	Login         string                 `protobuf:"bytes,7,opt,name=login,proto3" json:"login,omitempty"`
+	Checked       string                 `protobuf:"bytes,8,opt,name=checked,proto3" json:"checked,omitempty"` // what the checks said; empty: accepted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Arrival) Reset() {
+	*x = Arrival{}
+	mi := &file_queue_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Arrival) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Arrival) ProtoMessage() {}
+
+func (x *Arrival) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Arrival.ProtoReflect.Descriptor instead.
+func (*Arrival) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Arrival) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Arrival) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *Arrival) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *Arrival) GetRecipients() []string {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
+func (x *Arrival) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Arrival) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Arrival) GetLogin() string {
+	if x != nil {
+		return x.Login
+	}
+	return ""
+}
+
+func (x *Arrival) GetChecked() string {
+	if x != nil {
+		return x.Checked
+	}
+	return ""
 }
 
 // Place names a recipient.
@@ -1446,7 +1667,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_queue_proto_msgTypes[12]
+	mi := &file_queue_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1679,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[12]
+	mi := &file_queue_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1692,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{12}
+	return file_queue_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Place) GetEntry() uint64 {
@@ -1499,7 +1720,7 @@ type ClaimCommand struct {
 
 func (x *ClaimCommand) Reset() {
 	*x = ClaimCommand{}
-	mi := &file_queue_proto_msgTypes[13]
+	mi := &file_queue_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1732,7 @@ func (x *ClaimCommand) String() string {
 func (*ClaimCommand) ProtoMessage() {}
 
 func (x *ClaimCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[13]
+	mi := &file_queue_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1745,7 @@ func (x *ClaimCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimCommand.ProtoReflect.Descriptor instead.
 func (*ClaimCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{13}
+	return file_queue_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ClaimCommand) GetTerm() uint64 {
@@ -1551,7 +1772,7 @@ type RetakeCommand struct {
 
 func (x *RetakeCommand) Reset() {
 	*x = RetakeCommand{}
-	mi := &file_queue_proto_msgTypes[14]
+	mi := &file_queue_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1784,7 @@ func (x *RetakeCommand) String() string {
 func (*RetakeCommand) ProtoMessage() {}
 
 func (x *RetakeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[14]
+	mi := &file_queue_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1576,7 +1797,7 @@ func (x *RetakeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetakeCommand.ProtoReflect.Descriptor instead.
 func (*RetakeCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{14}
+	return file_queue_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RetakeCommand) GetTerm() uint64 {
@@ -1599,7 +1820,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_queue_proto_msgTypes[15]
+	mi := &file_queue_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1832,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[15]
+	mi := &file_queue_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1845,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{15}
+	return file_queue_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Outcome) GetPlace() *Place {
@@ -1674,7 +1895,7 @@ type Closure struct {
 
 func (x *Closure) Reset() {
 	*x = Closure{}
-	mi := &file_queue_proto_msgTypes[16]
+	mi := &file_queue_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1907,7 @@ func (x *Closure) String() string {
 func (*Closure) ProtoMessage() {}
 
 func (x *Closure) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[16]
+	mi := &file_queue_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1920,7 @@ func (x *Closure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closure.ProtoReflect.Descriptor instead.
 func (*Closure) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{16}
+	return file_queue_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Closure) GetDestination() string {
@@ -1736,7 +1957,7 @@ type SettleCommand struct {
 
 func (x *SettleCommand) Reset() {
 	*x = SettleCommand{}
-	mi := &file_queue_proto_msgTypes[17]
+	mi := &file_queue_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +1969,7 @@ func (x *SettleCommand) String() string {
 func (*SettleCommand) ProtoMessage() {}
 
 func (x *SettleCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[17]
+	mi := &file_queue_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +1982,7 @@ func (x *SettleCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleCommand.ProtoReflect.Descriptor instead.
 func (*SettleCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{17}
+	return file_queue_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SettleCommand) GetTerm() uint64 {
@@ -1805,7 +2026,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_queue_proto_msgTypes[18]
+	mi := &file_queue_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1817,7 +2038,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[18]
+	mi := &file_queue_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1830,7 +2051,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{18}
+	return file_queue_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Report) GetEntry() uint64 {
@@ -1859,14 +2080,14 @@ type EditCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Edit          Edit                   `protobuf:"varint,1,opt,name=edit,proto3,enum=rookery.queue.v1.Edit" json:"edit,omitempty"`
 	Entries       []uint64               `protobuf:"varint,2,rep,packed,name=entries,proto3" json:"entries,omitempty"`
-	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"` // HOLD
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"` // HOLD, BOUNCE; of the others for the story alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EditCommand) Reset() {
 	*x = EditCommand{}
-	mi := &file_queue_proto_msgTypes[19]
+	mi := &file_queue_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +2099,7 @@ func (x *EditCommand) String() string {
 func (*EditCommand) ProtoMessage() {}
 
 func (x *EditCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[19]
+	mi := &file_queue_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1891,7 +2112,7 @@ func (x *EditCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditCommand.ProtoReflect.Descriptor instead.
 func (*EditCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{19}
+	return file_queue_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EditCommand) GetEdit() Edit {
@@ -1928,7 +2149,7 @@ type EditConductCommand struct {
 
 func (x *EditConductCommand) Reset() {
 	*x = EditConductCommand{}
-	mi := &file_queue_proto_msgTypes[20]
+	mi := &file_queue_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2161,7 @@ func (x *EditConductCommand) String() string {
 func (*EditConductCommand) ProtoMessage() {}
 
 func (x *EditConductCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[20]
+	mi := &file_queue_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2174,7 @@ func (x *EditConductCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditConductCommand.ProtoReflect.Descriptor instead.
 func (*EditConductCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{20}
+	return file_queue_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EditConductCommand) GetAccount() uint64 {
@@ -1984,18 +2205,17 @@ func (x *EditConductCommand) GetNoticed() bool {
 	return false
 }
 
-// ForgetStoriesCommand drops stories that began before a time.
+// ForgetStoriesCommand drops the stories of whole days, and has none be kept of them from now on.
 type ForgetStoriesCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Before        int64                  `protobuf:"varint,1,opt,name=before,proto3" json:"before,omitempty"` // Unix milliseconds
-	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Before        uint32                 `protobuf:"varint,1,opt,name=before,proto3" json:"before,omitempty"` // days since 1970 began (UTC); the first that is kept
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ForgetStoriesCommand) Reset() {
 	*x = ForgetStoriesCommand{}
-	mi := &file_queue_proto_msgTypes[21]
+	mi := &file_queue_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2007,7 +2227,7 @@ func (x *ForgetStoriesCommand) String() string {
 func (*ForgetStoriesCommand) ProtoMessage() {}
 
 func (x *ForgetStoriesCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[21]
+	mi := &file_queue_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2020,19 +2240,12 @@ func (x *ForgetStoriesCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetStoriesCommand.ProtoReflect.Descriptor instead.
 func (*ForgetStoriesCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{21}
+	return file_queue_proto_rawDescGZIP(), []int{22}
 }
 
-func (x *ForgetStoriesCommand) GetBefore() int64 {
+func (x *ForgetStoriesCommand) GetBefore() uint32 {
 	if x != nil {
 		return x.Before
-	}
-	return 0
-}
-
-func (x *ForgetStoriesCommand) GetLimit() uint32 {
-	if x != nil {
-		return x.Limit
 	}
 	return 0
 }
@@ -2051,7 +2264,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_queue_proto_msgTypes[22]
+	mi := &file_queue_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2063,7 +2276,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[22]
+	mi := &file_queue_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2076,7 +2289,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{22}
+	return file_queue_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Result) GetMail() *indexpb.Result {
@@ -2125,7 +2338,7 @@ var File_queue_proto protoreflect.FileDescriptor
 
 const file_queue_proto_rawDesc = "" +
 	"\n" +
-	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\xbe\x04\n" +
+	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\x92\x05\n" +
 	"\vEntryRecord\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x12\n" +
@@ -2154,7 +2367,11 @@ const file_queue_proto_rawDesc = "" +
 	"\n" +
 	"deliver_by\x18\x14 \x01(\x03R\tdeliverBy\x12&\n" +
 	"\x0fdeliver_by_mode\x18\x15 \x01(\tR\rdeliverByMode\x12\x18\n" +
-	"\aforward\x18\x16 \x01(\bR\aforward\"\xa4\x02\n" +
+	"\aforward\x18\x16 \x01(\bR\aforward\x12\x14\n" +
+	"\x05story\x18\x17 \x01(\x04R\x05story\x12\x1b\n" +
+	"\tstory_day\x18\x18 \x01(\rR\bstoryDay\x12\x1f\n" +
+	"\vbounced_why\x18\x19 \x01(\tR\n" +
+	"bouncedWhy\"\xa4\x02\n" +
 	"\x0fRecipientRecord\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
@@ -2196,7 +2413,7 @@ const file_queue_proto_rawDesc = "" +
 	"\bheld_why\x18\b \x01(\tR\aheldWhy\x12\x18\n" +
 	"\anoticed\x18\t \x01(\x03R\anoticed\"(\n" +
 	"\x12AcquaintanceRecord\x12\x12\n" +
-	"\x04last\x18\x01 \x01(\x03R\x04last\"\xaa\x01\n" +
+	"\x04last\x18\x01 \x01(\x03R\x04last\"\xba\x01\n" +
 	"\vStoryRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -2205,20 +2422,22 @@ const file_queue_proto_rawDesc = "" +
 	"\x06events\x18\x04 \x03(\v2\x1c.rookery.queue.v1.StoryEventR\x06events\x12\x1e\n" +
 	"\n" +
 	"recipients\x18\x05 \x03(\tR\n" +
-	"recipients\"\x89\x02\n" +
+	"recipients\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\"\xc2\x02\n" +
 	"\n" +
-	"StoryEvent\x12\x0e\n" +
-	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
-	"\x04what\x18\x02 \x01(\tR\x04what\x12\x1c\n" +
-	"\trecipient\x18\x03 \x01(\tR\trecipient\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
-	"\x06client\x18\x05 \x01(\tR\x06client\x12\x18\n" +
-	"\aaccount\x18\x06 \x01(\tR\aaccount\x12\x12\n" +
-	"\x04text\x18\a \x01(\tR\x04text\x12\x18\n" +
-	"\amailbox\x18\b \x01(\x04R\amailbox\x12\x10\n" +
-	"\x03uid\x18\t \x01(\rR\x03uid\x123\n" +
-	"\aattempt\x18\n" +
-	" \x01(\v2\x19.rookery.queue.v1.AttemptR\aattempt\"\xbe\x04\n" +
+	"StoryEvent\x12/\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1b.rookery.queue.v1.StoryKindR\x04kind\x12\x1c\n" +
+	"\trecipient\x18\x02 \x01(\tR\trecipient\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x16\n" +
+	"\x06client\x18\x04 \x01(\tR\x06client\x12\x14\n" +
+	"\x05login\x18\x05 \x01(\tR\x05login\x12\x12\n" +
+	"\x04text\x18\x06 \x01(\tR\x04text\x12\x18\n" +
+	"\aaccount\x18\a \x01(\x04R\aaccount\x12\x18\n" +
+	"\amailbox\x18\b \x01(\rR\amailbox\x12\x10\n" +
+	"\x03uid\x18\t \x01(\rR\x03uid\x12\x14\n" +
+	"\x05entry\x18\n" +
+	" \x01(\x04R\x05entry\x123\n" +
+	"\aattempt\x18\v \x01(\v2\x19.rookery.queue.v1.AttemptR\aattempt\"\xbe\x04\n" +
 	"\bNewEntry\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x18\n" +
@@ -2256,11 +2475,23 @@ const file_queue_proto_rawDesc = "" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
 	"\x06notify\x18\x03 \x01(\rR\x06notify\x12 \n" +
 	"\vdestination\x18\x04 \x01(\tR\vdestination\x12\x10\n" +
-	"\x03due\x18\x05 \x01(\x03R\x03due\"\xb1\x01\n" +
+	"\x03due\x18\x05 \x01(\x03R\x03due\"\xb2\x01\n" +
 	"\rSubmitCommand\x12:\n" +
 	"\adeliver\x18\x01 \x01(\v2 .rookery.index.v1.DeliverCommandR\adeliver\x120\n" +
-	"\x05entry\x18\x02 \x01(\v2\x1a.rookery.queue.v1.NewEntryR\x05entry\x122\n" +
-	"\x05story\x18\x03 \x01(\v2\x1c.rookery.queue.v1.StoryEventR\x05story\";\n" +
+	"\x05entry\x18\x02 \x01(\v2\x1a.rookery.queue.v1.NewEntryR\x05entry\x123\n" +
+	"\aarrival\x18\x03 \x01(\v2\x19.rookery.queue.v1.ArrivalR\aarrival\"\xcc\x01\n" +
+	"\aArrival\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x16\n" +
+	"\x06sender\x18\x03 \x01(\tR\x06sender\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x04 \x03(\tR\n" +
+	"recipients\x12\x12\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node\x12\x16\n" +
+	"\x06client\x18\x06 \x01(\tR\x06client\x12\x14\n" +
+	"\x05login\x18\a \x01(\tR\x05login\x12\x18\n" +
+	"\achecked\x18\b \x01(\tR\achecked\";\n" +
 	"\x05Place\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1c\n" +
 	"\trecipient\x18\x02 \x01(\rR\trecipient\"S\n" +
@@ -2296,10 +2527,9 @@ const file_queue_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x12\n" +
 	"\x04hold\x18\x02 \x01(\bR\x04hold\x12\x10\n" +
 	"\x03why\x18\x03 \x01(\tR\x03why\x12\x18\n" +
-	"\anoticed\x18\x04 \x01(\bR\anoticed\"D\n" +
+	"\anoticed\x18\x04 \x01(\bR\anoticed\".\n" +
 	"\x14ForgetStoriesCommand\x12\x16\n" +
-	"\x06before\x18\x01 \x01(\x03R\x06before\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\rR\x05limit\"\xc1\x01\n" +
+	"\x06before\x18\x01 \x01(\rR\x06before\"\xc1\x01\n" +
 	"\x06Result\x12,\n" +
 	"\x04mail\x18\x01 \x01(\v2\x18.rookery.index.v1.ResultR\x04mail\x12\x14\n" +
 	"\x05entry\x18\x02 \x01(\x04R\x05entry\x12/\n" +
@@ -2310,19 +2540,34 @@ const file_queue_proto_rawDesc = "" +
 	"\x0eRecipientState\x12\x1f\n" +
 	"\x1bRECIPIENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17RECIPIENT_STATE_WAITING\x10\x01\x12\x1b\n" +
-	"\x17RECIPIENT_STATE_CLAIMED\x10\x02*x\n" +
+	"\x17RECIPIENT_STATE_CLAIMED\x10\x02*\xae\x02\n" +
+	"\tStoryKind\x12\x1a\n" +
+	"\x16STORY_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13STORY_KIND_RECEIVED\x10\x01\x12\x15\n" +
+	"\x11STORY_KIND_STORED\x10\x02\x12\x17\n" +
+	"\x13STORY_KIND_REPEATED\x10\x03\x12\x16\n" +
+	"\x12STORY_KIND_REFUSED\x10\x04\x12\x15\n" +
+	"\x11STORY_KIND_QUEUED\x10\x05\x12\x13\n" +
+	"\x0fSTORY_KIND_HELD\x10\x06\x12\x17\n" +
+	"\x13STORY_KIND_DEFERRED\x10\a\x12\x18\n" +
+	"\x14STORY_KIND_DELIVERED\x10\b\x12\x15\n" +
+	"\x11STORY_KIND_FAILED\x10\t\x12\x17\n" +
+	"\x13STORY_KIND_REPORTED\x10\n" +
+	"\x12\x15\n" +
+	"\x11STORY_KIND_EDITED\x10\v*x\n" +
 	"\vOutcomeKind\x12\x1c\n" +
 	"\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16OUTCOME_KIND_DELIVERED\x10\x01\x12\x16\n" +
 	"\x12OUTCOME_KIND_RETRY\x10\x02\x12\x17\n" +
-	"\x13OUTCOME_KIND_FAILED\x10\x03*^\n" +
+	"\x13OUTCOME_KIND_FAILED\x10\x03*o\n" +
 	"\x04Edit\x12\x14\n" +
 	"\x10EDIT_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tEDIT_HOLD\x10\x01\x12\x10\n" +
 	"\fEDIT_RELEASE\x10\x02\x12\x0e\n" +
 	"\n" +
 	"EDIT_RETRY\x10\x03\x12\x0f\n" +
-	"\vEDIT_DELETE\x10\x04B3Z1github.com/rookery-mail/rookery/mta/queue/queuepbb\x06proto3"
+	"\vEDIT_DELETE\x10\x04\x12\x0f\n" +
+	"\vEDIT_BOUNCE\x10\x05B3Z1github.com/rookery-mail/rookery/mta/queue/queuepbb\x06proto3"
 
 var (
 	file_queue_proto_rawDescOnce sync.Once
@@ -2336,66 +2581,69 @@ func file_queue_proto_rawDescGZIP() []byte {
 	return file_queue_proto_rawDescData
 }
 
-var file_queue_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_queue_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_queue_proto_goTypes = []any{
 	(RecipientState)(0),            // 0: rookery.queue.v1.RecipientState
-	(OutcomeKind)(0),               // 1: rookery.queue.v1.OutcomeKind
-	(Edit)(0),                      // 2: rookery.queue.v1.Edit
-	(*EntryRecord)(nil),            // 3: rookery.queue.v1.EntryRecord
-	(*RecipientRecord)(nil),        // 4: rookery.queue.v1.RecipientRecord
-	(*Attempt)(nil),                // 5: rookery.queue.v1.Attempt
-	(*DestinationRecord)(nil),      // 6: rookery.queue.v1.DestinationRecord
-	(*ConductRecord)(nil),          // 7: rookery.queue.v1.ConductRecord
-	(*AcquaintanceRecord)(nil),     // 8: rookery.queue.v1.AcquaintanceRecord
-	(*StoryRecord)(nil),            // 9: rookery.queue.v1.StoryRecord
-	(*StoryEvent)(nil),             // 10: rookery.queue.v1.StoryEvent
-	(*NewEntry)(nil),               // 11: rookery.queue.v1.NewEntry
-	(*Brakes)(nil),                 // 12: rookery.queue.v1.Brakes
-	(*NewRecipient)(nil),           // 13: rookery.queue.v1.NewRecipient
-	(*SubmitCommand)(nil),          // 14: rookery.queue.v1.SubmitCommand
-	(*Place)(nil),                  // 15: rookery.queue.v1.Place
-	(*ClaimCommand)(nil),           // 16: rookery.queue.v1.ClaimCommand
-	(*RetakeCommand)(nil),          // 17: rookery.queue.v1.RetakeCommand
-	(*Outcome)(nil),                // 18: rookery.queue.v1.Outcome
-	(*Closure)(nil),                // 19: rookery.queue.v1.Closure
-	(*SettleCommand)(nil),          // 20: rookery.queue.v1.SettleCommand
-	(*Report)(nil),                 // 21: rookery.queue.v1.Report
-	(*EditCommand)(nil),            // 22: rookery.queue.v1.EditCommand
-	(*EditConductCommand)(nil),     // 23: rookery.queue.v1.EditConductCommand
-	(*ForgetStoriesCommand)(nil),   // 24: rookery.queue.v1.ForgetStoriesCommand
-	(*Result)(nil),                 // 25: rookery.queue.v1.Result
-	(*indexpb.DeliverCommand)(nil), // 26: rookery.index.v1.DeliverCommand
-	(*indexpb.Result)(nil),         // 27: rookery.index.v1.Result
+	(StoryKind)(0),                 // 1: rookery.queue.v1.StoryKind
+	(OutcomeKind)(0),               // 2: rookery.queue.v1.OutcomeKind
+	(Edit)(0),                      // 3: rookery.queue.v1.Edit
+	(*EntryRecord)(nil),            // 4: rookery.queue.v1.EntryRecord
+	(*RecipientRecord)(nil),        // 5: rookery.queue.v1.RecipientRecord
+	(*Attempt)(nil),                // 6: rookery.queue.v1.Attempt
+	(*DestinationRecord)(nil),      // 7: rookery.queue.v1.DestinationRecord
+	(*ConductRecord)(nil),          // 8: rookery.queue.v1.ConductRecord
+	(*AcquaintanceRecord)(nil),     // 9: rookery.queue.v1.AcquaintanceRecord
+	(*StoryRecord)(nil),            // 10: rookery.queue.v1.StoryRecord
+	(*StoryEvent)(nil),             // 11: rookery.queue.v1.StoryEvent
+	(*NewEntry)(nil),               // 12: rookery.queue.v1.NewEntry
+	(*Brakes)(nil),                 // 13: rookery.queue.v1.Brakes
+	(*NewRecipient)(nil),           // 14: rookery.queue.v1.NewRecipient
+	(*SubmitCommand)(nil),          // 15: rookery.queue.v1.SubmitCommand
+	(*Arrival)(nil),                // 16: rookery.queue.v1.Arrival
+	(*Place)(nil),                  // 17: rookery.queue.v1.Place
+	(*ClaimCommand)(nil),           // 18: rookery.queue.v1.ClaimCommand
+	(*RetakeCommand)(nil),          // 19: rookery.queue.v1.RetakeCommand
+	(*Outcome)(nil),                // 20: rookery.queue.v1.Outcome
+	(*Closure)(nil),                // 21: rookery.queue.v1.Closure
+	(*SettleCommand)(nil),          // 22: rookery.queue.v1.SettleCommand
+	(*Report)(nil),                 // 23: rookery.queue.v1.Report
+	(*EditCommand)(nil),            // 24: rookery.queue.v1.EditCommand
+	(*EditConductCommand)(nil),     // 25: rookery.queue.v1.EditConductCommand
+	(*ForgetStoriesCommand)(nil),   // 26: rookery.queue.v1.ForgetStoriesCommand
+	(*Result)(nil),                 // 27: rookery.queue.v1.Result
+	(*indexpb.DeliverCommand)(nil), // 28: rookery.index.v1.DeliverCommand
+	(*indexpb.Result)(nil),         // 29: rookery.index.v1.Result
 }
 var file_queue_proto_depIdxs = []int32{
 	0,  // 0: rookery.queue.v1.RecipientRecord.state:type_name -> rookery.queue.v1.RecipientState
-	5,  // 1: rookery.queue.v1.RecipientRecord.last:type_name -> rookery.queue.v1.Attempt
-	5,  // 2: rookery.queue.v1.DestinationRecord.last:type_name -> rookery.queue.v1.Attempt
-	10, // 3: rookery.queue.v1.StoryRecord.events:type_name -> rookery.queue.v1.StoryEvent
-	5,  // 4: rookery.queue.v1.StoryEvent.attempt:type_name -> rookery.queue.v1.Attempt
-	13, // 5: rookery.queue.v1.NewEntry.recipients:type_name -> rookery.queue.v1.NewRecipient
-	12, // 6: rookery.queue.v1.NewEntry.brakes:type_name -> rookery.queue.v1.Brakes
-	26, // 7: rookery.queue.v1.SubmitCommand.deliver:type_name -> rookery.index.v1.DeliverCommand
-	11, // 8: rookery.queue.v1.SubmitCommand.entry:type_name -> rookery.queue.v1.NewEntry
-	10, // 9: rookery.queue.v1.SubmitCommand.story:type_name -> rookery.queue.v1.StoryEvent
-	15, // 10: rookery.queue.v1.ClaimCommand.places:type_name -> rookery.queue.v1.Place
-	15, // 11: rookery.queue.v1.Outcome.place:type_name -> rookery.queue.v1.Place
-	1,  // 12: rookery.queue.v1.Outcome.kind:type_name -> rookery.queue.v1.OutcomeKind
-	5,  // 13: rookery.queue.v1.Outcome.attempt:type_name -> rookery.queue.v1.Attempt
-	5,  // 14: rookery.queue.v1.Closure.attempt:type_name -> rookery.queue.v1.Attempt
-	18, // 15: rookery.queue.v1.SettleCommand.outcomes:type_name -> rookery.queue.v1.Outcome
-	19, // 16: rookery.queue.v1.SettleCommand.closures:type_name -> rookery.queue.v1.Closure
-	21, // 17: rookery.queue.v1.SettleCommand.reports:type_name -> rookery.queue.v1.Report
-	14, // 18: rookery.queue.v1.Report.submit:type_name -> rookery.queue.v1.SubmitCommand
-	2,  // 19: rookery.queue.v1.EditCommand.edit:type_name -> rookery.queue.v1.Edit
-	27, // 20: rookery.queue.v1.Result.mail:type_name -> rookery.index.v1.Result
-	15, // 21: rookery.queue.v1.Result.places:type_name -> rookery.queue.v1.Place
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	6,  // 1: rookery.queue.v1.RecipientRecord.last:type_name -> rookery.queue.v1.Attempt
+	6,  // 2: rookery.queue.v1.DestinationRecord.last:type_name -> rookery.queue.v1.Attempt
+	11, // 3: rookery.queue.v1.StoryRecord.events:type_name -> rookery.queue.v1.StoryEvent
+	1,  // 4: rookery.queue.v1.StoryEvent.kind:type_name -> rookery.queue.v1.StoryKind
+	6,  // 5: rookery.queue.v1.StoryEvent.attempt:type_name -> rookery.queue.v1.Attempt
+	14, // 6: rookery.queue.v1.NewEntry.recipients:type_name -> rookery.queue.v1.NewRecipient
+	13, // 7: rookery.queue.v1.NewEntry.brakes:type_name -> rookery.queue.v1.Brakes
+	28, // 8: rookery.queue.v1.SubmitCommand.deliver:type_name -> rookery.index.v1.DeliverCommand
+	12, // 9: rookery.queue.v1.SubmitCommand.entry:type_name -> rookery.queue.v1.NewEntry
+	16, // 10: rookery.queue.v1.SubmitCommand.arrival:type_name -> rookery.queue.v1.Arrival
+	17, // 11: rookery.queue.v1.ClaimCommand.places:type_name -> rookery.queue.v1.Place
+	17, // 12: rookery.queue.v1.Outcome.place:type_name -> rookery.queue.v1.Place
+	2,  // 13: rookery.queue.v1.Outcome.kind:type_name -> rookery.queue.v1.OutcomeKind
+	6,  // 14: rookery.queue.v1.Outcome.attempt:type_name -> rookery.queue.v1.Attempt
+	6,  // 15: rookery.queue.v1.Closure.attempt:type_name -> rookery.queue.v1.Attempt
+	20, // 16: rookery.queue.v1.SettleCommand.outcomes:type_name -> rookery.queue.v1.Outcome
+	21, // 17: rookery.queue.v1.SettleCommand.closures:type_name -> rookery.queue.v1.Closure
+	23, // 18: rookery.queue.v1.SettleCommand.reports:type_name -> rookery.queue.v1.Report
+	15, // 19: rookery.queue.v1.Report.submit:type_name -> rookery.queue.v1.SubmitCommand
+	3,  // 20: rookery.queue.v1.EditCommand.edit:type_name -> rookery.queue.v1.Edit
+	29, // 21: rookery.queue.v1.Result.mail:type_name -> rookery.index.v1.Result
+	17, // 22: rookery.queue.v1.Result.places:type_name -> rookery.queue.v1.Place
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_queue_proto_init() }
@@ -2408,8 +2656,8 @@ func file_queue_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_queue_proto_rawDesc), len(file_queue_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   23,
+			NumEnums:      4,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
