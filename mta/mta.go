@@ -32,6 +32,15 @@ type Envelope struct {
 
 	Return Return // of reports (RFC 3461)
 	EnvID  string // xtext; empty where not given
+
+	Release  time.Time // before which nobody gets the message (RFC 4865); zero: at once
+	By       By        // by when it is to be delivered (RFC 2852)
+	Priority int       // -9 to 9 (RFC 6710)
+	// RequireTLS asks each hop for TLS with a host that is authenticated (RFC 8689, section 4).
+	RequireTLS bool
+	// TLSOptional says that delivery matters more to the sender than the policies of TLS: the header has "TLS-Required: No"
+	// (RFC 8689, section 5). It is never set together with RequireTLS.
+	TLSOptional bool
 }
 
 // Protocol is how a message came in.

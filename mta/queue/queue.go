@@ -24,6 +24,7 @@ import (
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
 	"github.com/rookery-mail/rookery/index/mailbox"
+	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 )
 
@@ -175,6 +176,9 @@ func check(cmd *queuepb.SubmitCommand) error {
 	if e.Expires <= 0 || e.Notice < 0 {
 		return errors.New("an entry without an end")
 	}
+	if e.Priority < mta.LowestPriority || e.Priority > mta.HighestPriority || e.DeliverBy < 0 {
+		return fmt.Errorf("priority %d, wanted by %d", e.Priority, e.DeliverBy)
+	}
 	for _, r := range e.Recipients {
 		if r == nil || r.Address == "" || len(r.Address) > maxText || len(r.Orcpt) > maxText || r.Due < 0 {
 			return errors.New("a recipient that is none")
@@ -183,7 +187,7 @@ func check(cmd *queuepb.SubmitCommand) error {
 			return err
 		}
 	}
-	for _, s := range []string{e.Sender, e.Envid, e.HeldWhy, e.Id, e.MessageId} {
+	for _, s := range []string{e.Sender, e.Envid, e.HeldWhy, e.Id, e.MessageId, e.DeliverByMode} {
 		if len(s) > maxText {
 			return fmt.Errorf("a text of %d octets", len(s))
 		}
@@ -204,7 +208,8 @@ func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64) (Entr
 	e := &queuepb.EntryRecord{
 		Account: n.Account, Sender: n.Sender, Body: uint64(body), Size: size, Received: q.now,
 		Expires: n.Expires, Notice: n.Notice, Open: uint32(len(n.Recipients)), Recipients: uint32(len(n.Recipients)),
-		Envid: n.Envid, Ret: n.Ret, EightBit: n.EightBit, Utf8: n.Utf8, RequireTls: n.RequireTls,
+		Envid: n.Envid, Ret: n.Ret, EightBit: n.EightBit, Utf8: n.Utf8, RequireTls: n.RequireTls, TlsOptional: n.TlsOptional,
+		Priority: n.Priority, DeliverBy: n.DeliverBy, DeliverByMode: n.DeliverByMode, Forward: n.Forward,
 		Held: n.HeldWhy != "", HeldWhy: n.HeldWhy, Id: n.Id, MessageId: n.MessageId,
 	}
 	for i, r := range n.Recipients {

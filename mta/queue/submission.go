@@ -51,17 +51,46 @@ func (s Submission) entry(content []byte, messageID string) *queuepb.NewEntry {
 	e := &queuepb.NewEntry{
 		Account: uint64(s.Account), Sender: s.Envelope.From, Expires: s.Expires.UnixMilli(),
 		Envid: s.Envelope.EnvID, Ret: uint32(s.Envelope.Return),
-		EightBit: s.Envelope.Body == mta.Body8Bit, Utf8: s.Envelope.UTF8,
-		Id: string(s.ID), MessageId: clip(messageID), DedupKey: s.dedupKey(content, messageID),
+		EightBit: s.Envelope.Body == mta.Body8Bit, Utf8: s.Envelope.UTF8, RequireTls: s.Envelope.RequireTLS, TlsOptional: s.Envelope.TLSOptional,
+		Priority: int32(s.Envelope.Priority),
+		Id:       string(s.ID), MessageId: clip(messageID), DedupKey: s.dedupKey(content, messageID),
 	}
 	if !s.Notice.IsZero() {
 		e.Notice = s.Notice.UnixMilli()
 	}
+	deliverBy(e, s.Envelope.By)
+	var due int64
+	if !s.Envelope.Release.IsZero() {
+		due = s.Envelope.Release.UnixMilli()
+	}
 	for _, r := range s.Recipients {
 		e.Recipients = append(e.Recipients, &queuepb.NewRecipient{
-			Address: r.Address, Orcpt: r.ORCPT, Notify: uint32(r.Notify), Destination: DestinationOf(r.Address)})
+			Address: r.Address, Orcpt: r.ORCPT, Notify: uint32(r.Notify), Destination: DestinationOf(r.Address), Due: due})
 	}
 	return e
+}
+
+// deliverBy has an entry returned, or its sender told, at the time that was asked for (RFC 2852, section 4).
+func deliverBy(e *queuepb.NewEntry, by mta.By) {
+	if by.Mode == "" {
+		return
+	}
+	e.DeliverBy, e.DeliverByMode = by.Time.UnixMilli(), by.Word()
+	if by.Mode == mta.ByReturn {
+		e.Expires = min(e.Expires, e.DeliverBy)
+	} else {
+		e.Notice = e.DeliverBy
+	}
+}
+
+// EnvelopeOf is the envelope of an entry, without recipients. Size is that of the stored message.
+func EnvelopeOf(e *queuepb.EntryRecord) mta.Envelope {
+	env := mta.Envelope{From: e.Sender, Size: int64(e.Size), UTF8: e.Utf8, Return: mta.Return(e.Ret), EnvID: e.Envid,
+		By: mta.ByStored(time.UnixMilli(e.DeliverBy), e.DeliverByMode), Priority: int(e.Priority), RequireTLS: e.RequireTls, TLSOptional: e.TlsOptional}
+	if e.EightBit {
+		env.Body = mta.Body8Bit
+	}
+	return env
 }
 
 // DestinationOf is the domain of an address, in lower case.

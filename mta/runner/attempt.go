@@ -13,6 +13,7 @@ import (
 	"github.com/rookery-mail/rookery/index/staging"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/dsn"
+	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 	"github.com/rookery-mail/rookery/mta/remote"
 )
@@ -75,11 +76,8 @@ func (r *Runner) deliver(ctx context.Context, j *job) []remote.Result {
 	}
 	defer m.Close()
 	e := j.record
-	work := remote.Job{ID: e.Id, Account: index.AccountID(e.Account), Destination: j.destination, Forward: e.Forward, Envelope: mta.Envelope{From: e.Sender, Size: m.Size(), UTF8: e.Utf8,
-		Return: mta.Return(e.Ret), EnvID: e.Envid}, Open: m.Open}
-	if e.EightBit {
-		work.Envelope.Body = mta.Body8Bit
-	}
+	work := remote.Job{ID: e.Id, Account: index.AccountID(e.Account), Destination: j.destination, Forward: e.Forward, Envelope: queue.EnvelopeOf(e), Open: m.Open}
+	work.Envelope.Size = m.Size()
 	for _, to := range j.recipients {
 		work.Recipients = append(work.Recipients, mta.Recipient{Address: to.Record.Address, Notify: mta.Notify(to.Record.Notify), ORCPT: to.Record.Orcpt})
 	}

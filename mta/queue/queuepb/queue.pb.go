@@ -289,7 +289,8 @@ type EntryRecord struct {
 	Forward       bool                   `protobuf:"varint,22,opt,name=forward,proto3" json:"forward,omitempty"`                                   // it came from elsewhere and is sent on
 	Story         uint64                 `protobuf:"varint,23,opt,name=story,proto3" json:"story,omitempty"`                                       // where its story is kept: number and day; 0 for none
 	StoryDay      uint32                 `protobuf:"varint,24,opt,name=story_day,json=storyDay,proto3" json:"story_day,omitempty"`
-	BouncedWhy    string                 `protobuf:"bytes,25,opt,name=bounced_why,json=bouncedWhy,proto3" json:"bounced_why,omitempty"` // an operator has it given up and reported; nothing of it is tried
+	BouncedWhy    string                 `protobuf:"bytes,25,opt,name=bounced_why,json=bouncedWhy,proto3" json:"bounced_why,omitempty"`     // an operator has it given up and reported; nothing of it is tried
+	TlsOptional   bool                   `protobuf:"varint,26,opt,name=tls_optional,json=tlsOptional,proto3" json:"tls_optional,omitempty"` // its header says "TLS-Required: No" (RFC 8689, section 5)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -497,6 +498,13 @@ func (x *EntryRecord) GetBouncedWhy() string {
 		return x.BouncedWhy
 	}
 	return ""
+}
+
+func (x *EntryRecord) GetTlsOptional() bool {
+	if x != nil {
+		return x.TlsOptional
+	}
+	return false
 }
 
 // RecipientRecord is one recipient of an entry. It goes when it was delivered or given up.
@@ -1173,6 +1181,7 @@ type NewEntry struct {
 	DeliverByMode string                 `protobuf:"bytes,17,opt,name=deliver_by_mode,json=deliverByMode,proto3" json:"deliver_by_mode,omitempty"`
 	Forward       bool                   `protobuf:"varint,18,opt,name=forward,proto3" json:"forward,omitempty"`
 	Brakes        *Brakes                `protobuf:"bytes,19,opt,name=brakes,proto3" json:"brakes,omitempty"` // that the account is under; none: no bounds
+	TlsOptional   bool                   `protobuf:"varint,20,opt,name=tls_optional,json=tlsOptional,proto3" json:"tls_optional,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1338,6 +1347,13 @@ func (x *NewEntry) GetBrakes() *Brakes {
 		return x.Brakes
 	}
 	return nil
+}
+
+func (x *NewEntry) GetTlsOptional() bool {
+	if x != nil {
+		return x.TlsOptional
+	}
+	return false
 }
 
 // Brakes bound what an account sends. 0 is no bound.
@@ -2338,7 +2354,7 @@ var File_queue_proto protoreflect.FileDescriptor
 
 const file_queue_proto_rawDesc = "" +
 	"\n" +
-	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\x92\x05\n" +
+	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\xb5\x05\n" +
 	"\vEntryRecord\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x12\n" +
@@ -2371,7 +2387,8 @@ const file_queue_proto_rawDesc = "" +
 	"\x05story\x18\x17 \x01(\x04R\x05story\x12\x1b\n" +
 	"\tstory_day\x18\x18 \x01(\rR\bstoryDay\x12\x1f\n" +
 	"\vbounced_why\x18\x19 \x01(\tR\n" +
-	"bouncedWhy\"\xa4\x02\n" +
+	"bouncedWhy\x12!\n" +
+	"\ftls_optional\x18\x1a \x01(\bR\vtlsOptional\"\xa4\x02\n" +
 	"\x0fRecipientRecord\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
@@ -2437,7 +2454,7 @@ const file_queue_proto_rawDesc = "" +
 	"\x03uid\x18\t \x01(\rR\x03uid\x12\x14\n" +
 	"\x05entry\x18\n" +
 	" \x01(\x04R\x05entry\x123\n" +
-	"\aattempt\x18\v \x01(\v2\x19.rookery.queue.v1.AttemptR\aattempt\"\xbe\x04\n" +
+	"\aattempt\x18\v \x01(\v2\x19.rookery.queue.v1.AttemptR\aattempt\"\xe1\x04\n" +
 	"\bNewEntry\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x18\n" +
@@ -2463,7 +2480,8 @@ const file_queue_proto_rawDesc = "" +
 	"deliver_by\x18\x10 \x01(\x03R\tdeliverBy\x12&\n" +
 	"\x0fdeliver_by_mode\x18\x11 \x01(\tR\rdeliverByMode\x12\x18\n" +
 	"\aforward\x18\x12 \x01(\bR\aforward\x120\n" +
-	"\x06brakes\x18\x13 \x01(\v2\x18.rookery.queue.v1.BrakesR\x06brakes\"\xb4\x01\n" +
+	"\x06brakes\x18\x13 \x01(\v2\x18.rookery.queue.v1.BrakesR\x06brakes\x12!\n" +
+	"\ftls_optional\x18\x14 \x01(\bR\vtlsOptional\"\xb4\x01\n" +
 	"\x06Brakes\x12#\n" +
 	"\rmessages_hour\x18\x01 \x01(\rR\fmessagesHour\x12%\n" +
 	"\x0erecipients_day\x18\x02 \x01(\rR\rrecipientsDay\x12#\n" +
