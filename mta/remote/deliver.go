@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/rookery-mail/rookery/mta"
@@ -27,7 +28,7 @@ func (c *Client) Deliver(ctx context.Context, job Job) []Result {
 	for i := range job.Recipients {
 		a.open = append(a.open, i)
 	}
-	hosts, failed := c.hosts(ctx, job.Destination)
+	hosts, failed := c.targets(ctx, job)
 	if failed != nil {
 		a.rest(*failed)
 		return a.results
@@ -35,17 +36,21 @@ func (c *Client) Deliver(ctx context.Context, job Job) []Result {
 	a.last = Result{Kind: Temporary, Reply: *mta.Replyf(0, noHost, "No host of %s could be reached", job.Destination)}
 	tried := 0
 	for _, h := range hosts {
-		addresses, err := c.c.Resolver.Addresses(ctx, h.Name)
+		found, err := c.addresses(ctx, h.name)
 		if err != nil {
-			a.unresolved(h.Name, err)
+			a.unresolved(h.name, err)
 			continue
 		}
-		for _, address := range order(addresses) {
-			if tried == c.c.Limits.Hosts || len(a.open) == 0 || ctx.Err() != nil {
+		addresses := job.Source.reaches(found)
+		if len(addresses) == 0 {
+			a.unresolved(h.name, fmt.Errorf("%s has no address that can be reached from %s", h.name, job.Source.Address))
+		}
+		for _, address := range addresses {
+			if tried == c.c.Limits.Hosts || len(a.open) == 0 || ctx.Err() != nil || a.last.NoSource {
 				break
 			}
 			tried++
-			a.try(ctx, place{h.Name, address})
+			a.try(ctx, a.place(h, address))
 		}
 	}
 	if ctx.Err() != nil {
@@ -120,7 +125,7 @@ func (a *attempt) rest(r Result) {
 }
 
 func (a *attempt) unresolved(host string, err error) {
-	a.last = Result{Kind: Temporary, Host: host, Reply: *mta.Replyf(0, noRoute, "%v", err), Reached: a.last.Reached}
+	a.last = Result{Kind: Temporary, Host: host, Reply: *mta.Replyf(0, noRoute, "%v", err), Reached: a.last.Reached, NoSource: a.last.NoSource}
 }
 
 // try has one host take the recipients that are open. What it says of them is final for this attempt; where it says
@@ -137,7 +142,7 @@ func (a *attempt) try(ctx context.Context, p place) {
 			return
 		}
 		a.failed(p, s, err)
-		if !again {
+		if !again || p.level > Opportunistic {
 			return
 		}
 	}
@@ -166,7 +171,7 @@ func (a *attempt) over(ctx context.Context, s *session, old bool) bool {
 
 // failed notes why a host was none.
 func (a *attempt) failed(p place, s *session, err error) {
-	r := Result{Kind: Temporary, Host: p.host, Address: p.address.String()}
+	r := Result{Kind: Temporary, Host: p.host, Address: p.address.Addr().String(), NoSource: errors.Is(err, ErrSource)}
 	if s != nil {
 		r.TLS, r.Reached = s.tls, s.spoke
 	}

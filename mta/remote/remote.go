@@ -28,8 +28,8 @@ type Config struct {
 	Resolver Resolver
 	Hostname string // ours, in EHLO
 	Port     uint16 // of hosts; 25
-	// Dial connects to a host. Nil: TCP.
-	Dial func(ctx context.Context, address netip.AddrPort) (net.Conn, error)
+	// Dial connects to a host by way of a source. An error that is ErrSource says that the host was not asked. Nil: DialFrom.
+	Dial func(ctx context.Context, from Source, to netip.AddrPort) (net.Conn, error)
 	// Own reports whether a host is one of ours: mail to it would come back to us. Nil: none is.
 	Own    func(host string) bool
 	Limits Limits
@@ -86,6 +86,8 @@ type Job struct {
 	Forward bool
 	Hop     *Hop // nil: the hosts of the domain
 	Source  Source
+	Uses    int  // messages over one connection; 0: Limits.Uses
+	Lane    Lane // where the attempt counts; nil: nowhere
 }
 
 // Kind is what became of a recipient.
@@ -110,6 +112,8 @@ type Result struct {
 	Reached bool
 	Local   bool // it went into mailboxes of ours
 	Reports bool // who took it makes the reports that were asked for (RFC 3461, section 5.2.2)
+	// NoSource says that Job.Source was not there to connect by: no host was asked.
+	NoSource bool
 	// Postponed says that no attempt was made and when one may be: Kind is Temporary then, and Reply says why. Zero: one was.
 	Postponed time.Time
 }
@@ -123,10 +127,14 @@ type Client struct {
 	closed bool
 }
 
-// place is where a session goes.
+// place is where a session goes, from where, and as whom: messages for the same place may share a connection.
 type place struct {
 	host    string
-	address netip.Addr
+	address netip.AddrPort
+	source  Source
+	user    string // of a hop, with its password
+	secret  string
+	level   Level // of a hop
 }
 
 // New makes a Client.
@@ -135,9 +143,7 @@ func New(c Config) *Client {
 		c.Port = 25
 	}
 	if c.Dial == nil {
-		c.Dial = func(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", a.String())
-		}
+		c.Dial = DialFrom
 	}
 	if c.Own == nil {
 		c.Own = func(string) bool { return false }
@@ -179,7 +185,7 @@ func (c *Client) take(p place) *session {
 // keep keeps a connection for the next message to the same place.
 func (c *Client) keep(s *session) {
 	c.mu.Lock()
-	keep := !c.closed && s.uses < c.c.Limits.Uses
+	keep := !c.closed && s.uses < s.most
 	if keep {
 		s.timer = time.AfterFunc(c.c.Limits.Idle, func() { c.expire(s) })
 		c.idle[s.place] = append(c.idle[s.place], s)
@@ -209,6 +215,6 @@ func (c *Client) expire(s *session) {
 
 // tlsConfig is how hosts are met that nothing is known of: what they show is not checked, since in the clear
 // it would be no better (RFC 7435).
-func tlsConfig(host string) *tls.Config {
-	return &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
+func tlsConfig(host string, level Level) *tls.Config {
+	return &tls.Config{ServerName: host, InsecureSkipVerify: level < Verified, MinVersion: tls.VersionTLS12}
 }

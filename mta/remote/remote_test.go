@@ -49,6 +49,7 @@ type world struct {
 	t     *testing.T
 	hosts map[string]script // by address
 	tls   *tls.Config
+	ports bool // hosts are by address and port
 
 	mu    sync.Mutex
 	heard []string
@@ -61,13 +62,17 @@ func (w *world) hear(format string, args ...any) {
 	w.heard = append(w.heard, fmt.Sprintf(format, args...))
 }
 
-func (w *world) dial(_ context.Context, a netip.AddrPort) (net.Conn, error) {
-	s, ok := w.hosts[a.Addr().String()]
+func (w *world) dial(_ context.Context, _ remote.Source, a netip.AddrPort) (net.Conn, error) {
+	name := a.Addr().String()
+	if w.ports {
+		name = a.String()
+	}
+	s, ok := w.hosts[name]
 	if !ok {
 		return nil, errors.New("connection refused")
 	}
 	ours, theirs := net.Pipe()
-	w.tasks.Go(func() { w.play(theirs, a.Addr().String(), s) })
+	w.tasks.Go(func() { w.play(theirs, name, s) })
 	return ours, nil
 }
 
@@ -232,8 +237,8 @@ func TestBrokenOff(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := w.client(func(c *remote.Config) {
 		dial := c.Dial
-		c.Dial = func(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
-			conn, err := dial(ctx, a)
+		c.Dial = func(ctx context.Context, from remote.Source, a netip.AddrPort) (net.Conn, error) {
+			conn, err := dial(ctx, from, a)
 			time.AfterFunc(50*time.Millisecond, cancel)
 			return conn, err
 		}
@@ -291,7 +296,7 @@ func FuzzReplies(f *testing.F) {
 		var tasks sync.WaitGroup
 		c := remote.New(remote.Config{
 			Resolver: dns.New(dns.Config{Servers: []string{"test"}, Exchange: z.Exchange}), Hostname: "out.example.org",
-			Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {
+			Dial: func(context.Context, remote.Source, netip.AddrPort) (net.Conn, error) {
 				ours, theirs := net.Pipe()
 				tasks.Go(func() { _, _ = io.Copy(io.Discard, theirs) })
 				tasks.Go(func() { _, _ = io.WriteString(theirs, said); _ = theirs.Close() })

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +27,7 @@ type session struct {
 	tls   string
 	spoke bool // the host has answered something in this use
 	uses  int
+	most  int // uses that it may have
 }
 
 // connect connects to a place and says hello, with TLS where it is offered and secure is asked for. again says
@@ -35,14 +35,22 @@ type session struct {
 func (c *Client) connect(ctx context.Context, p place, secure bool) (s *session, again bool, err error) {
 	dialing, cancel := context.WithTimeout(ctx, c.c.Limits.Connect)
 	defer cancel()
-	conn, err := c.c.Dial(dialing, netip.AddrPortFrom(p.address, c.c.Port))
+	conn, err := c.c.Dial(dialing, p.source, p.address)
 	if err != nil {
 		return nil, false, fmt.Errorf("connect to %s: %w", p.host, err)
 	}
 	s = &session{client: c, place: p, conn: conn}
 	s.on(conn)
 	defer context.AfterFunc(ctx, s.interrupt)()
-	again, err = s.begin(ctx, secure)
+	if p.implicit() {
+		err = s.encrypt(ctx)
+	}
+	if err == nil {
+		again, err = s.begin(ctx, secure)
+	}
+	if err == nil {
+		err = s.authenticate()
+	}
 	if err != nil {
 		s.close()
 		return s, again, err
@@ -67,8 +75,11 @@ func (s *session) begin(ctx context.Context, secure bool) (again bool, err error
 	if err := s.hello(); err != nil {
 		return false, err
 	}
-	if _, offered := s.ext["STARTTLS"]; !offered || !secure {
+	if s.tls != "" {
 		return false, nil
+	}
+	if _, offered := s.ext["STARTTLS"]; !offered || !secure {
+		return false, s.place.clear()
 	}
 	if r, err := s.command(limits.Command, "STARTTLS"); err != nil || r.Code != 220 {
 		return true, errors.Join(err, orReply(r))
@@ -76,16 +87,28 @@ func (s *session) begin(ctx context.Context, secure bool) (again bool, err error
 	if s.r.Buffered() > 0 {
 		return false, errors.New("plain text behind STARTTLS")
 	}
-	conn := tls.Client(s.conn, tlsConfig(s.place.host))
-	shaking, cancel := context.WithTimeout(ctx, limits.Connect)
+	if err := s.encrypt(ctx); err != nil {
+		return true, err
+	}
+	return false, s.hello()
+}
+
+// encrypt has TLS begin.
+func (s *session) encrypt(ctx context.Context) error {
+	conn := tls.Client(s.conn, tlsConfig(s.place.host, s.place.level))
+	shaking, cancel := context.WithTimeout(ctx, s.client.c.Limits.Connect)
 	defer cancel()
 	if err := conn.HandshakeContext(shaking); err != nil {
-		return true, fmt.Errorf("TLS with %s: %w", s.place.host, err)
+		return fmt.Errorf("TLS with %s: %w", s.place.host, err)
 	}
 	s.on(conn)
 	state := conn.ConnectionState()
-	s.tls = fmt.Sprintf("%s %s, not authenticated", strings.ReplaceAll(tls.VersionName(state.Version), " ", ""), tls.CipherSuiteName(state.CipherSuite))
-	return false, s.hello()
+	shown := "not authenticated"
+	if s.place.level >= Verified {
+		shown = "authenticated"
+	}
+	s.tls = fmt.Sprintf("%s %s, %s", strings.ReplaceAll(tls.VersionName(state.Version), " ", ""), tls.CipherSuiteName(state.CipherSuite), shown)
+	return nil
 }
 
 // orReply is r as an error, or nil.
@@ -98,7 +121,11 @@ func orReply(r *mta.Reply) error {
 
 // hello says EHLO, or HELO to a host that does not know it.
 func (s *session) hello() error {
-	r, err := s.command(s.client.c.Limits.Command, "EHLO "+s.client.c.Hostname)
+	name := s.place.source.Hello
+	if name == "" {
+		name = s.client.c.Hostname
+	}
+	r, err := s.command(s.client.c.Limits.Command, "EHLO "+name)
 	if err != nil {
 		return err
 	}
@@ -115,7 +142,7 @@ func (s *session) hello() error {
 	if r.Temporary() {
 		return r
 	}
-	if r, err = s.command(s.client.c.Limits.Command, "HELO "+s.client.c.Hostname); err != nil {
+	if r, err = s.command(s.client.c.Limits.Command, "HELO "+name); err != nil {
 		return err
 	}
 	if r.Code != 250 {

@@ -15,6 +15,9 @@ import (
 // that have no result then are asked of another host.
 func (a *attempt) transaction(s *session) error {
 	s.uses++
+	if s.most = s.client.c.Limits.Uses; a.job.Uses > 0 {
+		s.most = a.job.Uses
+	}
 	s.spoke = false
 	mail, refusal := a.mail(s)
 	if refusal != nil {
@@ -256,7 +259,7 @@ func (d *dotWriter) write(p []byte) error {
 
 // settle gives recipients the result that a reply is.
 func (a *attempt) settle(s *session, list []int, r mta.Reply) {
-	result := Result{Kind: kindOf(r), Host: s.place.host, Address: s.place.address.String(), TLS: s.tls, Reply: r, Reached: true}
+	result := Result{Kind: kindOf(r), Host: s.place.host, Address: s.place.address.Addr().String(), TLS: s.tls, Reply: r, Reached: true}
 	_, result.Reports = s.ext["DSN"]
 	done := map[int]bool{}
 	for _, i := range list {
