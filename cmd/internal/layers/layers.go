@@ -106,6 +106,7 @@ func Kinds() map[string]Kind {
 		"mta/dns/dnstest":       Joint,
 		"mta/queue":             Core,
 		"mta/smtpd":             Door,
+		"mta/zone":              Core,
 		"imapd/inflate":         Core,
 		"imapd/wire":            Core,
 		"imapd/view":            Core,
