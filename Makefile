@@ -30,7 +30,7 @@ demo: build
 	@$(GO) run ./deploy/demo -binary $(BIN) $(if $(KEEP),-keep)
 
 test: build lint stores
-	$(GO) test -timeout 10m ./...
+	$(GO) test -parallel 6 -timeout 10m ./...
 	$(MAKE) race
 	$(MAKE) e2e
 
@@ -38,7 +38,7 @@ test: build lint stores
 race: needs-go
 	@command -v gcc >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null; } || \
 	  { echo "the race detector needs gcc (on Debian: apt-get install gcc libc6-dev)"; exit 1; }
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 10m $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -short -parallel 6 -timeout 10m $(RACE)
 
 # versitygw, an object store that tests run against, built once into the user's cache directory.
 stores: needs-go

@@ -102,6 +102,7 @@ func TestParseAuthorities(t *testing.T) {
 
 // TestExternal: a node whose configuration names authorities lets in who has a certificate of theirs.
 func TestExternal(t *testing.T) {
+	t.Parallel()
 	users := logintest.NewAuthority(t, "users")
 	path := filepath.Join(t.TempDir(), "users.pem")
 	if err := os.WriteFile(path, users.PEM(), 0o600); err != nil {

@@ -137,6 +137,7 @@ func (s *site) sees(i int, texts []string) {
 // TestBlobs: a cluster is given an object store while it serves; mail goes there, is read on every node, survives
 // restarts and an outage of the store; damage is found; and all comes home again.
 func TestBlobs(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 52)
 	s.more = "[blobs]\ncache_bytes = 16777216\n"
 	s.start(3)
@@ -311,6 +312,7 @@ func (s *site) damage() {
 
 // TestBlobKeysOfACluster: with encryption no object shows what is in it; keys are exported, rotated and retired.
 func TestBlobKeysOfACluster(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 53)
 	s.start(1)
 	if err := os.Mkdir(s.store(), 0o700); err != nil {

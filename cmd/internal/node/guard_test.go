@@ -115,6 +115,7 @@ func soon(t *testing.T, what string, holds func() bool) time.Time {
 // TestGuesserIsBannedEverywhere: who guesses on one node is kept out of all of them, and let in again by an
 // operator on another one. How long the others took to hear of it is printed.
 func TestGuesserIsBannedEverywhere(t *testing.T) {
+	t.Parallel()
 	for name, wan := range map[string]bool{"lan": false, "wan": true} {
 		t.Run(name, func(t *testing.T) {
 			d := newDirectory(t, map[string]string{"ban_failures": "4", "ban_minutes": "30"})
@@ -173,6 +174,7 @@ func TestGuesserIsBannedEverywhere(t *testing.T) {
 // TestGuesserGoesRound: who guesses on one node after the other is slowed down and banned as if it were one, and a login
 // on another node forgives what a user mistyped. What a node missed it hears when it comes back.
 func TestGuesserGoesRound(t *testing.T) {
+	t.Parallel()
 	d := newDirectory(t, map[string]string{"ban_failures": "12"})
 	nodes := talking(t, d, false)
 	guesser, typist := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("198.51.100.9")
@@ -331,6 +333,7 @@ func ownAddress(t *testing.T) netip.Addr {
 
 // TestGuesserAtTheDoor guesses at a real node's IMAP door, from an address that can be banned.
 func TestGuesserAtTheDoor(t *testing.T) {
+	t.Parallel()
 	own := ownAddress(t)
 	s := newSite(t, 26)
 	s.start(1)

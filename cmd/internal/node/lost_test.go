@@ -12,6 +12,7 @@ import (
 // TestLoseEverything: a node packs mail into an encrypted store and is no more; a new cluster made of the
 // store and the exported keys has the mail, with flags, keywords, dates and mailboxes.
 func TestLoseEverything(t *testing.T) {
+	t.Parallel()
 	old := newSite(t, 44)
 	old.start(1)
 	old.deliver(1, 0, 12)

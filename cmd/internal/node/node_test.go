@@ -237,6 +237,7 @@ func (s *site) start(n int) {
 // TestGrowRestartRebuild: one node becomes three, one of them is rebuilt from the others, and nothing
 // is lost.
 func TestGrowRestartRebuild(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	s.start(1)
 	s.deliver(1, 0, 20)
@@ -275,6 +276,7 @@ func TestGrowRestartRebuild(t *testing.T) {
 
 // TestDrainAndRemove: a fourth node takes over what a drained one gives up, and a removed node is out.
 func TestDrainAndRemove(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 2)
 	s.start(4)
 	s.deliver(4, 0, 10)
@@ -314,6 +316,7 @@ func TestDrainAndRemove(t *testing.T) {
 
 // TestTokens: a token is good for one node, for its own cluster, and for its time.
 func TestTokens(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 3)
 	s.start(1)
 	token := s.token()
@@ -338,6 +341,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestNoCluster(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 5)
 	err := Serve(t.Context(), s.config(1), Options{Logger: slog.New(slog.DiscardHandler)})
 	if !errors.Is(err, errNoCluster) || !strings.Contains(err.Error(), "rookery init") {
@@ -346,6 +350,7 @@ func TestNoCluster(t *testing.T) {
 }
 
 func TestDirectoryInUse(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 6)
 	s.start(1)
 	err := Serve(t.Context(), s.config(1), Options{Logger: slog.New(slog.DiscardHandler)})

@@ -14,6 +14,7 @@ import (
 // by NOTIFY, which of these has another mailbox selected. How long that took is printed; the 100 ms
 // on loopback is for a machine that does nothing else, so that the test only asks that it came.
 func TestNotifyAcrossNodes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 8)
 	s.imap = true
 	s.start(3)

@@ -102,6 +102,7 @@ func (s *site) submit(i int, text string, to ...string) error {
 
 // TestOutbound: a user's mail reaches another host, in a copy here too, and who is refused there is reported.
 func TestOutbound(t *testing.T) {
+	t.Parallel()
 	sink := new(sink)
 	s := newSite(t, 61)
 	s.more = fmt.Sprintf("[outbound]\nenabled = true\nrelay = %q\nresolvers = [\"127.0.0.1\"]\n", sink.serve(t))

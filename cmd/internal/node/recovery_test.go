@@ -70,6 +70,7 @@ func (s *site) recover(in adminapi.Recovery) (adminapi.RecoveryReport, error) {
 
 // TestRecover fills a new cluster from packs: what is said of each thing that is wrong, and what users find.
 func TestRecover(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 43)
 	dir := t.TempDir()
 	key := pack.ClusterKey{ID: blobstore.KeyID{1}, Secret: [32]byte{2}}

@@ -63,6 +63,7 @@ func appendTo(mailbox string) string {
 // TestSharedMailboxes: what one user shares others use on other nodes, as far as they may, also without the
 // node that led the partition, until they may not any more or the user is gone.
 func TestSharedMailboxes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 21)
 	s.start(3)
 	s.account("bob@example.org")
@@ -240,6 +241,7 @@ func (s *site) farGone(guest *talk) {
 // TestSharedElsewhere: what is shared is used as any other mailbox where the owner's partition is on other nodes only,
 // and a session outlives that node's absence. The administrator sees and changes who has rights, on a node that holds none of it.
 func TestSharedElsewhere(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 22)
 	s.factor = 1
 	s.start(3)

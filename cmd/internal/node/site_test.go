@@ -11,6 +11,7 @@ import (
 // TestAdministratorOverIMAP: who was made an administrator sets quotas and the server's annotations, which
 // others read, and no more once that is taken back.
 func TestAdministratorOverIMAP(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 17)
 	s.start(1)
 	if err := s.ask(1, "POST", "/v1/accounts", adminapi.Account{Address: "root@example.org", Password: "secret"}, nil); err != nil {
@@ -50,6 +51,7 @@ func TestAdministratorOverIMAP(t *testing.T) {
 
 // TestSignedURLOverIMAP: who gets a URL from another reads the message, until the other's account is disabled.
 func TestSignedURLOverIMAP(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 19)
 	s.start(1)
 	if err := s.ask(1, "POST", "/v1/accounts", adminapi.Account{Address: "root@example.org", Password: "secret"}, nil); err != nil {

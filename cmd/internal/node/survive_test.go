@@ -37,6 +37,7 @@ func (s *site) leaderOf(i int) (leader int) {
 // the majority. Its writes wait for the next leader, and where none comes are refused after ten
 // seconds.
 func TestSessionSurvives(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 7)
 	s.start(3)
 	s.healthy(1, 3)

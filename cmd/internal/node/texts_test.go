@@ -36,7 +36,8 @@ func (s *site) metric(i int, name string) string {
 // TestSearchIndex: a mailbox that is searched is in the index soon after, and still after a restart; the answers are
 // the same before and after.
 func TestSearchIndex(t *testing.T) {
-	s := newSite(t, 8)
+	t.Parallel()
+	s := newSite(t, 9)
 	s.start(1)
 	s.deliver(1, 0, 80)
 	for round := range 2 {
