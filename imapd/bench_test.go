@@ -48,6 +48,9 @@ func TestIdlers(t *testing.T) {
 // TestIdleMemory: what a session in IDLE over TLS costs, with its goroutines and TLS, after it has read
 // mail. The clients are another process, so that they are not counted.
 func TestIdleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("memory is weighed without the race detector, whose own it would count")
+	}
 	t.Run("plain", func(t *testing.T) { idleMemory(t, 48<<10) })
 	t.Run("compressed", func(t *testing.T) {
 		t.Setenv(compressing, "yes")
