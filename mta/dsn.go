@@ -108,3 +108,40 @@ type Recipient struct {
 	Notify  Notify
 	ORCPT   string // type;xtext (RFC 3461, section 4.2); empty where not given
 }
+
+// For gives what is to be said of an address that a recipient leads to: what was said of the recipient, who becomes the original one
+// where none was named (RFC 3461, section 5.2.1).
+func (r Recipient) For(address string) Recipient {
+	out := Recipient{Address: address, Notify: r.Notify, ORCPT: r.ORCPT}
+	if out.ORCPT == "" && address != r.Address {
+		out.ORCPT = originalRecipient(r.Address)
+	}
+	return out
+}
+
+// Without gives the recipient of whom the sender wants to hear less: not of what bit says.
+func (r Recipient) Without(bit Notify) Recipient {
+	if r.Notify&bit != 0 {
+		if r.Notify &^= bit; r.Notify == 0 {
+			r.Notify = NotifyNever // 0 is unsaid
+		}
+	}
+	return r
+}
+
+// originalRecipient is ORCPT for an address; none for one that needs RFC 6533.
+func originalRecipient(address string) string {
+	var b strings.Builder
+	b.WriteString("rfc822;")
+	for i := 0; i < len(address); i++ {
+		switch c := address[i]; {
+		case c >= 0x80:
+			return ""
+		case c < '!' || c > '~' || c == '=' || c == '+':
+			fmt.Fprintf(&b, "+%02X", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

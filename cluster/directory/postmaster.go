@@ -2,6 +2,7 @@ package directory
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/rookery-mail/rookery/cluster"
@@ -32,6 +33,24 @@ func (w *walk) postmaster(v View) (found bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// Caretaker is the account that has what belongs to nobody: the first that mail to the postmaster comes to, or else the first
+// administrator or account. The error is ErrNoUser where there is no account that is not disabled.
+func (v View) Caretaker() (Account, error) {
+	r, err := v.Resolve(Postmaster)
+	if err == nil && len(r.Accounts) > 0 {
+		return r.Accounts[0].Account, nil
+	}
+	if err != nil && !errors.Is(err, ErrNoUser) {
+		return Account{}, err
+	}
+	for _, prefix := range []byte{keyAdmin, keyAccount} {
+		if account, found, err := v.firstEnabled(prefix); found || err != nil {
+			return account, err
+		}
+	}
+	return Account{}, refuse(ErrNoUser, "there is no account")
 }
 
 // firstEnabled is the account of the lowest id that is not disabled, among the keys of a prefix, which

@@ -222,6 +222,10 @@ func reads() map[string]func(directory.View, args) (string, error) {
 		"tokens":    tokens,
 		"partition": func(v directory.View, _ args) (string, error) { return line(v.PartitionMap()) },
 		"resolve":   resolve,
+		"caretaker": func(v directory.View, _ args) (string, error) {
+			a, err := v.Caretaker()
+			return a.Address, err
+		},
 		"owns": func(v directory.View, a args) (string, error) {
 			yes, err := v.Owns(cluster.AccountID(a.number(0)), a.at(1))
 			return fmt.Sprint(yes), err

@@ -24,6 +24,8 @@ type Submission struct {
 	Recipients []mta.Recipient
 	Expires    time.Time
 	Notice     time.Time // when a delay is told; zero is never
+	// Forward says that the message came from elsewhere: its sender is not the account, and hears of it through the queue.
+	Forward bool
 }
 
 // Also queues s in the step that delivers the message to accounts of the same partition. A submission of the same
@@ -52,8 +54,8 @@ func (s Submission) entry(content []byte, messageID string) *queuepb.NewEntry {
 		Account: uint64(s.Account), Sender: s.Envelope.From, Expires: s.Expires.UnixMilli(),
 		Envid: s.Envelope.EnvID, Ret: uint32(s.Envelope.Return),
 		EightBit: s.Envelope.Body == mta.Body8Bit, Utf8: s.Envelope.UTF8, RequireTls: s.Envelope.RequireTLS, TlsOptional: s.Envelope.TLSOptional,
-		Priority: int32(s.Envelope.Priority),
-		Id:       string(s.ID), MessageId: clip(messageID), DedupKey: s.dedupKey(content, messageID),
+		Priority: int32(s.Envelope.Priority), Forward: s.Forward,
+		Id: string(s.ID), MessageId: clip(messageID), DedupKey: s.dedupKey(content, messageID),
 	}
 	if !s.Notice.IsZero() {
 		e.Notice = s.Notice.UnixMilli()

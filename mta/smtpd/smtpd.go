@@ -88,14 +88,16 @@ type Queue interface {
 	Entry(s queue.Submission) *mailstore.Also
 }
 
-// noQueue is that of a door whose users send to own domains only.
-type noQueue struct{}
+// NoQueue is that of a door whose users send to own domains only.
+type NoQueue struct{}
 
-func (noQueue) Refuses() *mta.Reply {
+// Refuses implements Queue: nothing can be queued.
+func (NoQueue) Refuses() *mta.Reply {
 	return mta.Replyf(550, mta.NotAuthorized, "Sending to other domains is off here (outbound.enabled)")
 }
 
-func (noQueue) Entry(queue.Submission) *mailstore.Also { return nil }
+// Entry implements Queue; it is not called.
+func (NoQueue) Entry(queue.Submission) *mailstore.Also { return nil }
 
 // Exchange is one AUTH command; *login.Exchange is one.
 type Exchange interface {
@@ -163,7 +165,7 @@ var errNotConfigured = errors.New("not configured")
 
 func (c *Config) defaults() {
 	if c.Queue == nil {
-		c.Queue = noQueue{}
+		c.Queue = NoQueue{}
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

@@ -3,12 +3,9 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/index"
-	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/remote"
 	"github.com/rookery-mail/rookery/mta/runner"
@@ -40,49 +37,48 @@ func (s sender) local(ctx context.Context, job remote.Job, to mta.Recipient) rem
 	fail := func(kind remote.Kind, status mta.Enhanced, err error) remote.Result {
 		return remote.Result{Kind: kind, Reached: true, Local: true, Reply: *mta.Replyf(0, status, "%v", err)}
 	}
-	var who directory.Resolution
-	err := s.n.view(func(v directory.View) (err error) {
-		who, err = v.Resolve(to.Address)
-		return err
-	})
+	who, err := s.n.resolve(to.Address)
 	switch {
 	case errors.Is(err, directory.ErrNoUser), errors.Is(err, directory.ErrInvalid):
 		return fail(remote.Permanent, mta.BadMailbox, err)
 	case err != nil:
 		return fail(remote.Temporary, mta.TempSystem, err)
 	}
-	var accounts []index.AccountID
-	var targets []mailstore.Target
-	for _, t := range who.Accounts {
-		accounts = append(accounts, t.Account.ID)
-		targets = append(targets, mailstore.Target{Account: t.Account.ID, Address: to.Address})
+	p := parcel{id: mta.ID(job.ID), env: job.Envelope, to: to, forward: job.Forward}
+	if !job.Forward {
+		p.account = job.Account
 	}
-	if len(targets) == 0 {
-		return fail(remote.Permanent, mta.BadMailbox, fmt.Errorf("nobody is behind <%s>", to.Address))
+	if len(who.Accounts) > 0 {
+		p.to = to.Without(mta.NotifySuccess) // that is told of the delivery here
 	}
-	if err := s.keep(ctx, job, accounts, targets); err != nil {
-		if errors.Is(err, index.ErrOverQuota) {
-			return fail(remote.Temporary, mta.TempMailboxFull, err)
-		}
-		return fail(remote.Temporary, mta.TempSystem, err)
-	}
-	return remote.Result{Kind: remote.Delivered, Reached: true, Local: true, Reply: *mta.Replyf(250, mta.OK, "Delivered")}
-}
-
-func (s sender) keep(ctx context.Context, job remote.Job, accounts []index.AccountID, targets []mailstore.Target) error {
-	in := s.n.store.NewIncoming(ctx, accounts, mta.ReturnPath(job.Envelope.From))
-	defer in.Discard()
 	text, err := job.Open()
 	if err != nil {
-		return err
+		return fail(remote.Temporary, mta.TempSystem, err)
 	}
 	defer text.Close()
-	if _, err := io.Copy(in, text); err != nil {
-		return err
+	p.text = text
+	if err := s.n.courier().carry(ctx, p, who); err != nil {
+		return carried(err)
 	}
-	outcomes, err := in.Deliver(ctx, mailstore.Delivery{Targets: targets})
-	for _, o := range outcomes {
-		err = errors.Join(err, o.Err)
+	return remote.Result{Kind: remote.Delivered, Reached: true, Local: true, Reports: len(who.Accounts) == 0, Reply: *mta.Replyf(250, mta.OK, "Delivered")}
+}
+
+// carried is the result of an error of a courier.
+func carried(err error) remote.Result {
+	r := remote.Result{Kind: remote.Temporary, Reached: true, Local: true}
+	reply := (*mta.Reply)(nil)
+	switch {
+	case errors.As(err, &reply):
+		r.Reply = *reply
+		if reply.Permanent() {
+			r.Kind = remote.Permanent
+		}
+	case errors.Is(err, index.ErrOverQuota):
+		r.Reply = *mta.Replyf(0, mta.TempMailboxFull, "%v", err)
+	case errors.Is(err, directory.ErrNoUser):
+		r.Kind, r.Reply = remote.Permanent, *mta.Replyf(0, mta.BadMailbox, "%v", err)
+	default:
+		r.Reply = *mta.Replyf(0, mta.TempSystem, "%v", err)
 	}
-	return err
+	return r
 }
