@@ -2,6 +2,7 @@ package mta
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,6 +27,8 @@ type Received struct {
 	For    string // the recipient where there is only one; empty otherwise (RFC 5321, section 7.2)
 	TLS    string // version and cipher suite such as "TLS1.3 TLS_AES_128_GCM_SHA256"; empty without TLS
 	Time   time.Time
+
+	Priority int // RFC 6710, section 6; left out where it is 0
 }
 
 // Field gives the whole header field, folded, with CRLF.
@@ -47,6 +50,9 @@ func (r Received) Field() []byte {
 	}
 	if r.For != "" {
 		words = append(words, "for", "<"+printable(r.For)+">")
+	}
+	if r.Priority != 0 {
+		words = append(words, "priority", strconv.Itoa(r.Priority))
 	}
 	words[len(words)-1] += ";"
 	words = append(words, Date(r.Time))

@@ -123,6 +123,7 @@ func (c *conn) openStore(ctx context.Context, header []byte) (Incoming, error) {
 	if n := wire.CountField(header, "received"); exceeds(n, c.srv.c.Limits.Received) {
 		return nil, mta.Replyf(554, mta.Loop, "Too many hops: the message has %d Received fields", n)
 	}
+	c.mail.env.TLSOptional = !c.mail.env.RequireTLS && wire.TLSOptional(header)
 	accounts := c.mail.accounts()
 	if len(c.mail.queued()) > 0 && !slices.Contains(accounts, c.account) {
 		accounts = append(accounts, c.account)
@@ -149,6 +150,8 @@ func (c *conn) trace(header []byte) []byte {
 		ID:     t.id,
 		TLS:    c.tlsWords(),
 		Time:   t.started,
+
+		Priority: t.env.Priority,
 	}
 	if c.kind.submits() {
 		rec.Helo, rec.Remote = "", netip.Addr{}

@@ -107,15 +107,19 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		c.reply(r)
 		return
 	}
-	queued := len(accounts) == 0 || to.Notify&mta.NotifySuccess != 0 // who delivers and tells is the queue
+	// Who delivers, tells and waits is the queue.
+	queued := len(accounts) == 0 || to.Notify&mta.NotifySuccess != 0 || !c.mail.env.Release.IsZero()
 	c.mail.rcpts = append(c.mail.rcpts, recipient{Recipient: to, accounts: accounts, queued: queued})
 	c.mail.env.To = append(c.mail.env.To, to.Address)
 	c.reply(mta.Replyf(250, mta.OKRecipient, "OK"))
 }
 
-// known says which parameters are known here: those of reports where there is somebody to make them.
+// known says which parameters are known here: those of reports and of the queue where there is one that keeps them, to
+// users; REQUIRETLS to whoever came by TLS himself (RFC 8689, section 4.1).
 func (c *conn) known() wire.Known {
-	return wire.Known{Auth: c.kind.submits(), DSN: c.kind.submits() && c.srv.c.Queue.Refuses() == nil}
+	queue := c.srv.c.Queue.Refuses() == nil
+	submits := queue && c.kind.submits()
+	return wire.Known{Auth: c.kind.submits(), DSN: submits, Queue: submits, Now: c.srv.c.Clock(), RequireTLS: queue && c.secure}
 }
 
 // resolve finds the accounts behind a recipient; none is one of another domain that the queue takes.

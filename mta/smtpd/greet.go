@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rookery-mail/rookery/mta"
 )
@@ -46,8 +47,16 @@ func (c *conn) extensions() []string {
 		list = append(list, "AUTH "+strings.Join(mechanisms, " "))
 	}
 	list = append(list, "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING")
-	if c.known().DSN {
+	known := c.known()
+	if known.DSN {
 		list = append(list, "DSN")
+	}
+	if known.Queue {
+		until := known.Now.Add(mta.MaxHold).UTC().Format("2006-01-02T15:04:05Z")
+		list = append(list, fmt.Sprintf("FUTURERELEASE %d %s", mta.MaxHold/time.Second, until), "DELIVERBY", "MT-PRIORITY")
+	}
+	if known.RequireTLS {
+		list = append(list, "REQUIRETLS")
 	}
 	return append(list, fmt.Sprintf("LIMITS RCPTMAX=%d", c.bounds.MaxRecipients))
 }

@@ -4,8 +4,8 @@
 // connection.
 //
 // Extensions: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, CHUNKING, ENHANCEDSTATUSCODES, LIMITS, STARTTLS
-// and AUTH; those alone are offered. There is no DSN, BINARYMIME or REQUIRETLS yet, and no sending to
-// other domains: recipients elsewhere are refused.
+// and AUTH; to users whose mail can be queued also DSN, FUTURERELEASE, DELIVERBY and MT-PRIORITY, and within TLS REQUIRETLS.
+// Those alone are offered; there is no BINARYMIME.
 //
 // The engine is our own, not the server of emersion/go-smtp, since two of that one's habits (v0.25.1)
 // lose or leak mail and cannot be mended from outside: it takes a BDAT LAST chunk that the connection

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -116,8 +117,11 @@ func writeAnswer(out *strings.Builder, answer string, store *fakeStore) {
 		}
 		if e := m.queued; e != nil {
 			fmt.Fprintf(out, "Q: of account %d from <%s> envid %q ret %v 8bit %v utf8 %v\n", e.Account, e.Sender, e.Envid, mta.Return(e.Ret), e.EightBit, e.Utf8)
+			if e.Priority != 0 || e.DeliverBy != 0 || e.TlsOptional || e.RequireTls {
+				fmt.Fprintf(out, "Q: priority %d by%s %s TLS optional %v required %v\n", e.Priority, moment(e.DeliverBy), e.DeliverByMode, e.TlsOptional, e.RequireTls)
+			}
 			for _, r := range e.Recipients {
-				fmt.Fprintf(out, "Q: <%s> by %s notify %q orcpt %q\n", r.Address, r.Destination, mta.Notify(r.Notify), r.Orcpt)
+				fmt.Fprintf(out, "Q: <%s> by %s notify %q orcpt %q%s\n", r.Address, r.Destination, mta.Notify(r.Notify), r.Orcpt, moment(r.Due))
 			}
 		}
 		for line := range bytes.Lines([]byte(m.octets)) {
@@ -128,4 +132,11 @@ func writeAnswer(out *strings.Builder, answer string, store *fakeStore) {
 			fmt.Fprintf(out, "M: %s\n", text)
 		}
 	}
+}
+
+func moment(ms int64) string {
+	if ms == 0 {
+		return ""
+	}
+	return " at " + time.UnixMilli(ms).UTC().Format(time.DateTime)
 }

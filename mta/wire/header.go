@@ -1,6 +1,9 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // HeaderEnd gives the length of the header at the start of a message, with its empty line, or -1
 // where its end is not in p yet. from is how much of p an earlier call has seen.
@@ -47,4 +50,18 @@ func StartsWithField(p []byte) bool {
 		}
 	}
 	return len(p) == 0
+}
+
+// TLSOptional reports whether a header has the field "TLS-Required: No", once and with no other value (RFC 8689, section 5).
+func TLSOptional(header []byte) bool {
+	const name = "tls-required"
+	if CountField(header, name) != 1 {
+		return false
+	}
+	for line := range bytes.Lines(header) {
+		if key, value, ok := strings.Cut(string(line), ":"); ok && strings.EqualFold(strings.TrimRight(key, " \t"), name) {
+			return strings.EqualFold(strings.TrimSpace(value), "no")
+		}
+	}
+	return false
 }

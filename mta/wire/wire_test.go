@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/rookery-mail/rookery/mta"
 )
@@ -44,6 +45,8 @@ func TestReadLine(t *testing.T) {
 	}
 }
 
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
 func TestReadMail(t *testing.T) {
 	for _, c := range []struct{ arg, want string }{
 		{"FROM:<>", "<> 0 ''"},
@@ -66,13 +69,49 @@ func TestReadMail(t *testing.T) {
 		{"FROM:<a@b> SIZE=99999999999999999999", "501 5.5.4"},
 		{"FROM:<a@b> SIZE=1 size=1", "501 5.5.2"},
 		{"FROM:<a@b> SMTPUTF8=1", "555 5.5.4"},
-		{"FROM:<a@b> REQUIRETLS", "555 5.5.4"},
+		{"FROM:<a@b> REQUIRETLS", "<a@b> 0 '' tls"},
+		{"FROM:<a@b> REQUIRETLS=1", "555 5.5.4"},
+		{"FROM:<a@b> HOLDFOR=90", "<a@b> 0 '' held 1m30s"},
+		{"FROM:<a@b> HOLDUNTIL=2026-11-21T12:00:07Z", "<a@b> 0 '' held 7s"},
+		{"FROM:<a@b> HOLDUNTIL=2026-11-21T12:00:00Z", "501 5.5.4"},
+		{"FROM:<a@b> HOLDUNTIL=2026-11-21T13:00:00+01:00", "501 5.5.4"},
+		{"FROM:<a@b> HOLDUNTIL=2027-11-21T12:00:00Z", "501 5.5.4"},
+		{"FROM:<a@b> HOLDFOR=0", "501 5.5.4"},
+		{"FROM:<a@b> HOLDFOR=-1", "501 5.5.4"},
+		{"FROM:<a@b> HOLDFOR=1000000000", "501 5.5.4"},
+		{"FROM:<a@b> HOLDFOR=99999999", "501 5.5.4"},
+		{"FROM:<a@b> HOLDFOR=1 HOLDUNTIL=2026-11-21T12:00:07Z", "501 5.5.4"},
+		{"FROM:<a@b> BY=120;R", "<a@b> 0 '' by 120;R"},
+		{"FROM:<a@b> BY=-5;nt", "<a@b> 0 '' by -5;NT"},
+		{"FROM:<a@b> BY=+5;RT", "<a@b> 0 '' by 5;RT"},
+		{"FROM:<a@b> BY=0;R", "501 5.5.4"},
+		{"FROM:<a@b> BY=-5;R", "501 5.5.4"},
+		{"FROM:<a@b> BY=+-5;N", "501 5.5.4"},
+		{"FROM:<a@b> BY=5;X", "501 5.5.4"},
+		{"FROM:<a@b> BY=5;T", "501 5.5.4"},
+		{"FROM:<a@b> BY=5", "501 5.5.4"},
+		{"FROM:<a@b> BY=1000000000;N", "501 5.5.4"},
+		{"FROM:<a@b> MT-PRIORITY=-9", "<a@b> 0 '' priority -9"},
+		{"FROM:<a@b> MT-PRIORITY=10", "501 5.5.4"},
+		{"FROM:<a@b> MT-PRIORITY=high", "501 5.5.4"},
 		{"FROM:<a\x01@b>", "501 5.5.2"},
 	} {
-		e, _, err := ReadMail(c.arg, Known{Auth: true, DSN: true})
+		e, _, err := ReadMail(c.arg, Known{Auth: true, DSN: true, Queue: true, Now: noon, RequireTLS: true})
 		got := fmt.Sprintf("<%s> %d '%s'", e.From, e.Size, e.Body)
 		if e.UTF8 {
 			got += " utf8"
+		}
+		if !e.Release.IsZero() {
+			got += " held " + e.Release.Sub(noon).String()
+		}
+		if e.By.Mode != "" {
+			got += " by " + e.By.Value(noon)
+		}
+		if e.Priority != 0 {
+			got += fmt.Sprintf(" priority %d", e.Priority)
+		}
+		if e.RequireTLS {
+			got += " tls"
 		}
 		if r := (*mta.Reply)(nil); errors.As(err, &r) {
 			got = fmt.Sprintf("%d %s", r.Code, r.Enhanced)
@@ -81,8 +120,10 @@ func TestReadMail(t *testing.T) {
 			t.Errorf("ReadMail(%q) = %s, want %s", c.arg, got, c.want)
 		}
 	}
-	if _, _, err := ReadMail("FROM:<a@b> AUTH=x", Known{}); err == nil {
-		t.Error("AUTH= was taken where there is no AUTH")
+	for _, p := range []string{"AUTH=x", "RET=FULL", "HOLDFOR=1", "BY=1;R", "MT-PRIORITY=1", "REQUIRETLS"} {
+		if _, _, err := ReadMail("FROM:<a@b> "+p, Known{}); err == nil {
+			t.Errorf("%s was taken where it is not offered", p)
+		}
 	}
 }
 
@@ -104,6 +145,44 @@ func FuzzPath(f *testing.F) {
 			t.Fatalf("ReadPath(%q) = %+v, read back as %+v, %v", arg, p, again, err)
 		}
 	})
+}
+
+// FuzzMail holds that what is taken of MAIL is within its bounds, and that it says the same when it is written again.
+func FuzzMail(f *testing.F) {
+	for _, s := range []string{"SIZE=1 BODY=8BITMIME SMTPUTF8", "HOLDFOR=10 BY=20;RT MT-PRIORITY=-3 REQUIRETLS", "HOLDUNTIL=2026-12-01T00:00:00Z BY=-1;N", "RET=FULL ENVID=a+2Bb AUTH=<>"} {
+		f.Add(s)
+	}
+	known := Known{Auth: true, DSN: true, Queue: true, Now: noon, RequireTLS: true}
+	f.Fuzz(func(t *testing.T, params string) {
+		e, _, err := ReadMail("FROM:<a@b> "+params, known)
+		if err != nil {
+			return
+		}
+		if e.Size < 0 || e.Priority < -9 || e.Priority > 9 || len(e.EnvID) > 100 {
+			t.Fatalf("%q: %+v", params, e)
+		}
+		if !e.Release.IsZero() && (!e.Release.After(noon) || e.Release.Sub(noon) > mta.MaxHold) {
+			t.Fatalf("%q: released at %v", params, e.Release)
+		}
+		if e.By.Mode == "" {
+			return
+		}
+		again, ok := mta.ParseBy(e.By.Value(noon), noon)
+		if !ok || again != e.By || e.By.Mode == mta.ByReturn && !e.By.Time.After(noon) {
+			t.Fatalf("%q: %+v, read back as %+v", params, e.By, again)
+		}
+	})
+}
+
+func TestTLSOptional(t *testing.T) {
+	for header, want := range map[string]bool{
+		"TLS-Required: No\r\n\r\n": true, "Subject: x\r\ntls-required : no \r\n\r\n": true, "TLS-Required: yes\r\n\r\n": false,
+		"TLS-Required: No\r\nTLS-Required: No\r\n\r\n": false, "Subject: x\r\n TLS-Required: No\r\n\r\n": false, "\r\n": false, "TLS-Required\r\n": false,
+	} {
+		if got := TLSOptional([]byte(header)); got != want {
+			t.Errorf("%q: %v", header, got)
+		}
+	}
 }
 
 func TestData(t *testing.T) {
