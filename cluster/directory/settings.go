@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rookery-mail/rookery/cluster/directory/address"
 	"github.com/rookery-mail/rookery/cluster/directory/credential"
@@ -33,6 +34,10 @@ type Settings struct {
 	OIDCIssuer          string // URL of the issuer whose tokens are taken, or empty
 	OIDCAudience        string // for whom tokens have to be, or empty
 	OIDCClaim           string // the claim of a token that holds the account's address
+
+	QueueLife     time.Duration   // for which a message to another domain is tried
+	QueueNotice   time.Duration   // after which its sender is told that it is late, 0: never
+	QueueSchedule []time.Duration // from one attempt to the next; the last again and again
 }
 
 // Definition is one row of the table of settings.
@@ -70,6 +75,12 @@ func Definitions() []Definition {
 			intSetting(credential.MinIterations, credential.MaxIterations, func(s *Settings) *int { return &s.PasswordIterations })},
 		{"postmaster", "an address, or empty", "", "Who gets mail for the postmaster of a domain that has none; empty: the first administrator.",
 			addressSetting(func(s *Settings) *string { return &s.Postmaster })},
+		{"queue_life", "a time from 10m to 30d, such as 5d", "5d", "How long a message to another domain is tried before it goes back to its sender.",
+			durationSetting(10*time.Minute, 30*day, false, func(s *Settings) *time.Duration { return &s.QueueLife })},
+		{"queue_notice", "a time from 1m to 30d, such as 4h, or 0 for never", "4h", "After which time a sender is told that a message was not delivered yet.",
+			durationSetting(time.Minute, 30*day, true, func(s *Settings) *time.Duration { return &s.QueueNotice })},
+		{"queue_schedule", "up to 32 times from 1s to 7d, apart by spaces", "2m 5m 15m 30m 1h 2h 4h", "How long after one attempt the next is made; the last goes on for ever. Each is made longer by up to an eighth, so that not all come at once.",
+			scheduleSetting(time.Second, 7*day, func(s *Settings) *[]time.Duration { return &s.QueueSchedule })},
 		{"quota_bytes", "a size, 0 for none", "0", "How much mail an account may keep that has no quota of its own.",
 			sizeSetting(0, 1<<60, func(s *Settings) *uint64 { return &s.QuotaBytes })},
 		{"quota_messages", "a number, 0 for none", "0", "How many messages an account may keep that has no quota of its own.",

@@ -199,8 +199,10 @@ func (q *machine) outcome(term uint64, o *queuepb.Outcome) (bool, error) {
 		return true, q.endRecipient(p, p.Entry, e)
 	}
 	if o.Attempt != nil {
-		r.Attempts++
 		r.Last = kept(o.Attempt)
+		if !o.Uncounted {
+			r.Attempts++
+		}
 	}
 	r.Due = max(o.Due, q.now)
 	return true, q.wait(p, r, e.Held)

@@ -265,3 +265,20 @@ func TestRefused(t *testing.T) {
 	}
 	w.shows("")
 }
+
+// TestUncounted: what was put off before an attempt waits on, its attempts are those that were made, and others go to
+// its destination as before.
+func TestUncounted(t *testing.T) {
+	w := newWorld(t)
+	w.do(command.Submit, message(w, "bob@example.com", "joe@example.com"))
+	w.claim(1, at(1, 0))
+	later := w.retry(at(1, 0), time.Hour, "the budget is spent")
+	later.Uncounted = true
+	w.do(command.SettleRecipients, &queuepb.SettleCommand{Term: 1, Outcomes: []*queuepb.Outcome{later}})
+	w.shows(`
+		due: example.com
+		1 from <ada@example.org>
+		  0 <bob@example.com> waiting due in 1h0m0s, 0 attempts: 451 the budget is spent
+		  1 <joe@example.com> waiting
+	`)
+}

@@ -40,9 +40,11 @@ func (r *Runner) attempt(ctx context.Context, j *job) {
 		}
 		r.log(j, to.Record, o)
 	}
-	r.c.Lanes.settle(j.destination, reached)
+	if results[0].Postponed.IsZero() {
+		r.c.Lanes.settle(j.destination, reached)
+	}
 	switch {
-	case !reached && results[0].Kind == remote.Temporary:
+	case !reached && results[0].Kind == remote.Temporary && results[0].Postponed.IsZero():
 		cmd.Closures = []*queuepb.Closure{{Destination: j.destination, Until: now.Add(closedFor(j.failures)).UnixMilli(), Attempt: cmd.Outcomes[0].Attempt}}
 	case reached && j.failures > 0:
 		cmd.Closures = []*queuepb.Closure{{Destination: j.destination}}
@@ -95,7 +97,10 @@ func (r *Runner) outcome(j *job, rec *queuepb.RecipientRecord, res remote.Result
 		o.Kind = queuepb.OutcomeKind_OUTCOME_KIND_FAILED
 	default:
 		o.Kind = queuepb.OutcomeKind_OUTCOME_KIND_RETRY
-		o.Due = now.Add(retryAfter(rec.Attempts)).UnixMilli()
+		o.Due = now.Add(retryAfter(r.c.Schedule(), rec.Attempts)).UnixMilli()
+		if !res.Postponed.IsZero() {
+			o.Due, o.Uncounted = res.Postponed.UnixMilli(), true
+		}
 		if now.UnixMilli() >= j.record.Expires {
 			o.Kind = queuepb.OutcomeKind_OUTCOME_KIND_FAILED
 		}
@@ -104,6 +109,10 @@ func (r *Runner) outcome(j *job, rec *queuepb.RecipientRecord, res remote.Result
 }
 
 func (r *Runner) log(j *job, rec *queuepb.RecipientRecord, o *queuepb.Outcome) {
+	if o.Uncounted && o.Kind == queuepb.OutcomeKind_OUTCOME_KIND_RETRY {
+		r.c.Logger.Debug("postponed", "id", j.record.Id, "entry", uint64(j.entry), "group", r.c.Group.String(), "to", rec.Address, "why", o.Attempt.Text, "until", time.UnixMilli(o.Due))
+		return
+	}
 	what := map[queuepb.OutcomeKind]string{queuepb.OutcomeKind_OUTCOME_KIND_DELIVERED: "delivered",
 		queuepb.OutcomeKind_OUTCOME_KIND_RETRY: "deferred", queuepb.OutcomeKind_OUTCOME_KIND_FAILED: "failed"}[o.Kind]
 	a := o.Attempt

@@ -1,18 +1,22 @@
 package runner
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 )
 
-// The schedule of attempts (RFC 5321, section 4.5.4.1): soon after the first, since many hosts put strangers off
-// once, then ever more rarely.
-func retryAfter(attempts uint32) time.Duration {
-	steps := []time.Duration{2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour}
-	if int(attempts) < len(steps) {
-		return steps[attempts]
-	}
-	return 4 * time.Hour
+// schedule is that of attempts where Config has none (RFC 5321, section 4.5.4.1): soon after the first, since many hosts put
+// strangers off once, then ever more rarely.
+func schedule() []time.Duration {
+	return []time.Duration{2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour}
+}
+
+// retryAfter is when the next attempt is made after so many. What failed together is not to come back together: the time
+// is made longer by up to an eighth.
+func retryAfter(steps []time.Duration, attempts uint32) time.Duration {
+	d := steps[min(int(attempts), len(steps)-1)]
+	return d + rand.N(d/8+1)
 }
 
 // closedFor is how long a destination is left alone that could not be reached so many times in a row before.

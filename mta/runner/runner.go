@@ -64,7 +64,9 @@ type Config struct {
 	NewID    func() cluster.CommandID
 	ReportID func() mta.ID
 	Clock    func() time.Time // nil: time.Now
-	Logger   *slog.Logger     // nil: none
+	// Schedule is the time from one attempt to the next, the last again and again; at least one. Nil: a usual one.
+	Schedule func() []time.Duration
+	Logger   *slog.Logger // nil: none
 }
 
 // Runner is the worker of one partition.
@@ -81,6 +83,9 @@ type Runner struct {
 func New(c Config) *Runner {
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Schedule == nil {
+		c.Schedule = schedule
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

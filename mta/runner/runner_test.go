@@ -353,3 +353,33 @@ func TestManyForDead(t *testing.T) {
 		t.Errorf("%d attempts: %q", len(s.jobs), s.jobs)
 	}
 }
+
+// TestPostponed: an attempt that was not made is no failure: nothing is counted, the destination stays open, and the
+// sender hears of the delay and of the end all the same.
+func TestPostponed(t *testing.T) {
+	s := newSite(t)
+	s.send = func(j remote.Job) []remote.Result {
+		r := remote.Result{Kind: remote.Temporary, Postponed: s.clock().Add(time.Hour), Reply: *mta.Replyf(0, "4.7.0", "The budget of the day is spent")}
+		return all(r)(j)
+	}
+	stop := s.run(1)
+	s.submit(to("bob@example.com", 0))
+	s.await("bob@example.com after 0 attempts: The budget of the day is spent")
+	snap := s.cluster.Group(1).Snapshot()
+	d, err := queue.Destination(snap, "example.com")
+	_ = snap.Close()
+	if err != nil || d.ClosedUntil != 0 || d.Failures != 0 || d.Next != s.clock().Add(time.Hour).UnixMilli() {
+		t.Errorf("%v, %v", d, err)
+	}
+	stop()
+	s.later(5 * time.Hour)
+	stop = s.run(2)
+	s.awaitInbox(1)
+	stop()
+	s.later(200 * time.Hour)
+	s.run(3)
+	s.await("")
+	if texts := s.inbox(); len(texts) != 2 || !strings.Contains(texts[1], "Action: failed") {
+		t.Errorf("%d reports: %q", len(texts), texts)
+	}
+}

@@ -118,7 +118,7 @@ func readQueueParam(e *mta.Envelope, q Param, known Known) error {
 	return nil
 }
 
-// readRelease reads HOLDFOR, in seconds, or HOLDUNTIL, a time in UTC (RFC 4865, section 4.1), which must not have passed.
+// readRelease reads HOLDFOR, in seconds, or HOLDUNTIL, a time in UTC (RFC 4865), which must not have passed.
 func readRelease(q Param, now time.Time) (time.Time, bool) {
 	if q.Keyword == "HOLDUNTIL" {
 		t, err := time.Parse("2006-01-02T15:04:05Z", q.Value)

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	mdns "github.com/miekg/dns"
 
@@ -17,16 +16,11 @@ import (
 	"github.com/rookery-mail/rookery/mta/runner"
 )
 
-// How long a message is tried, and after which time its sender is told that it is late (RFC 5321, section 4.5.4.1).
-const (
-	queueLife  = 5 * 24 * time.Hour
-	tellsAfter = 4 * time.Hour
-)
-
 // outbound is what the workers of all partitions share.
 type outbound struct {
 	client *remote.Client
 	lanes  *runner.Lanes
+	policy *queuePolicy
 }
 
 // openOutbound makes ready for mail to other domains, where that is on.
@@ -52,7 +46,7 @@ func (n *Node) openOutbound() error {
 		}
 		c.Resolver, c.Port, c.Own = relay{host, c.Resolver}, uint16(number), nil
 	}
-	n.outbound = &outbound{client: remote.New(c), lanes: runner.NewLanes()}
+	n.outbound = &outbound{client: remote.New(c), lanes: runner.NewLanes(), policy: &queuePolicy{n: n}}
 	n.onStop("connections to other hosts", func(context.Context) error { n.outbound.client.Close(); return nil })
 	return nil
 }

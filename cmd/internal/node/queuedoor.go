@@ -28,7 +28,6 @@ func (d queueDoor) Refuses() *mta.Reply {
 }
 
 func (d queueDoor) Entry(s queue.Submission) *mailstore.Also {
-	now := time.Now()
-	s.Expires, s.Notice = now.Add(queueLife), now.Add(tellsAfter)
+	d.n.outbound.policy.times(&s, time.Now())
 	return s.Also()
 }
