@@ -160,3 +160,15 @@ func TestReverse(t *testing.T) {
 		}
 	}
 }
+
+// TestDocument: the policy of RFC 8461, section 3.2, whose id goes with its text.
+func TestDocument(t *testing.T) {
+	one := zone.Document("enforce", []string{"mx1.example.org", "*.example.net"}, 604800)
+	if want := "version: STSv1\r\nmode: enforce\r\nmx: mx1.example.org\r\nmx: *.example.net\r\nmax_age: 604800\r\n"; one != want {
+		t.Errorf("%q", one)
+	}
+	other := zone.Document("testing", []string{"mx1.example.org", "*.example.net"}, 604800)
+	if a, b := zone.DocumentID(one), zone.DocumentID(other); a == b || a != zone.DocumentID(one) || len(a) > 32 || strings.Trim(a, "0123456789abcdef") != "" {
+		t.Errorf("%s, %s", a, b)
+	}
+}

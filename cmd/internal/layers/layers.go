@@ -109,6 +109,7 @@ func Kinds() map[string]Kind {
 		"mta/dns/dnstest":       Joint,
 		"mta/queue":             Core,
 		"mta/smtpd":             Door,
+		"mta/survey":            Shell,
 		"mta/zone":              Core,
 		"imapd/inflate":         Core,
 		"imapd/wire":            Core,
