@@ -87,17 +87,19 @@ type Nodes interface {
 type Config struct {
 	Observer Observer
 	Domains  Domains
-	Accounts Accounts
-	Sharing  Sharing
-	Aliases  Aliases
-	Bans     Bans
-	Settings Settings
-	Tokens   Tokens
-	Nodes    Nodes
-	Blobs    BlobStores
-	BlobKeys BlobKeys
-	Recovery Recoverer
-	Metrics  http.Handler
+	// DomainMails are about the same domains.
+	DomainMails DomainMails
+	Accounts    Accounts
+	Sharing     Sharing
+	Aliases     Aliases
+	Bans        Bans
+	Settings    Settings
+	Tokens      Tokens
+	Nodes       Nodes
+	Blobs       BlobStores
+	BlobKeys    BlobKeys
+	Recovery    Recoverer
+	Metrics     http.Handler
 }
 
 // Local returns the handler for the node's own socket, whose file mode is its access control. It
@@ -161,6 +163,7 @@ func routes(cfg Config) *http.ServeMux {
 	}
 	observerRoutes(mux, cfg.Observer)
 	domainRoutes(mux, cfg.Domains)
+	domainMailRoutes(mux, cfg.DomainMails)
 	accountRoutes(mux, cfg.Accounts)
 	sharingRoutes(mux, cfg.Sharing)
 	aliasRoutes(mux, cfg.Aliases)

@@ -80,6 +80,7 @@ func (n *Node) serveMail(life context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.certificate.Store(certificate)
 	authorities, err := openUserAuthorities(n.cfg.TLS.UserAuthorities, time.Now(), n.log)
 	if err != nil {
 		return err

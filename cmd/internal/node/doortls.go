@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -112,6 +113,20 @@ func (d *doorCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // config is the TLS configuration of the mail doors (RFC 8314: TLS 1.2 or newer).
 func (d *doorCertificate) config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: d.get}
+}
+
+// mailKey is the SHA-256 of the public key (SubjectPublicKeyInfo) of the mail doors' certificate in hexadecimal digits,
+// as TLSA records have it (RFC 6698, section 2.1); empty before the doors open.
+func (n *Node) mailKey() string {
+	d := n.certificate.Load()
+	if d == nil {
+		return ""
+	}
+	c, err := d.get(nil)
+	if err != nil || c.Leaf == nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(c.Leaf.RawSubjectPublicKeyInfo))
 }
 
 // tlsListener puts TLS with the doors' certificate in front of a listener.

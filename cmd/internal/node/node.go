@@ -75,7 +75,8 @@ type Node struct {
 	goals     goals
 	recovery  recoveries
 
-	smtp        *smtpd.Server // these three from when mail is served
+	certificate atomic.Pointer[doorCertificate] // of the mail doors, from when they open
+	smtp        *smtpd.Server                   // these three from when mail is served
 	imap        *imapd.Server
 	remoteAdmin *http.Server
 

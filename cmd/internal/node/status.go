@@ -25,16 +25,17 @@ type report struct {
 	Version string            `json:"version"`
 	Level   command.Level     `json:"level"` // absent from a node of 0.1
 	Groups  []group.Status    `json:"groups"`
-	Failed  map[string]string `json:"failed"`  // replicas that could not be opened
-	Full    string            `json:"full"`    // why writes are refused, if they are
-	Store   string            `json:"store"`   // why object storage does not answer, if it does not
-	Staged  uint64            `json:"staged"`  // octets that wait for object storage
-	Staging uint64            `json:"staging"` // octets that may; 0 without object storage
+	Failed  map[string]string `json:"failed"`   // replicas that could not be opened
+	Full    string            `json:"full"`     // why writes are refused, if they are
+	Store   string            `json:"store"`    // why object storage does not answer, if it does not
+	Staged  uint64            `json:"staged"`   // octets that wait for object storage
+	Staging uint64            `json:"staging"`  // octets that may; 0 without object storage
+	MailKey string            `json:"mail_key"` // SHA-256 of the public key of its mail doors' certificate, in hexadecimal digits; empty before they open
 }
 
 // report describes this node.
 func (n *Node) report() report {
-	r := report{Version: n.opts.Version, Level: command.Latest, Failed: map[string]string{}}
+	r := report{Version: n.opts.Version, Level: command.Latest, Failed: map[string]string{}, MailKey: n.mailKey()}
 	for _, replica := range n.host.all() {
 		r.Groups = append(r.Groups, replica.Status())
 	}

@@ -1,0 +1,207 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
+	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
+	"github.com/rookery-mail/rookery/mta/dns"
+	"github.com/rookery-mail/rookery/mta/survey"
+	"github.com/rookery-mail/rookery/mta/zone"
+)
+
+var _ adminapi.DomainMails = (*Node)(nil)
+
+// preference is that of all nodes: each takes mail as well as the others.
+const preference = 10
+
+// DNSRecords implements adminapi.DomainMails.
+func (n *Node) DNSRecords(ctx context.Context, domain string) (adminapi.DNSRecords, error) {
+	f, notes, err := n.zoneFacts(ctx, domain)
+	if err != nil {
+		return adminapi.DNSRecords{}, err
+	}
+	records := zone.Records(f)
+	return adminapi.DNSRecords{Domain: f.Domain, Records: records, Snippet: zone.Snippet(records), Notes: notes}, nil
+}
+
+// CheckDNS implements adminapi.DomainMails. Nothing is taken from answers of before.
+func (n *Node) CheckDNS(ctx context.Context, domain string) (adminapi.DNSCheck, error) {
+	f, notes, err := n.zoneFacts(ctx, domain)
+	if err != nil {
+		return adminapi.DNSCheck{}, err
+	}
+	r, err := n.freshResolver()
+	if err != nil {
+		return adminapi.DNSCheck{}, err
+	}
+	out := adminapi.DNSCheck{Domain: f.Domain, Notes: notes, Findings: zone.Check(f, survey.Ask(ctx, r, zone.Questions(f)))}
+	out.Wrong = slices.ContainsFunc(out.Findings, zone.Finding.Wrong)
+	return out, nil
+}
+
+// freshResolver is one that has kept no answers yet.
+func (n *Node) freshResolver() (*dns.Resolver, error) {
+	servers, err := resolvers(n.cfg.Outbound.Resolvers)
+	if err != nil {
+		return nil, err
+	}
+	return dns.New(dns.Config{Servers: servers}), nil
+}
+
+// zoneFacts gathers what is known of a domain and the nodes, and says what is not.
+func (n *Node) zoneFacts(ctx context.Context, domain string) (f zone.Facts, notes []string, err error) {
+	var mail *directorypb.DomainMail
+	err = n.view(func(v directory.View) error {
+		d, err := v.Domain(domain)
+		if err != nil {
+			return err
+		}
+		f.Domain = d.Name
+		if f.Senders, err = senders(v); err != nil {
+			return err
+		}
+		mail, err = domainMail(v, d.Name)
+		return err
+	})
+	if err != nil {
+		return f, nil, err
+	}
+	if f.Hosts, notes, err = n.mailHosts(ctx); err != nil {
+		return f, nil, err
+	}
+	f.Services, f.Reports, f.Watcher = n.services(), reportsTo(mail, f.Domain), directory.Postmaster+"@"+f.Domain
+	if mail.StsMode != "" {
+		f.Policy = &zone.Policy{Mode: mail.StsMode, ID: zone.DocumentID(n.policyDocument(mail))}
+	}
+	if n.cfg.Outbound.Relay != "" {
+		notes = append(notes, "Mail goes out by the relay "+n.cfg.Outbound.Relay+": SPF has to allow its addresses too.")
+	}
+	return f, notes, nil
+}
+
+// senders are the addresses that the cluster was given to send by.
+func senders(v directory.View) (list []zone.Sender, err error) {
+	err = v.EachSending(directory.SendingEgress, "", func(m *directorypb.Sending) error {
+		e := m.GetEgress()
+		a, err := netip.ParseAddr(e.GetAddress())
+		if err != nil {
+			return nil // nothing is sent by it either
+		}
+		s := zone.Sender{Address: a.Unmap(), Name: strings.ToLower(e.GetHello())}
+		if s.Name == "" {
+			at, err := v.Node(cluster.NodeID(e.GetNode()))
+			if err != nil && !errors.Is(err, directory.ErrNotFound) {
+				return err
+			}
+			s.Name = at.MailName
+		}
+		list = append(list, s)
+		return nil
+	})
+	return list, err
+}
+
+// mailHosts are the nodes as hosts of mail, with the keys of those that answer now.
+func (n *Node) mailHosts(ctx context.Context) (list []zone.Host, notes []string, err error) {
+	nodes, _, err := n.membersAndMap()
+	if err != nil {
+		return nil, nil, err
+	}
+	reports := n.reports(ctx, nodes)
+	var names []string
+	for _, m := range nodes {
+		if m.State == directory.NodeRemoved {
+			continue
+		}
+		if m.ID == n.id && m.MailName == "" {
+			m.MailName = strings.ToLower(n.cfg.SMTP.Hostname)
+		}
+		if m.MailName == "" {
+			notes = append(notes, fmt.Sprintf("The mail name of node %s is not known: it tells it once every node runs this version.", m.ID))
+			continue
+		}
+		key := reports[m.ID].MailKey
+		if key == "" {
+			notes = append(notes, fmt.Sprintf("Node %s did not tell its certificate's key: there is no TLSA record for it.", m.ID))
+		}
+		names = append(names, m.MailName)
+		list = append(list, zone.Host{Name: m.MailName, Preference: preference, Key: key})
+	}
+	r, err := n.freshResolver()
+	if err != nil {
+		return nil, nil, err
+	}
+	addresses := survey.Addresses(ctx, r, names)
+	for i := range list {
+		list[i].Addresses = addresses[list[i].Name]
+	}
+	return list, notes, nil
+}
+
+// mailNames are the nodes' names as hosts of mail.
+func (n *Node) mailNames(v directory.View) (names []string, err error) {
+	nodes, err := v.Nodes()
+	for _, m := range nodes {
+		if m.State != directory.NodeRemoved && m.MailName != "" {
+			names = append(names, m.MailName)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
+// services are those that this node offers to mail clients over TLS, in the belief that the others do the same.
+func (n *Node) services() (list []zone.Service) {
+	for _, s := range []struct {
+		name   string
+		listen []string
+	}{{"_submissions", n.cfg.SMTP.Submissions}, {"_imaps", n.cfg.IMAP.TLSListen}} {
+		if len(s.listen) == 0 {
+			continue
+		}
+		_, text, err := net.SplitHostPort(s.listen[0])
+		if port, bad := strconv.ParseUint(text, 10, 16); err == nil && bad == nil {
+			list = append(list, zone.Service{Name: s.name, Port: uint16(port)})
+		}
+	}
+	return list
+}
+
+// tlsReports is the local part to which reports about TLS come, unless another address is set.
+const tlsReports = "tls-reports"
+
+// reportsTo is whom reports about a domain go to.
+func reportsTo(m *directorypb.DomainMail, domain string) string {
+	if m.TlsReportsTo != "" {
+		return m.TlsReportsTo
+	}
+	return tlsReports + "@" + domain
+}
+
+// domainMail is what a domain was set to publish; an empty record where nothing was.
+func domainMail(v directory.View, domain string) (*directorypb.DomainMail, error) {
+	m, err := v.Sending(directory.SendingDomainMail, domain)
+	if errors.Is(err, directory.ErrNotFound) {
+		return &directorypb.DomainMail{}, nil
+	}
+	return m.GetDomainMail(), err
+}
+
+// needThird refuses what builds before this version do not know.
+func (n *Node) needThird() error {
+	if n.level() < command.LevelThird {
+		return fmt.Errorf("%w: %w", directory.ErrConflict, command.ErrTooEarly)
+	}
+	return nil
+}
