@@ -104,6 +104,7 @@ func Kinds() map[string]Kind {
 		"mta/dkim":              Core,
 		"mta/srs":               Core,
 		"mta/batv":              Core,
+		"mta/arc":               Core,
 		"mta/tlsrpt":            Core,
 		"mta/runner":            Shell,
 		"mta/dns/dnstest":       Joint,
