@@ -14,6 +14,7 @@ import (
 // answer is what a question came to.
 type answer struct {
 	records []dns.RR
+	name    string // whose records they are: that which was asked for, or what its CNAMEs lead to
 	secure  bool
 	err     error // nil, ErrNoName or ErrNoRecord
 }
@@ -79,20 +80,20 @@ func (r *Resolver) askServer(ctx context.Context, q question, server string) (an
 	default:
 		return answer{}, 0, fmt.Errorf("%s answers %s", server, dns.RcodeToString[reply.Rcode])
 	}
-	records, ttl := follow(reply.Answer, q)
+	records, name, ttl := follow(reply.Answer, q)
 	if len(records) == 0 {
 		return answer{secure: secure, err: ErrNoRecord}, lifeOfNo(reply), nil
 	}
-	return answer{records: records, secure: secure}, within(time.Duration(ttl)*time.Second, longest), nil
+	return answer{records: records, name: name, secure: secure}, within(time.Duration(ttl)*time.Second, longest), nil
 }
 
-// follow gives the records that answer q, behind the CNAMEs that lead to them, and the shortest of their lives in
-// seconds.
-func follow(list []dns.RR, q question) (records []dns.RR, ttl uint32) {
+// follow gives the records that answer q, behind the CNAMEs that lead to them, the name that these lead to, and the
+// shortest of their lives in seconds.
+func follow(list []dns.RR, q question) (records []dns.RR, name string, ttl uint32) {
 	if len(list) > maxRecords {
 		list = list[:maxRecords]
 	}
-	name := q.name
+	name = q.name
 	ttl = ^uint32(0)
 	for range maxChain {
 		next := ""
@@ -110,11 +111,11 @@ func follow(list []dns.RR, q question) (records []dns.RR, ttl uint32) {
 			}
 		}
 		if len(records) > 0 || next == "" {
-			return records, ttl
+			return records, name, ttl
 		}
 		name = next
 	}
-	return nil, 0
+	return nil, "", 0
 }
 
 // lifeOfNo is how long a negative answer holds (RFC 2308, section 5).

@@ -30,7 +30,7 @@ var (
 type Config struct {
 	Servers []string // host:port of recursive resolvers, in the order in which they are asked
 	// Validated says that the servers validate DNSSEC and that nobody can change what they say on the way: they are
-	// on this host. Without it nothing is Secure.
+	// on this host, or behind a net that is trusted (RFC 7672, section 2.1.3). Without it nothing is Secure.
 	Validated bool
 	Timeout   time.Duration    // of one question to one server; 3 s
 	Rounds    int              // how often each server is asked; 2
@@ -117,7 +117,8 @@ func (r *Resolver) MX(ctx context.Context, domain string) (Mail, error) {
 // Addresses are those of a host.
 type Addresses struct {
 	V6, V4 []netip.Addr
-	Secure bool // all of them
+	Secure bool   // all of them, with the CNAMEs that lead to them
+	Name   string // what the host's CNAMEs lead to; the host itself where it has none
 }
 
 // MaxAddresses is how many addresses of a kind are looked at.
@@ -128,7 +129,14 @@ const MaxAddresses = 16
 func (r *Resolver) Addresses(ctx context.Context, host string) (Addresses, error) {
 	v6, err6 := r.ask(ctx, host, dns.TypeAAAA)
 	v4, err4 := r.ask(ctx, host, dns.TypeA)
-	out := Addresses{Secure: v6.secure && v4.secure}
+	out := Addresses{Name: canonical(host)}
+	for _, a := range []answer{v6, v4} {
+		if len(a.records) > 0 {
+			out.Name = canonical(a.name)
+		}
+	}
+	// One kind that cannot be learnt leaves the other as sure as it is: else who can suppress it could do away with DANE.
+	out.Secure = len(v6.records)+len(v4.records) > 0 && (v6.secure || len(v6.records) == 0) && (v4.secure || len(v4.records) == 0)
 	for _, rr := range v6.records {
 		if a, ok := rr.(*dns.AAAA); ok && len(out.V6) < MaxAddresses {
 			if addr, ok := netip.AddrFromSlice(a.AAAA.To16()); ok && !addr.Is4In6() {
@@ -180,7 +188,12 @@ type TLSA struct {
 // TLSA finds the TLSA records of a host for mail, on port 25. secure is false also where there is none, but not
 // vouched for (RFC 7672, section 2.1).
 func (r *Resolver) TLSA(ctx context.Context, host string) (list []TLSA, secure bool, err error) {
-	a, err := r.ask(ctx, "_25._tcp."+host, dns.TypeTLSA)
+	return r.TLSAPort(ctx, host, 25)
+}
+
+// TLSAPort finds those of another port, as TLSA.
+func (r *Resolver) TLSAPort(ctx context.Context, host string, port uint16) (list []TLSA, secure bool, err error) {
+	a, err := r.ask(ctx, fmt.Sprintf("_%d._tcp.%s", port, host), dns.TypeTLSA)
 	if err != nil {
 		return nil, a.secure, fmt.Errorf("look up TLSA of %s: %w", host, err)
 	}
@@ -190,6 +203,15 @@ func (r *Resolver) TLSA(ctx context.Context, host string) (list []TLSA, secure b
 		}
 	}
 	return list, a.secure, nil
+}
+
+// Alias reports whether a name is vouched for to have a CNAME record, wherever that leads.
+func (r *Resolver) Alias(ctx context.Context, name string) (bool, error) {
+	a, err := r.ask(ctx, name, dns.TypeCNAME)
+	if err != nil && !final(err) {
+		return false, fmt.Errorf("look up CNAME of %s: %w", name, err)
+	}
+	return a.secure && len(a.records) > 0, nil
 }
 
 // final reports whether an error is an answer that stays.

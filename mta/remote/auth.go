@@ -19,7 +19,7 @@ func (s *session) authenticate() error {
 		return nil
 	}
 	if s.tls == "" {
-		return s.place.clear()
+		return s.clear()
 	}
 	client, err := mechanism(strings.Fields(strings.ToUpper(s.ext["AUTH"])), s.place.user, s.place.secret)
 	if err != nil {

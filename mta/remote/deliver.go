@@ -8,6 +8,7 @@ import (
 
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/dns"
+	"github.com/rookery-mail/rookery/mta/tlspolicy"
 )
 
 // The enhanced codes of what goes wrong before a host speaks (RFC 3463, RFC 7505).
@@ -28,9 +29,14 @@ func (c *Client) Deliver(ctx context.Context, job Job) []Result {
 	for i := range job.Recipients {
 		a.open = append(a.open, i)
 	}
-	hosts, failed := c.targets(ctx, job)
+	hosts, known, failed := c.targets(ctx, job)
 	if failed != nil {
 		a.rest(*failed)
+		return a.results
+	}
+	a.policy.known = known
+	if err := a.rule(ctx); err != nil {
+		a.rest(Result{Kind: Temporary, Reply: *mta.Replyf(0, noRoute, "%v", err)})
 		return a.results
 	}
 	a.last = Result{Kind: Temporary, Reply: *mta.Replyf(0, noHost, "No host of %s could be reached", job.Destination)}
@@ -39,6 +45,10 @@ func (c *Client) Deliver(ctx context.Context, job Job) []Result {
 		found, err := c.addresses(ctx, h.name)
 		if err != nil {
 			a.unresolved(h.name, err)
+			continue
+		}
+		need, ok := a.need(ctx, h, found)
+		if !ok {
 			continue
 		}
 		addresses := job.Source.reaches(found)
@@ -50,26 +60,37 @@ func (c *Client) Deliver(ctx context.Context, job Job) []Result {
 				break
 			}
 			tried++
-			a.try(ctx, a.place(h, address))
+			a.try(ctx, a.place(h, address, need), need)
 		}
 	}
 	if ctx.Err() != nil {
+		a.hope = true
 		a.last.Reply.Text = "The attempt was broken off: " + a.last.Reply.Text
 	}
-	a.rest(a.last)
+	a.rest(a.final())
 	return a.results
 }
 
+// final is what becomes of those whom no host said anything of. What a policy stopped tells more than that another
+// host was not there; it is permanent only where no host can ever do.
+func (a *attempt) final() Result {
+	if a.stopped == nil || a.stopped.Kind == Permanent && a.hope {
+		return a.last
+	}
+	a.stopped.Reached = a.stopped.Reached || a.last.Reached
+	return *a.stopped
+}
+
 // hosts finds where mail for a domain goes. A Result is what becomes of all recipients.
-func (c *Client) hosts(ctx context.Context, domain string) ([]dns.Host, *Result) {
+func (c *Client) hosts(ctx context.Context, domain string) (dns.Mail, *Result) {
 	mail, err := c.c.Resolver.MX(ctx, domain)
 	switch {
 	case errors.Is(err, dns.ErrNoName):
-		return nil, &Result{Kind: Permanent, Reply: *mta.Replyf(0, badDomain, "The domain %s does not exist", domain)}
+		return mail, &Result{Kind: Permanent, Reply: *mta.Replyf(0, badDomain, "The domain %s does not exist", domain)}
 	case err != nil:
-		return nil, &Result{Kind: Temporary, Reply: *mta.Replyf(0, noRoute, "%v", err)}
+		return mail, &Result{Kind: Temporary, Reply: *mta.Replyf(0, noRoute, "%v", err)}
 	case mail.Null:
-		return nil, &Result{Kind: Permanent, Reply: *mta.Replyf(0, nullMX, "The domain %s takes no mail", domain)}
+		return mail, &Result{Kind: Permanent, Reply: *mta.Replyf(0, nullMX, "The domain %s takes no mail", domain)}
 	}
 	// Hosts that are no better than ourselves would send it back (RFC 5321, section 5.1).
 	for i, h := range mail.Hosts {
@@ -81,16 +102,17 @@ func (c *Client) hosts(ctx context.Context, domain string) ([]dns.Host, *Result)
 			better++
 		}
 		if better == 0 {
-			return nil, &Result{Kind: Permanent, Reply: *mta.Replyf(0, loops, "Mail for %s comes back to us: %s is one of our hosts", domain, h.Name)}
+			return mail, &Result{Kind: Permanent, Reply: *mta.Replyf(0, loops, "Mail for %s comes back to us: %s is one of our hosts", domain, h.Name)}
 		}
-		return mail.Hosts[:better], nil
+		mail.Hosts = mail.Hosts[:better]
+		return mail, nil
 	}
 	if mail.Implicit {
 		if _, err := c.c.Resolver.Addresses(ctx, domain); errors.Is(err, dns.ErrNoName) || errors.Is(err, dns.ErrNoRecord) {
-			return nil, &Result{Kind: Permanent, Reply: *mta.Replyf(0, badDomain, "The domain %s has no host for mail", domain)}
+			return mail, &Result{Kind: Permanent, Reply: *mta.Replyf(0, badDomain, "The domain %s has no host for mail", domain)}
 		}
 	}
-	return mail.Hosts, nil
+	return mail, nil
 }
 
 // order gives the addresses of a host, of both kinds by turns: one kind may not work at all.
@@ -112,8 +134,11 @@ type attempt struct {
 	client  *Client
 	job     Job
 	results []Result
-	open    []int  // recipients without a result
-	last    Result // why the last host was none; of those that stay open
+	open    []int   // recipients without a result
+	last    Result  // why the last host was none; of those that stay open
+	stopped *Result // the same of the last that a policy of TLS ruled out
+	hope    bool    // another host may do another time
+	policy  policy
 }
 
 // rest gives all that are open a result.
@@ -125,24 +150,25 @@ func (a *attempt) rest(r Result) {
 }
 
 func (a *attempt) unresolved(host string, err error) {
+	a.hope = true
 	a.last = Result{Kind: Temporary, Host: host, Reply: *mta.Replyf(0, noRoute, "%v", err), Reached: a.last.Reached, NoSource: a.last.NoSource}
 }
 
 // try has one host take the recipients that are open. What it says of them is final for this attempt; where it says
 // nothing of them, the next host is asked.
-func (a *attempt) try(ctx context.Context, p place) {
+func (a *attempt) try(ctx context.Context, p place, need tlspolicy.Need) {
 	s := a.client.take(p)
 	if s != nil && a.over(ctx, s, true) {
 		return
 	}
 	for _, secure := range []bool{true, false} {
-		s, again, err := a.client.connect(ctx, p, secure)
+		s, again, err := a.client.connect(ctx, p, a.job.Hop, need, secure)
 		if err == nil {
 			a.over(ctx, s, false)
 			return
 		}
 		a.failed(p, s, err)
-		if !again || p.level > Opportunistic {
+		if !again || need.Level > Opportunistic {
 			return
 		}
 	}
@@ -171,9 +197,20 @@ func (a *attempt) over(ctx context.Context, s *session, old bool) bool {
 
 // failed notes why a host was none.
 func (a *attempt) failed(p place, s *session, err error) {
-	r := Result{Kind: Temporary, Host: p.host, Address: p.address.Addr().String(), NoSource: errors.Is(err, ErrSource)}
+	r := Result{Kind: Temporary, Host: p.host, NoSource: errors.Is(err, ErrSource)}
+	if p.address.IsValid() {
+		r.Address = p.address.Addr().String()
+	}
 	if s != nil {
 		r.TLS, r.Reached = s.tls, s.spoke
+	}
+	r.Reached = r.Reached || a.last.Reached
+	var refusal *tlspolicy.Refusal
+	if errors.As(err, &refusal) {
+		r.Reply = replyOf(refusal)
+		r.Kind = kindOf(r.Reply)
+		a.stopped = &r
+		return
 	}
 	var reply *mta.Reply
 	if errors.As(err, &reply) {
@@ -181,6 +218,5 @@ func (a *attempt) failed(p place, s *session, err error) {
 	} else {
 		r.Reply = *mta.Replyf(0, lost, "%v", err)
 	}
-	r.Reached = r.Reached || a.last.Reached
-	a.last = r
+	a.last, a.hope = r, true
 }

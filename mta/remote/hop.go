@@ -12,6 +12,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/dns"
+	"github.com/rookery-mail/rookery/mta/tlspolicy"
 )
 
 // Hop takes mail in the place of a domain's own hosts: a smart host.
@@ -70,23 +71,24 @@ type target struct {
 	port uint16
 }
 
-// targets finds the hosts of a job. A Result is what becomes of all recipients.
-func (c *Client) targets(ctx context.Context, job Job) (list []target, failed *Result) {
+// targets finds the hosts of a job. known says that they are certainly those that the mail is for: DNSSEC says so, or the operator. A
+// Result is what becomes of all recipients.
+func (c *Client) targets(ctx context.Context, job Job) (list []target, known bool, failed *Result) {
 	if job.Hop == nil {
-		hosts, failed := c.hosts(ctx, job.Destination)
-		for _, h := range hosts {
+		mail, failed := c.hosts(ctx, job.Destination)
+		for _, h := range mail.Hosts {
 			list = append(list, target{h.Name, c.c.Port})
 		}
-		return list, failed
+		return list, mail.Secure, failed
 	}
 	for _, text := range job.Hop.Hosts {
 		host, port, err := HostPort(text, c.c.Port)
 		if err != nil {
-			return nil, &Result{Kind: Temporary, Reply: *mta.Replyf(0, noRoute, "The route %s: %v", job.Hop.Route, err)}
+			return nil, true, &Result{Kind: Temporary, Reply: *mta.Replyf(0, noRoute, "The route %s: %v", job.Hop.Route, err)}
 		}
 		list = append(list, target{host, port})
 	}
-	return list, nil
+	return list, true, nil
 }
 
 // HostPort parts host, host:port or [address]:port. Without a port it is the one that is given.
@@ -118,13 +120,10 @@ func (c *Client) addresses(ctx context.Context, host string) (dns.Addresses, err
 }
 
 // place is where a session of this attempt goes.
-func (a *attempt) place(h target, address netip.Addr) place {
-	p := place{host: h.name, address: netip.AddrPortFrom(address, h.port), source: a.job.Source}
+func (a *attempt) place(h target, address netip.Addr, need tlspolicy.Need) place {
+	p := place{host: h.name, address: netip.AddrPortFrom(address, h.port), source: a.job.Source, need: need.Key()}
 	if hop := a.job.Hop; hop != nil {
-		p.user, p.secret, p.level = hop.Username, hop.Password, hop.Level
-		if p.user != "" {
-			p.level = max(p.level, Encrypted)
-		}
+		p.user, p.secret = hop.Username, hop.Password
 	}
 	return p
 }
@@ -133,11 +132,3 @@ func (a *attempt) place(h target, address netip.Addr) place {
 const submissions = 465
 
 func (p place) implicit() bool { return p.address.Port() == submissions }
-
-// clear says why a place may not be spoken to without TLS, nil where it may.
-func (p place) clear() error {
-	if p.level == Opportunistic {
-		return nil
-	}
-	return mta.Replyf(0, "4.7.10", "%s offers no TLS, and the route asks for it", p.host)
-}

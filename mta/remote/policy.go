@@ -3,26 +3,34 @@ package remote
 import (
 	"context"
 
-	"github.com/rookery-mail/rookery/mta/dns"
+	"github.com/rookery-mail/rookery/mta/mtasts"
+	"github.com/rookery-mail/rookery/mta/tlspolicy"
+	"github.com/rookery-mail/rookery/mta/tlsrpt"
 )
 
 // Level is what TLS must give before a message is sent.
-type Level int
+type Level = tlspolicy.Level
 
 // The levels.
 const (
-	Opportunistic Level = iota // TLS where it is offered, with any certificate (RFC 7435)
-	Encrypted                  // TLS with any certificate
-	Verified                   // TLS with a certificate for the host
+	Opportunistic = tlspolicy.Opportunistic
+	Encrypted     = tlspolicy.Encrypted
+	Verified      = tlspolicy.Verified
 )
 
-// Policies says what the hosts of a domain must show. An error puts the message off.
+// Policies says what the hosts of a domain must show, beyond what their TLSA records say.
 type Policies interface {
-	For(ctx context.Context, domain string, mx dns.Mail) (Policy, error)
+	// Rule is what the operator asks for of a domain; the zero Rule: nothing. An error puts the message off.
+	Rule(ctx context.Context, domain string) (tlspolicy.Rule, error)
+	// STS finds a domain's MTA-STS policy. An error says that it is not known whether there is one, nor was one kept.
+	STS(ctx context.Context, domain string) (STS, error)
 }
 
-// Policy is what the hosts of a domain must show.
-type Policy struct {
-	Level Level
-	Names []string // patterns of hosts and certificates that are right; none: the host's own name
+// STS is what is known of a domain's MTA-STS policy.
+type STS struct {
+	Policy *mtasts.Policy // nil: there is none
+	Text   []string       // of Policy, line by line
+	// Failure says that the policy which the domain has now could not be had, or was none: Policy is the one before, or nil.
+	Failure tlsrpt.Failure
+	Detail  string
 }

@@ -6,6 +6,7 @@ package remote
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/netip"
@@ -15,12 +16,15 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/dns"
+	"github.com/rookery-mail/rookery/mta/tlsrpt"
 )
 
 // Resolver finds the hosts of a domain; *dns.Resolver is one.
 type Resolver interface {
 	MX(ctx context.Context, domain string) (dns.Mail, error)
 	Addresses(ctx context.Context, host string) (dns.Addresses, error)
+	TLSAPort(ctx context.Context, host string, port uint16) (list []dns.TLSA, secure bool, err error)
+	Alias(ctx context.Context, name string) (secure bool, err error)
 }
 
 // Config says how a Client works. Resolver and Hostname are required.
@@ -33,6 +37,13 @@ type Config struct {
 	// Own reports whether a host is one of ours: mail to it would come back to us. Nil: none is.
 	Own    func(host string) bool
 	Limits Limits
+	// Policies are asked what hosts must show. Nil: nothing but what their TLSA records say.
+	Policies Policies
+	// Roots are the authorities that vouch for hosts. Nil: those of the system.
+	Roots *x509.CertPool
+	// Observe is told of each session, and of policies that stop one (RFC 8460). Nil: nobody is. It does not wait.
+	Observe func(tlsrpt.Event)
+	Clock   func() time.Time // nil: time.Now
 }
 
 // Limits bound what a host can take of us. A zero field is its default.
@@ -127,14 +138,15 @@ type Client struct {
 	closed bool
 }
 
-// place is where a session goes, from where, and as whom: messages for the same place may share a connection.
+// place is where a session goes, from where, as whom, and for what it is good enough: messages for the same place may share
+// a connection.
 type place struct {
 	host    string
 	address netip.AddrPort
 	source  Source
 	user    string // of a hop, with its password
 	secret  string
-	level   Level // of a hop
+	need    string // Key of the need that was met
 }
 
 // New makes a Client.
@@ -147,6 +159,9 @@ func New(c Config) *Client {
 	}
 	if c.Own == nil {
 		c.Own = func(string) bool { return false }
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	c.Limits.defaults()
 	return &Client{c: c, idle: map[place][]*session{}}
@@ -213,8 +228,8 @@ func (c *Client) expire(s *session) {
 	s.quit()
 }
 
-// tlsConfig is how hosts are met that nothing is known of: what they show is not checked, since in the clear
-// it would be no better (RFC 7435).
-func tlsConfig(host string, level Level) *tls.Config {
-	return &tls.Config{ServerName: host, InsecureSkipVerify: level < Verified, MinVersion: tls.VersionTLS12}
+// tlsConfig is how hosts are met. What they show is judged behind the handshake (tlspolicy.Need.Judge): that knows of more
+// than authorities.
+func tlsConfig(name string) *tls.Config {
+	return &tls.Config{ServerName: name, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 }

@@ -3,7 +3,6 @@ package remote
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,12 +11,15 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/tlspolicy"
 )
 
 // session is a connection to a host. It is for one goroutine.
 type session struct {
 	client *Client
 	place  place
+	need   tlspolicy.Need
+	hop    *Hop
 	conn   net.Conn
 	r      *bufio.Reader
 	w      *bufio.Writer
@@ -25,25 +27,26 @@ type session struct {
 
 	ext   map[string]string // extensions by keyword in capitals, with their parameters
 	tls   string
-	spoke bool // the host has answered something in this use
+	greet string // the name by which the host greets
+	spoke bool   // the host has answered something in this use
 	uses  int
 	most  int // uses that it may have
 }
 
-// connect connects to a place and says hello, with TLS where it is offered and secure is asked for. again says
-// that without TLS the host may be had.
-func (c *Client) connect(ctx context.Context, p place, secure bool) (s *session, again bool, err error) {
+// connect connects to a place and says hello, with TLS where it is offered and secure is asked for. What is needed of the host and
+// not met is a *tlspolicy.Refusal. again says that without TLS the host may be had.
+func (c *Client) connect(ctx context.Context, p place, hop *Hop, need tlspolicy.Need, secure bool) (s *session, again bool, err error) {
 	dialing, cancel := context.WithTimeout(ctx, c.c.Limits.Connect)
 	defer cancel()
 	conn, err := c.c.Dial(dialing, p.source, p.address)
 	if err != nil {
 		return nil, false, fmt.Errorf("connect to %s: %w", p.host, err)
 	}
-	s = &session{client: c, place: p, conn: conn}
+	s = &session{client: c, place: p, need: need, hop: hop, conn: conn}
 	s.on(conn)
 	defer context.AfterFunc(ctx, s.interrupt)()
 	if p.implicit() {
-		err = s.encrypt(ctx)
+		_, err = s.encrypt(ctx)
 	}
 	if err == nil {
 		again, err = s.begin(ctx, secure)
@@ -72,51 +75,20 @@ func (s *session) begin(ctx context.Context, secure bool) (again bool, err error
 	if greeting.Code != 220 {
 		return false, greeting
 	}
+	s.greet, _, _ = strings.Cut(greeting.Text, " ")
 	if err := s.hello(); err != nil {
 		return false, err
 	}
-	if s.tls != "" {
-		return false, nil
+	if s.tls == "" && !secure {
+		return false, s.clear()
 	}
-	if _, offered := s.ext["STARTTLS"]; !offered || !secure {
-		return false, s.place.clear()
+	if s.tls == "" {
+		again, err = s.startTLS(ctx)
 	}
-	if r, err := s.command(limits.Command, "STARTTLS"); err != nil || r.Code != 220 {
-		return true, errors.Join(err, orReply(r))
+	if err == nil {
+		err = s.extension()
 	}
-	if s.r.Buffered() > 0 {
-		return false, errors.New("plain text behind STARTTLS")
-	}
-	if err := s.encrypt(ctx); err != nil {
-		return true, err
-	}
-	return false, s.hello()
-}
-
-// encrypt has TLS begin.
-func (s *session) encrypt(ctx context.Context) error {
-	conn := tls.Client(s.conn, tlsConfig(s.place.host, s.place.level))
-	shaking, cancel := context.WithTimeout(ctx, s.client.c.Limits.Connect)
-	defer cancel()
-	if err := conn.HandshakeContext(shaking); err != nil {
-		return fmt.Errorf("TLS with %s: %w", s.place.host, err)
-	}
-	s.on(conn)
-	state := conn.ConnectionState()
-	shown := "not authenticated"
-	if s.place.level >= Verified {
-		shown = "authenticated"
-	}
-	s.tls = fmt.Sprintf("%s %s, %s", strings.ReplaceAll(tls.VersionName(state.Version), " ", ""), tls.CipherSuiteName(state.CipherSuite), shown)
-	return nil
-}
-
-// orReply is r as an error, or nil.
-func orReply(r *mta.Reply) error {
-	if r == nil {
-		return nil
-	}
-	return r
+	return again, err
 }
 
 // hello says EHLO, or HELO to a host that does not know it.

@@ -19,6 +19,9 @@ func (a *attempt) transaction(s *session) error {
 		s.most = a.job.Uses
 	}
 	s.spoke = false
+	if err := s.clear(); err != nil && s.tls == "" {
+		return err // Invariant: nothing goes in clear that must not
+	}
 	mail, refusal := a.mail(s)
 	if refusal != nil {
 		a.settle(s, a.open, *refusal)
@@ -86,6 +89,9 @@ func (a *attempt) mail(s *session) (string, *mta.Reply) {
 		case !a.plain():
 			return "", mta.Replyf(0, mta.NeedsUTF8, "The message needs SMTPUTF8, and the host does not know it")
 		}
+	}
+	if s.need.Extension {
+		b.WriteString(" REQUIRETLS")
 	}
 	if _, dsn := s.ext["DSN"]; dsn {
 		if env.Return != mta.ReturnUnsaid {
