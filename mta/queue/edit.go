@@ -25,6 +25,8 @@ func (q *machine) edit(cmd *queuepb.EditCommand) (*queuepb.Result, error) {
 		change = q.retry
 	case queuepb.Edit_EDIT_DELETE:
 		change = q.remove
+	case queuepb.Edit_EDIT_BOUNCE:
+		change = func(id EntryID, e *queuepb.EntryRecord) (bool, error) { return q.bounce(id, e, cmd.Why) }
 	default:
 		return refuse(indexpb.Code_CODE_INVALID, "no such edit"), nil
 	}
@@ -63,7 +65,7 @@ func (q *machine) hold(id EntryID, e *queuepb.EntryRecord, why string) (bool, er
 }
 
 func (q *machine) release(id EntryID, e *queuepb.EntryRecord) (bool, error) {
-	if !e.Held {
+	if !e.Held || e.BouncedWhy != "" {
 		return false, nil
 	}
 	err := eachWaiting(q.b, id, func(p Place, r *queuepb.RecipientRecord) error {
@@ -110,6 +112,28 @@ func (q *machine) remove(id EntryID, e *queuepb.EntryRecord) (bool, error) {
 		return q.endRecipient(p, id, e)
 	})
 	return changed, err
+}
+
+// bounce has an entry given up: it is held from now on and its alarm is due, so that nothing of it is tried, and the
+// worker that hears the alarm ends what waits and reports it in one step.
+func (q *machine) bounce(id EntryID, e *queuepb.EntryRecord, why string) (bool, error) {
+	if e.BouncedWhy != "" {
+		return false, nil
+	}
+	if why == "" {
+		why = "an administrator returned it"
+	}
+	if _, err := q.hold(id, e, why); err != nil {
+		return false, err
+	}
+	if err := q.b.Delete(alarmKey(nil, alarmOf(e), id)); err != nil {
+		return false, err
+	}
+	e.BouncedWhy, e.Expires, e.Notice = why, min(e.Expires, q.now), 0
+	if err := q.b.Set(alarmKey(nil, alarmOf(e), id), nil); err != nil {
+		return false, err
+	}
+	return true, q.putEntry(id, e)
 }
 
 // eachWaiting calls fn for each recipient of an entry that waits.

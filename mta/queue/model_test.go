@@ -19,6 +19,7 @@ import (
 type model struct {
 	claimed map[queue.Place]uint64 // 0: waits
 	held    map[queue.EntryID]bool
+	bounced map[queue.EntryID]bool
 	term    uint64
 	entries int
 }
@@ -26,7 +27,7 @@ type model struct {
 // waits reports whether a place may be claimed.
 func (m *model) waits(p queue.Place) bool {
 	term, open := m.claimed[p]
-	return open && term == 0 && !m.held[p.Entry]
+	return open && term == 0 && (!m.held[p.Entry] || m.bounced[p.Entry])
 }
 
 func (m *model) end(p queue.Place) {
@@ -37,6 +38,7 @@ func (m *model) end(p queue.Place) {
 		}
 	}
 	delete(m.held, p.Entry)
+	delete(m.bounced, p.Entry)
 }
 
 // TestModel: whatever leaders and operators do in any order, the queue is what the model says, its keys hold
@@ -44,7 +46,7 @@ func (m *model) end(p queue.Place) {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(rt)
-		m := &model{claimed: map[queue.Place]uint64{}, held: map[queue.EntryID]bool{}}
+		m := &model{claimed: map[queue.Place]uint64{}, held: map[queue.EntryID]bool{}, bounced: map[queue.EntryID]bool{}}
 		rt.Repeat(map[string]func(*rapid.T){
 			"submit": func(rt *rapid.T) {
 				var to []string
@@ -106,7 +108,7 @@ func TestModel(t *testing.T) {
 				}
 			},
 			"edit": func(rt *rapid.T) {
-				edit, id := queuepb.Edit(rapid.IntRange(1, 4).Draw(rt, "edit")), m.draw(rt).Entry
+				edit, id := queuepb.Edit(rapid.IntRange(1, 5).Draw(rt, "edit")), m.draw(rt).Entry
 				w.do(command.EditQueue, &queuepb.EditCommand{Edit: edit, Entries: []uint64{uint64(id)}, Why: "because"})
 				m.edit(edit, id)
 			},
@@ -131,10 +133,11 @@ func (m *model) draw(rt *rapid.T) queue.Place {
 
 func (m *model) edit(edit queuepb.Edit, id queue.EntryID) {
 	switch edit {
-	case queuepb.Edit_EDIT_HOLD, queuepb.Edit_EDIT_RELEASE:
+	case queuepb.Edit_EDIT_HOLD, queuepb.Edit_EDIT_RELEASE, queuepb.Edit_EDIT_BOUNCE:
 		for p := range m.claimed {
-			if p.Entry == id {
-				m.held[id] = edit == queuepb.Edit_EDIT_HOLD
+			if p.Entry == id && !m.bounced[id] {
+				m.held[id] = edit != queuepb.Edit_EDIT_RELEASE
+				m.bounced[id] = edit == queuepb.Edit_EDIT_BOUNCE
 			}
 		}
 	case queuepb.Edit_EDIT_DELETE:

@@ -46,11 +46,13 @@ func (q *machine) claim(cmd *queuepb.ClaimCommand) (*queuepb.Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.Held {
+		if e.Held && e.BouncedWhy == "" {
 			continue
 		}
-		if err := q.unlist(p, r); err != nil {
-			return nil, err
+		if !e.Held {
+			if err := q.unlist(p, r); err != nil {
+				return nil, err
+			}
 		}
 		r.State, r.Term = queuepb.RecipientState_RECIPIENT_STATE_CLAIMED, cmd.Term
 		if err := q.b.Set(claimedKey(nil, p), nil); err != nil {

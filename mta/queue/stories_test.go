@@ -229,6 +229,36 @@ func TestOperator(t *testing.T) {
 	`)
 }
 
+// TestReturned: what an operator has returned is tried by nobody; whoever hears its alarm gives it up with a report.
+func TestReturned(t *testing.T) {
+	w := newWorld(t)
+	w.do(command.Submit, message(w, "bob@example.com", "eve@example.net"))
+	w.do(command.EditQueue, &queuepb.EditCommand{Edit: queuepb.Edit_EDIT_HOLD, Entries: []uint64{1}, Why: "looked at"})
+	edit := func(e queuepb.Edit) uint32 {
+		t.Helper()
+		return w.do(command.EditQueue, &queuepb.EditCommand{Edit: e, Entries: []uint64{1}, Why: "spam"}).Changed
+	}
+	if edit(queuepb.Edit_EDIT_BOUNCE) != 1 || edit(queuepb.Edit_EDIT_BOUNCE) != 0 || edit(queuepb.Edit_EDIT_RELEASE) != 0 || edit(queuepb.Edit_EDIT_RETRY) != 0 {
+		t.Error("returned once, for good")
+	}
+	w.shows(`
+		1 from <ada@example.org> held: looked at
+		  0 <bob@example.com> waiting
+		  1 <eve@example.net> waiting
+	`)
+	if list, _, err := queue.Alarms(w.b, w.now.UnixMilli(), 10); len(list) != 1 || err != nil {
+		t.Errorf("alarms %v, %v", list, err)
+	}
+	if res := w.claim(1, at(1, 0), at(1, 1)); len(res.Places) != 2 {
+		t.Errorf("granted %v", res.Places)
+	}
+	w.do(command.RetakeClaims, &queuepb.RetakeCommand{Term: 2})
+	w.claim(2, at(1, 0), at(1, 1))
+	w.do(command.SettleRecipients, &queuepb.SettleCommand{Term: 2, Outcomes: []*queuepb.Outcome{
+		{Place: at(1, 0), Kind: queuepb.OutcomeKind_OUTCOME_KIND_FAILED}, {Place: at(1, 1), Kind: queuepb.OutcomeKind_OUTCOME_KIND_FAILED}}})
+	w.shows("")
+}
+
 func TestSubmittedTwice(t *testing.T) {
 	w := newWorld(t)
 	cmd := message(w, "bob@example.com")

@@ -178,6 +178,17 @@ func (r *Runner) tellDelay(ctx context.Context, id queue.EntryID, e *queuepb.Ent
 	return r.report(ctx, id, e, &queuepb.SettleCommand{Term: r.term}, told, true)
 }
 
+// lastWord is why a recipient is given up that no attempt ended.
+func (r *Runner) lastWord(e *queuepb.EntryRecord, to *queuepb.RecipientRecord, now time.Time) *queuepb.Attempt {
+	switch {
+	case e.BouncedWhy != "":
+		return &queuepb.Attempt{At: now.UnixMilli(), Node: string(r.c.Node), Enhanced: "5.0.0", Text: e.BouncedWhy}
+	case to.Last != nil:
+		return to.Last
+	}
+	return &queuepb.Attempt{At: now.UnixMilli(), Node: string(r.c.Node), Enhanced: "4.4.7", Text: "It could not be tried before its time was over"}
+}
+
 // giveUp ends the recipients of an entry whose time is over. Those with an attempt under way end with it.
 func (r *Runner) giveUp(ctx context.Context, id queue.EntryID, e *queuepb.EntryRecord, list []queue.Recipient, now time.Time) error {
 	claim := &queuepb.ClaimCommand{Term: r.term}
@@ -198,10 +209,7 @@ func (r *Runner) giveUp(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 		if !granted[to.Place.Recipient] {
 			continue
 		}
-		a := to.Record.Last
-		if a == nil {
-			a = &queuepb.Attempt{At: now.UnixMilli(), Enhanced: "4.4.7", Text: "It could not be tried before its time was over"}
-		}
+		a := r.lastWord(e, to.Record, now)
 		o := &queuepb.Outcome{Place: place(to.Place), Kind: queuepb.OutcomeKind_OUTCOME_KIND_FAILED, Attempt: a}
 		cmd.Outcomes = append(cmd.Outcomes, o)
 		if mta.Notify(to.Record.Notify).Wants(mta.NotifyFailure) {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
@@ -265,6 +266,28 @@ func TestComesBack(t *testing.T) {
 	texts := s.inbox()
 	if len(texts) != 2 || !strings.Contains(texts[0], "Action: delayed") || !strings.Contains(texts[1], "Action: failed") {
 		t.Errorf("%d reports: %q", len(texts), texts)
+	}
+}
+
+// TestReturned: what an operator has returned is tried no more, and its sender is told why, once.
+func TestReturned(t *testing.T) {
+	s := newSite(t)
+	s.submit(to("bob@example.com", 0), to("eve@example.net", mta.NotifyNever))
+	data, err := (&queuepb.EditCommand{Edit: queuepb.Edit_EDIT_BOUNCE, Entries: []uint64{1}, Why: "Sent by a stolen account"}).MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.cluster.Propose(t.Context(), 1, command.Command{ID: s.config.NewID(), Kind: command.EditQueue, Time: s.clock(), Payload: data}); err != nil {
+		t.Fatal(err)
+	}
+	s.run(1)
+	s.await("")
+	texts := s.inbox()
+	if len(texts) != 1 || !strings.Contains(texts[0], "Action: failed\r\nStatus: 5.0.0") || !strings.Contains(texts[0], "Sent by a stolen account") || strings.Contains(texts[0], "eve@") {
+		t.Errorf("%d reports: %q", len(texts), texts)
+	}
+	if len(s.jobs) != 0 {
+		t.Errorf("it was tried: %q", s.jobs)
 	}
 }
 
