@@ -112,6 +112,7 @@ func Kinds() map[string]Kind {
 		"mta/runner":            Shell,
 		"mta/dns/dnstest":       Joint,
 		"mta/queue":             Core,
+		"mta/queue/filter":      Core,
 		"mta/smtpd":             Door,
 		"mta/survey":            Shell,
 		"mta/zone":              Core,
