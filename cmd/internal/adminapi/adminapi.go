@@ -98,6 +98,7 @@ type Config struct {
 	Nodes       Nodes
 	Blobs       BlobStores
 	BlobKeys    BlobKeys
+	Queue       Queue
 	Recovery    Recoverer
 	Metrics     http.Handler
 }
@@ -119,6 +120,7 @@ func Local(cfg Config) http.Handler {
 // Remote returns the handler for the TLS listener: everything but the health probes asks for an API
 // token in an Authorization field (RFC 6750, section 2.1).
 func Remote(cfg Config) http.Handler {
+	cfg.Queue = closedQueue{cfg.Queue}
 	mux := routes(cfg)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
@@ -173,5 +175,6 @@ func routes(cfg Config) *http.ServeMux {
 	nodeRoutes(mux, cfg.Nodes)
 	blobRoutes(mux, cfg.Blobs)
 	blobKeyRoutes(mux, cfg.BlobKeys)
+	queueRoutes(mux, cfg.Queue)
 	return mux
 }

@@ -134,8 +134,21 @@ func (f *fake) ImportBlobKeys(_ context.Context, k BlobSecrets) error {
 	return f.note("import %s", k.Text)
 }
 
+func (f *fake) QueueList(_ context.Context, q QueueQuery) (QueueListing, error) {
+	return QueueListing{}, f.note("queue of %s, %d", q.Filter.Domain, q.Limit)
+}
+func (f *fake) QueueEntry(_ context.Context, id string) (QueueEntry, error) {
+	return QueueEntry{ID: id}, f.note("entry %s", id)
+}
+func (f *fake) QueueEdit(_ context.Context, e QueueEdit) (QueueEdited, error) {
+	return QueueEdited{}, f.note("%s %v dry=%v", e.Action, e.Filter.IDs, e.DryRun)
+}
+func (f *fake) QueueSummary(_ context.Context, q QueueFilter) (QueueSummary, error) {
+	return QueueSummary{}, f.note("queue summary of %s", q.Account)
+}
+
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Recovery: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Recovery: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -207,6 +220,10 @@ func TestSocket(t *testing.T) {
 		{"POST", "/v1/blobs/keys/0102030405060708/retire", nil, "retire 0102030405060708"},
 		{"GET", "/v1/blobs/secrets", nil, "export"},
 		{"POST", "/v1/blobs/secrets", BlobSecrets{Text: "x"}, "import x"},
+		{"POST", "/v1/queue/list", QueueQuery{Filter: QueueFilter{Domain: "a.b", Body: "x"}, Limit: 5}, "queue of a.b, 5"},
+		{"GET", "/v1/queue/3-17", nil, "entry 3-17"},
+		{"POST", "/v1/queue/edit", QueueEdit{Action: "hold", Filter: QueueFilter{IDs: []string{"3-17"}}, DryRun: true}, "hold [3-17] dry=true"},
+		{"POST", "/v1/queue/summary", QueueFilter{Account: "a@b"}, "queue summary of a@b"},
 		{"GET", "/v1/debug/hash", nil, "hashes"},
 		{"POST", "/v1/debug/snapshot", nil, "snapshots"},
 	} {
@@ -221,6 +238,21 @@ func TestSocket(t *testing.T) {
 	f.fail = fmt.Errorf("no account a@example.org: %w", directory.ErrNotFound)
 	if err := c.Do(t.Context(), "GET", "/v1/status", nil, nil); err == nil || err.Error() != f.fail.Error() {
 		t.Errorf("the node's words came as %v", err)
+	}
+}
+
+// TestRemoteReadsNoMail: whoever has a token may not find out by a filter what is in messages.
+func TestRemoteReadsNoMail(t *testing.T) {
+	h := Remote(over(&fake{}))
+	for path, body := range map[string]string{
+		"/v1/queue/list": `{"filter": {"body": "x"}}`, "/v1/queue/edit": `{"action": "hold", "filter": {"header": "Subject: x"}}`, "/v1/queue/summary": `{"body": "x"}`,
+	} {
+		if got := request(t, h, "POST", path, "good", body).Code; got != 400 {
+			t.Errorf("%s %s: %d", path, body, got)
+		}
+		if got := request(t, h, "POST", path, "good", `{}`).Code; got != 200 {
+			t.Errorf("%s without: %d", path, got)
+		}
 	}
 }
 

@@ -28,7 +28,6 @@ type Spec struct {
 	Header    string          `json:"header,omitempty"`    // Field: and a regular expression, on the decoded text of a field
 	Body      string          `json:"body,omitempty"`      // a regular expression, on the decoded text parts
 	Entries   []uint64        `json:"entries,omitempty"`   // one of these
-	Partition uint16          `json:"partition,omitempty"` // of those
 }
 
 // MaxExpression is how long a regular expression may be, in octets. It is matched in a time that is linear in what it is
