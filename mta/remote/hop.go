@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/mta"
@@ -33,8 +34,8 @@ type Source struct {
 
 // Lane is a place among the attempts that go on, which counts for one receiver.
 type Lane interface {
-	// Move has the attempt count for another receiver. It reports whether there is room; if not the attempt waits.
-	Move(receiver string) bool
+	// Move has the attempt count for another receiver. It reports whether there is room, and else when there may be.
+	Move(receiver string) (again time.Time, ok bool)
 }
 
 // ErrSource says that a source is not there: its node cannot be reached, or does not have the address.

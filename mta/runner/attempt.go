@@ -40,9 +40,7 @@ func (r *Runner) attempt(ctx context.Context, j *job) {
 		}
 		r.log(j, to.Record, o)
 	}
-	if results[0].Postponed.IsZero() {
-		r.c.Lanes.settle(j.destination, reached)
-	}
+	j.seen = seen(results)
 	switch {
 	case !reached && results[0].Kind == remote.Temporary && results[0].Postponed.IsZero():
 		cmd.Closures = []*queuepb.Closure{{Destination: j.destination, Until: now.Add(closedFor(j.failures)).UnixMilli(), Attempt: cmd.Outcomes[0].Attempt}}

@@ -2,8 +2,11 @@ package runner
 
 import (
 	"math/rand/v2"
-	"sync"
 	"time"
+
+	"github.com/rookery-mail/rookery/mta/receiver"
+	"github.com/rookery-mail/rookery/mta/remote"
+	"github.com/rookery-mail/rookery/mta/shaping"
 )
 
 // schedule is that of attempts where Config has none (RFC 5321, section 4.5.4.1): soon after the first, since many hosts put
@@ -24,71 +27,31 @@ func closedFor(failures uint32) time.Duration {
 	return min(time.Minute<<min(failures, 6), 30*time.Minute)
 }
 
-// The lanes of a node: attempts at a time, of all destinations and of one. One that is new begins with a few.
-const (
-	allLanes   = 200
-	firstLanes = 3
-	mostLanes  = 20
-)
-
-// Lanes bound how many attempts a node makes at a time. A destination gets more as it takes mail, and is back at one
-// when it does not.
-type Lanes struct {
-	mu     sync.Mutex // guards what follows
-	all    int
-	single map[string]*lane
-}
-
-type lane struct{ used, most int }
-
-// NewLanes makes the lanes of a node.
-func NewLanes() *Lanes { return &Lanes{single: map[string]*lane{}} }
-
-// free is how many attempts may begin.
-func (l *Lanes) free(destination string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	free := allLanes - l.all
-	if d := l.single[destination]; d != nil {
-		return max(0, min(free, d.most-d.used))
-	}
-	return max(0, min(free, firstLanes))
-}
-
-// enter begins an attempt, if it may; release ends it.
-func (l *Lanes) enter(destination string) (release func(), ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d := l.single[destination]
-	if d == nil {
-		d = &lane{most: firstLanes}
-		l.single[destination] = d
-	}
-	if l.all >= allLanes || d.used >= d.most {
-		return nil, false
-	}
-	l.all++
-	d.used++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.all--
-		if d.used--; d.used == 0 && len(l.single) > 10_000 {
-			delete(l.single, destination) // it begins anew
+// seen is what an attempt tells of the receiver. Mail for mailboxes of ours tells that it was taken.
+func seen(results []remote.Result) (o shaping.Outcome) {
+	o.Unmade = true
+	for _, r := range results {
+		if !r.Postponed.IsZero() {
+			continue
 		}
-	}, true
-}
-
-// settle notes whether a destination could be reached.
-func (l *Lanes) settle(destination string, reached bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d := l.single[destination]
-	switch {
-	case d == nil:
-	case reached:
-		d.most = min(d.most+1, mostLanes)
-	default:
-		d.most = 1
+		o.Unmade = false
+		o.Asked = o.Asked || r.Address != ""
+		o.Reached = o.Reached || r.Reached
+		switch r.Kind {
+		case remote.Delivered:
+			o.Delivered++
+			continue
+		case remote.Permanent:
+			o.Failed++
+		default:
+			o.Deferred++
+		}
+		if m := receiver.Read(r.Reply); m != receiver.Nothing || o.Text == "" {
+			o.Means, o.Text = max(o.Means, m), r.Reply.Error()
+		}
 	}
+	if o.Means == receiver.Blocked {
+		o.Means = receiver.Nothing // of the address that we came from, which is looked after elsewhere
+	}
+	return o
 }

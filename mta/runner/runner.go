@@ -23,6 +23,7 @@ import (
 	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 	"github.com/rookery-mail/rookery/mta/remote"
+	"github.com/rookery-mail/rookery/mta/shaping"
 )
 
 // Incoming is a report on its way into the store; mailstore.Incoming is one.
@@ -59,7 +60,7 @@ type Config struct {
 	Proposer Proposer
 	Store    Store
 	Sender   Sender
-	Lanes    *Lanes                 // of the node
+	Lanes    *shaping.Sites         // of the node: how much at a time
 	Wake     func() <-chan struct{} // closed when something was queued or changed since the call
 	NewID    func() cluster.CommandID
 	ReportID func() mta.ID
@@ -228,8 +229,12 @@ type job struct {
 	record      *queuepb.EntryRecord
 	recipients  []queue.Recipient
 	failures    uint32 // of the destination in a row
-	release     func() // of the lane
+	lane        *shaping.Lane
+	seen        shaping.Outcome // what the attempt tells of the receiver; of its goroutine once it is begun
 }
+
+// release gives the lane back.
+func (j *job) release() { j.lane.Leave(j.seen) }
 
 // due makes jobs of what is due, one for each lane that is free.
 func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error) {
@@ -240,9 +245,12 @@ func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error
 	next = earlier(next, at)
 	var work []*job
 	for _, d := range list {
-		free := r.c.Lanes.free(d.Destination)
-		if free == 0 {
-			continue // a job that ends wakes us
+		free, again := r.c.Lanes.Free(d.Destination)
+		if free == 0 { // a job that ends wakes us too
+			if again.Before(next) {
+				next = again
+			}
+			continue
 		}
 		some, err := r.jobsFor(s, d.Destination, now, free)
 		if err != nil {
@@ -292,11 +300,11 @@ func (r *Runner) start(ctx context.Context, work []*job) error {
 		if len(cmd.Places)+len(j.recipients) > queue.MaxPlaces {
 			break
 		}
-		release, ok := r.c.Lanes.enter(j.destination)
+		lane, ok := r.c.Lanes.Enter(j.destination)
 		if !ok {
 			continue
 		}
-		j.release = release
+		j.lane, j.seen = lane, shaping.Outcome{Unmade: true}
 		claimed = append(claimed, j)
 		for _, to := range j.recipients {
 			cmd.Places = append(cmd.Places, place(to.Place))

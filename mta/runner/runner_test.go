@@ -24,6 +24,7 @@ import (
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 	"github.com/rookery-mail/rookery/mta/remote"
 	"github.com/rookery-mail/rookery/mta/runner"
+	"github.com/rookery-mail/rookery/mta/shaping"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -61,7 +62,7 @@ func newSite(t *testing.T) *site {
 	})
 	s.store = s.cluster.Store(func(c *mailstore.Config) { c.Clock = s.clock })
 	s.config = runner.Config{
-		Group: 1, Node: "a", Hostname: "mx.example.org", Proposer: s.cluster, Store: s, Sender: s, Lanes: runner.NewLanes(), Wake: s.queue.Watch,
+		Group: 1, Node: "a", Hostname: "mx.example.org", Proposer: s.cluster, Store: s, Sender: s, Lanes: shaping.New(shaping.Config{Clock: s.clock}), Wake: s.queue.Watch,
 		Snapshot: func() (kv.Snapshot, error) { return s.cluster.Group(1).Snapshot(), nil },
 		NewID:    func() (id cluster.CommandID) { copy(id[:], fmt.Sprintf("%016d", s.next())); return id },
 		ReportID: func() mta.ID { return mta.ID(fmt.Sprintf("R%d", s.next())) },

@@ -89,15 +89,18 @@ func (s *Sites) of(domain string) *site {
 	return s.at(name)
 }
 
-// Free is how many attempts for a domain may begin now. Where that is none, again is when to ask again; zero when an
-// attempt has ended.
+// full is after which time to ask again where all that may go on does: who asks does not hear of what others end.
+const full = 250 * time.Millisecond
+
+// Free is how many attempts for a domain may begin now and, where that is none, when to ask again.
 func (s *Sites) Free(domain string) (n int, again time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.c.Clock()
 	if s.all >= s.c.Most {
-		return 0, time.Time{}
+		return 0, now.Add(full)
 	}
-	n, again = s.of(domain).free(s.c.Clock())
+	n, again = s.of(domain).free(now)
 	return min(n, s.c.Most-s.all), again
 }
 
@@ -107,7 +110,7 @@ func (x *site) free(now time.Time) (n int, again time.Time) {
 		return 0, x.closed
 	}
 	if n = int(x.most) - x.used; n <= 0 {
-		return 0, time.Time{}
+		return 0, now.Add(full)
 	}
 	rate := x.rate()
 	if rate == 0 {
@@ -176,9 +179,6 @@ func (l *Lane) Move(name string) (again time.Time, ok bool) {
 	l.site = l.s.at(name)
 	n, again := l.site.free(now)
 	l.site.enter(now)
-	if n == 0 && again.IsZero() {
-		again = now.Add(time.Second) // an attempt that ends makes room
-	}
 	return again, n > 0
 }
 

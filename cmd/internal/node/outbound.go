@@ -7,19 +7,20 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	mdns "github.com/miekg/dns"
 
 	"github.com/rookery-mail/rookery/cmd/internal/config"
 	"github.com/rookery-mail/rookery/mta/dns"
 	"github.com/rookery-mail/rookery/mta/remote"
-	"github.com/rookery-mail/rookery/mta/runner"
+	"github.com/rookery-mail/rookery/mta/shaping"
 )
 
 // outbound is what the workers of all partitions share.
 type outbound struct {
 	client *remote.Client
-	lanes  *runner.Lanes
+	lanes  *shaping.Sites
 	policy *queuePolicy
 }
 
@@ -46,7 +47,7 @@ func (n *Node) openOutbound() error {
 		}
 		c.Resolver, c.Port, c.Own = relay{host, c.Resolver}, uint16(number), nil
 	}
-	n.outbound = &outbound{client: remote.New(c), lanes: runner.NewLanes(), policy: &queuePolicy{n: n}}
+	n.outbound = &outbound{client: remote.New(c), lanes: shaping.New(shaping.Config{Clock: time.Now}), policy: &queuePolicy{n: n}}
 	n.onStop("connections to other hosts", func(context.Context) error { n.outbound.client.Close(); return nil })
 	return nil
 }
