@@ -76,7 +76,7 @@ func (r *Runner) deliver(ctx context.Context, j *job) []remote.Result {
 	}
 	defer m.Close()
 	e := j.record
-	work := remote.Job{ID: e.Id, Account: index.AccountID(e.Account), Destination: j.destination, Forward: e.Forward, Envelope: queue.EnvelopeOf(e), Open: m.Open}
+	work := remote.Job{ID: e.Id, Account: index.AccountID(e.Account), Destination: j.destination, Forward: e.Forward, Envelope: queue.EnvelopeOf(e), Open: m.Open, Lane: j.lane}
 	work.Envelope.Size = m.Size()
 	for _, to := range j.recipients {
 		work.Recipients = append(work.Recipients, mta.Recipient{Address: to.Record.Address, Notify: mta.Notify(to.Record.Notify), ORCPT: to.Record.Orcpt})
