@@ -126,7 +126,7 @@ func (p *Policy) field(key, value string) error {
 		if err != nil || len(value) > 10 || strings.Trim(value, "0123456789") != "" {
 			return fmt.Errorf("%w: max_age %.40q", ErrPolicy, value)
 		}
-		p.MaxAge = min(time.Duration(n)*time.Second, MaxAge)
+		p.MaxAge = time.Duration(min(n, uint64(MaxAge/time.Second))) * time.Second
 	case "mx":
 		host := strings.ToLower(value)
 		if !isHost(strings.TrimPrefix(host, "*.")) {

@@ -69,7 +69,9 @@ func (s *session) extension() error {
 		return nil
 	}
 	s.quit()
-	return &tlspolicy.Refusal{Need: s.need, Lack: tlspolicy.NoRequireTLS}
+	n := s.need
+	n.By = tlspolicy.ByRequired
+	return &tlspolicy.Refusal{Need: n, Lack: tlspolicy.NoRequireTLS}
 }
 
 // without notes that TLS cannot be had, and says what comes of it.

@@ -136,7 +136,11 @@ func (n Need) Judge(chain []*x509.Certificate, roots *x509.CertPool, now time.Ti
 		v.Text = "verified by " + usage.String()
 	}
 	if n.WebPKI {
-		if err := webPKI(chain, n.Names, roots, now); err != nil {
+		err := webPKI(chain, n.Names, roots, now)
+		if err == nil && n.Own {
+			err = chain[0].VerifyHostname(n.Host)
+		}
+		if err != nil {
 			return v, &Refusal{n, WrongCert, err}
 		}
 		if len(n.Records) == 0 {

@@ -101,6 +101,7 @@ type Need struct {
 	// WebPKI says that the certificate must come from an authority that is trusted, for one of Names.
 	WebPKI bool
 	Names  []string
+	Own    bool // and for Host besides
 	// Watched is a policy in testing: what does not hold is reported and stops nothing.
 	Watched bool
 	// Outside says that Host is none of the Watched policy's.
@@ -131,17 +132,29 @@ func Decide(f Facts) (Need, error) {
 	if f.Required && len(n.Records) == 0 {
 		// Somebody must vouch for the host's being the domain's (RFC 8689, section 4.2.1, step 2).
 		if !f.Known && (f.STS == nil || f.STS.Mode == mtasts.None || n.Outside) {
-			return n, &Refusal{Need: n, Lack: NoVoucher}
+			return n, n.refused(ByRequired, NoVoucher)
 		}
-		n.WebPKI = true
+		n.authority(f)
 	}
 	return n, nil
+}
+
+// authority asks for a certificate for the host, beside what a rule asks for.
+func (n *Need) authority(f Facts) {
+	n.WebPKI = true
+	n.Own = len(f.Rule.Names) > 0
 }
 
 func (n *Need) raise(l Level, by Basis) {
 	if l > n.Level {
 		n.Level, n.By = l, by
 	}
+}
+
+// refused is why the host gets no message, by what asks for it.
+func (n Need) refused(by Basis, lack Lack) *Refusal {
+	n.By = by
+	return &Refusal{Need: n, Lack: lack}
 }
 
 func (n *Need) rule(f Facts) {
@@ -202,9 +215,9 @@ func (n *Need) sts(f Facts) error {
 	}
 	n.raise(Verified, BySTS)
 	if outside {
-		return &Refusal{Need: *n, Lack: NotListed}
+		return n.refused(BySTS, NotListed)
 	}
-	n.WebPKI = true
+	n.authority(f)
 	return nil
 }
 
@@ -214,7 +227,7 @@ func (n Need) Key() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %s %s %t %t %q %t\n", n.Level, n.By, n.Name, n.Extension, n.WebPKI, n.Names, n.Watched)
+	fmt.Fprintf(&b, "%d %s %s %t %t %t %q %t\n", n.Level, n.By, n.Name, n.Extension, n.WebPKI, n.Own, n.Names, n.Watched)
 	for _, r := range n.Records {
 		fmt.Fprintln(&b, r)
 		if r.Usage == dane.TA {

@@ -98,6 +98,7 @@ func Kinds() map[string]Kind {
 		"mta":                   Words,
 		"mta/wire":              Core,
 		"mta/queue/queuepb":     Words,
+		"mta/certtest":          Joint,
 		"mta/dane":              Core,
 		"mta/mtasts":            Core,
 		"mta/tlspolicy":         Core,
