@@ -42,7 +42,7 @@ func (c *Client) Deliver(ctx context.Context, job Job) []Result {
 	a.last = Result{Kind: Temporary, Reply: *mta.Replyf(0, noHost, "No host of %s could be reached", job.Destination)}
 	tried := 0
 	for _, h := range hosts {
-		found, err := c.addresses(ctx, h.name)
+		found, err := Lookup(ctx, c.c.Resolver, h.name)
 		if err != nil {
 			a.unresolved(h.name, err)
 			continue

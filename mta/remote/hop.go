@@ -108,12 +108,17 @@ func HostPort(text string, port uint16) (string, uint16, error) {
 	return host, uint16(n), nil
 }
 
-// addresses finds those of a host, which may be an address itself where a route names it.
-func (c *Client) addresses(ctx context.Context, host string) (dns.Addresses, error) {
+// AddressResolver finds the addresses of a host; *dns.Resolver is one.
+type AddressResolver interface {
+	Addresses(ctx context.Context, host string) (dns.Addresses, error)
+}
+
+// Lookup finds the addresses of a host of a Hop, which may be an address itself.
+func Lookup(ctx context.Context, r AddressResolver, host string) (dns.Addresses, error) {
 	a, err := netip.ParseAddr(host)
 	switch {
 	case err != nil:
-		return c.c.Resolver.Addresses(ctx, host)
+		return r.Addresses(ctx, host)
 	case a.Is4():
 		return dns.Addresses{V4: []netip.Addr{a}}, nil
 	}

@@ -1,0 +1,106 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
+	"github.com/rookery-mail/rookery/mta/egress"
+)
+
+// budgetKey is an address and a receiver.
+type budgetKey struct{ address, site string }
+
+// budget is what this node may still send of the share that it took of a day's messages. What it took and did not send is
+// lost when it ends: less is sent then, never more.
+type budget struct {
+	mu   sync.Mutex // guards what follows, and is held while a share is taken
+	left uint64
+	all  bool // the day's messages are given out
+}
+
+// budgetOf returns the budget of an address and a receiver for today.
+func (d *Dispatcher) budgetOf(from egress.Address, site string) *budget {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if today := egress.DayOf(d.c.Clock()); today != d.today {
+		d.today = today
+		clear(d.budgets)
+	}
+	key := budgetKey{from.Name, site}
+	b := d.budgets[key]
+	if b == nil {
+		b = new(budget)
+		d.budgets[key] = b
+	}
+	return b
+}
+
+// take takes messages out of the budget of an address: as many as are wanted, or fewer. A message to several counts
+// for each of them.
+func (d *Dispatcher) take(ctx context.Context, from egress.Address, site string, want int) (int, error) {
+	bound, bounded := from.Bound(d.c.Clock())
+	if !bounded {
+		return want, nil
+	}
+	b := d.budgetOf(from, site)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left < uint64(want) && !b.all {
+		share, err := d.share(ctx, egress.VolumeName(egress.DayOf(d.c.Clock()), from.Name, site), bound, want)
+		if err != nil {
+			return 0, fmt.Errorf("take a share of what %s may send to %s: %w", from.Name, site, err)
+		}
+		b.left += share
+		b.all = share == 0
+	}
+	n := min(b.left, uint64(want))
+	b.left -= n
+	return int(n), nil
+}
+
+// giveBack gives back what was taken and not sent.
+func (d *Dispatcher) giveBack(from egress.Address, site string, n int) {
+	if _, bounded := from.Bound(d.c.Clock()); !bounded {
+		return
+	}
+	b := d.budgetOf(from, site)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left += uint64(n)
+}
+
+// races is how often a share is asked for that other nodes take shares of too.
+const races = 20
+
+// share takes a part of a day's messages for this node, 0 where all are given out. Invariant: the shares of all nodes
+// together are never more than bound, since each raises what the record says from what it was.
+func (d *Dispatcher) share(ctx context.Context, name string, bound uint64, want int) (uint64, error) {
+	for range races {
+		var taken, version uint64
+		err := d.view(func(v directory.View) error {
+			r, err := v.Sending(directory.SendingVolume, name)
+			if errors.Is(err, directory.ErrNotFound) {
+				return nil
+			}
+			taken, version = r.GetVolume().GetTaken(), r.GetVersion()
+			return err
+		})
+		if err != nil || taken >= bound {
+			return 0, err
+		}
+		n := min(egress.Share(bound, want), bound-taken)
+		record := &directorypb.Sending{Name: name, Record: &directorypb.Sending_Volume{Volume: &directorypb.Volume{Taken: taken + n}}}
+		err = d.c.Directory.Change(ctx, directory.SendingChange{Record: record, Expected: &version})
+		if err == nil {
+			return n, nil
+		}
+		if !errors.Is(err, directory.ErrConflict) {
+			return 0, err
+		}
+	}
+	return 0, fmt.Errorf("%w: other nodes were first each time", directory.ErrConflict)
+}
