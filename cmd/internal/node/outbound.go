@@ -19,9 +19,10 @@ import (
 
 // outbound is what the workers of all partitions share.
 type outbound struct {
-	client *remote.Client
-	lanes  *shaping.Sites
-	policy *queuePolicy
+	client   *remote.Client
+	resolver *dns.Resolver
+	lanes    *shaping.Sites
+	policy   *queuePolicy
 }
 
 // openOutbound makes ready for mail to other domains, where that is on.
@@ -34,7 +35,8 @@ func (n *Node) openOutbound() error {
 	if err != nil {
 		return err
 	}
-	c := remote.Config{Resolver: dns.New(dns.Config{Servers: servers}), Hostname: n.cfg.SMTP.Hostname,
+	resolver := dns.New(dns.Config{Servers: servers})
+	c := remote.Config{Resolver: resolver, Hostname: n.cfg.SMTP.Hostname,
 		Own: func(host string) bool { return strings.EqualFold(host, n.cfg.SMTP.Hostname) }}
 	if o.Relay != "" {
 		host, port, err := net.SplitHostPort(o.Relay)
@@ -47,7 +49,7 @@ func (n *Node) openOutbound() error {
 		}
 		c.Resolver, c.Port, c.Own = relay{host, c.Resolver}, uint16(number), nil
 	}
-	n.outbound = &outbound{client: remote.New(c), lanes: shaping.New(shaping.Config{Clock: time.Now}), policy: &queuePolicy{n: n}}
+	n.outbound = &outbound{client: remote.New(c), resolver: resolver, lanes: shaping.New(shaping.Config{Clock: time.Now}), policy: &queuePolicy{n: n}}
 	n.onStop("connections to other hosts", func(context.Context) error { n.outbound.client.Close(); return nil })
 	return nil
 }
