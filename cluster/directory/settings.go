@@ -34,6 +34,11 @@ type Settings struct {
 	OIDCIssuer          string // URL of the issuer whose tokens are taken, or empty
 	OIDCAudience        string // for whom tokens have to be, or empty
 	OIDCClaim           string // the claim of a token that holds the account's address
+	ARC                 bool   // whether what is sent on is sealed
+	BounceTags          string // off, sign or refuse: see mta/batv
+	DKIM                bool   // whether domains get keys and their mail is signed
+	DKIMRotationDays    int    // after which a key gets a successor, 0: never
+	SRS                 bool   // whether the senders of what is sent on are rewritten
 
 	QueueLife     time.Duration   // for which a message to another domain is tried
 	QueueNotice   time.Duration   // after which its sender is told that it is late, 0: never
@@ -53,14 +58,22 @@ type Definition struct {
 // Definitions is the table of settings, by name. docs/ and `rookery setting list` are made of it.
 func Definitions() []Definition {
 	return []Definition{
+		{"arc", "on or off", "on", "Whether mail that an alias sends on to another domain gets a seal with what it was when it came (ARC).",
+			switchSetting(func(s *Settings) *bool { return &s.ARC })},
 		{"ban_failures", "0 to 1000, 0 for never", "20", "At how many failed logins within ban_window_minutes a network is banned, and as many more for each user that logs in from it meanwhile.",
 			intSetting(0, guard.MaxFailures, func(s *Settings) *int { return &s.BanFailures })},
 		{"ban_minutes", "1 to 525600", "60", "For how many minutes a network is banned that failed too often.",
 			intSetting(1, 525_600, func(s *Settings) *int { return &s.BanMinutes })},
 		{"ban_window_minutes", "1 to 1440", "15", "For how many minutes a failed login counts towards a ban.",
 			intSetting(1, 1440, func(s *Settings) *int { return &s.BanWindowMinutes })},
+		{"bounce_tags", "off, sign or refuse", "off", "Whether senders of mail out are tagged, and what is no bounce of theirs is known (BATV): sign tags them; refuse also refuses mail without a sender to users who are not addressed by a tag.",
+			choiceSetting(func(s *Settings) *string { return &s.BounceTags }, "off", "sign", "refuse")},
 		{"channel_binding", "on or off", "on", "Whether SCRAM with channel binding (PLUS) is offered; off helps clients that choose it and cannot do it, such as mutt of Debian 12.",
 			switchSetting(func(s *Settings) *bool { return &s.ChannelBinding })},
+		{"dkim", "on or off", "on", "Whether each domain gets keys, and mail out is signed with those that DNS publishes (DKIM); see `rookery dkim list`.",
+			switchSetting(func(s *Settings) *bool { return &s.DKIM })},
+		{"dkim_rotation_days", "0 to 3650, 0 for never", "180", "After how many days a DKIM key gets a successor, which signs once DNS publishes it.",
+			intSetting(0, 3650, func(s *Settings) *int { return &s.DKIMRotationDays })},
 		{"max_message_size", "a size, 64KiB to 1GiB", "50MiB", "The largest message that is accepted.",
 			sizeSetting(64<<10, 1<<30, func(s *Settings) *uint64 { return &s.MaxMessageSize })},
 		{"max_recipients", "100 to 100000", "1000", "How many recipients one SMTP transaction may have.",
@@ -89,6 +102,8 @@ func Definitions() []Definition {
 			oddSetting(1, 7, func(s *Settings) *int { return &s.ReplicationFactor })},
 		{"scram_sha1", "on or off", "off", "Whether SCRAM-SHA-1 is offered and new passwords keep its keys; it makes guesses against a stolen directory cheaper.",
 			switchSetting(func(s *Settings) *bool { return &s.SCRAMSHA1 })},
+		{"srs", "on or off", "on", "Whether mail that an alias sends on to another domain gets a sender of the alias's domain, by which bounces find back (SRS); without it receivers see a forgery (SPF).",
+			switchSetting(func(s *Settings) *bool { return &s.SRS })},
 		{"subaddress_delimiter", "up to 4 of + - . _ = # ~, or empty", defaultDelimiter, "The characters of which each ends the user's name in user+detail@domain.",
 			delimiterSetting(func(s *Settings) *string { return &s.SubaddressDelimiter })},
 		{"trusted_networks", "up to 64 networks such as 192.0.2.0/24, or empty", "", "The networks that no ban locks out and that are not slowed down as a whole: those of a webmail, or of an office behind one address.",

@@ -109,6 +109,8 @@ func Kinds() map[string]Kind {
 		"mta/srs":               Core,
 		"mta/batv":              Core,
 		"mta/arc":               Core,
+		"mta/keyring":           Core,
+		"mta/signing":           Shell,
 		"mta/tlsrpt":            Core,
 		"mta/receiver":          Core,
 		"mta/runner":            Shell,
