@@ -109,7 +109,7 @@ func Kinds() map[string]Kind {
 		"mta/srs":               Core,
 		"mta/batv":              Core,
 		"mta/arc":               Core,
-		"mta/keyring":           Core,
+		"mta/keychain":          Core,
 		"mta/signing":           Shell,
 		"mta/tlsrpt":            Core,
 		"mta/receiver":          Core,

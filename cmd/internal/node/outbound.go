@@ -15,12 +15,14 @@ import (
 	"github.com/rookery-mail/rookery/mta/dns"
 	"github.com/rookery-mail/rookery/mta/remote"
 	"github.com/rookery-mail/rookery/mta/shaping"
+	"github.com/rookery-mail/rookery/mta/signing"
 )
 
 // outbound is what the workers of all partitions share.
 type outbound struct {
 	client   *remote.Client
 	resolver *dns.Resolver
+	signing  *signing.Link
 	lanes    *shaping.Sites
 	policy   *queuePolicy
 }
@@ -50,6 +52,7 @@ func (n *Node) openOutbound() error {
 		c.Resolver, c.Port, c.Own = relay{host, c.Resolver}, uint16(number), nil
 	}
 	n.outbound = &outbound{client: remote.New(c), resolver: resolver, lanes: shaping.New(shaping.Config{Clock: time.Now}), policy: &queuePolicy{n: n}}
+	n.outbound.signing = n.newSigning(n.outbound.client, resolver)
 	n.onStop("connections to other hosts", func(context.Context) error { n.outbound.client.Close(); return nil })
 	return nil
 }

@@ -62,6 +62,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 			work.Go(func() { n.plan(ctx) })
 			work.Go(func() { n.raiseLevel(ctx) })
 			work.Go(func() { n.forgetKeys(ctx) })
+			work.Go(func() { n.tendKeys(ctx) })
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
 			work.Go(func() { n.pack(ctx, g.ID()) })

@@ -1,11 +1,11 @@
-// Package keyring decides what becomes of the keys that mail is signed with: when a domain gets one, when it begins to
+// Package keychain decides what becomes of the keys that mail is signed with: when a domain gets one, when it begins to
 // sign, when another takes its place, and when it is forgotten. Keys are records of cluster/directory; what DNS shows
 // of them, the time and the settings come in as parameters. It makes no keys and writes nothing.
 //
 // A DKIM key waits until DNS publishes it, so that nothing is signed that nobody can verify. Then it signs, and the one before
 // it of the same kind retires: it stays published for Overlap, since mail is on its way for days, and is forgotten after
 // that. Who cannot change DNS loses nothing: the old key signs for as long as the new one waits.
-package keyring
+package keychain
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-package keyring_test
+package keychain_test
 
 import (
 	"crypto/rand"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
 	"github.com/rookery-mail/rookery/mta/dkim"
-	"github.com/rookery-mail/rookery/mta/keyring"
+	"github.com/rookery-mail/rookery/mta/keychain"
 )
 
 const day = 24 * time.Hour
@@ -21,30 +21,30 @@ type story struct {
 	t         *testing.T
 	now       time.Time
 	keys      []*directorypb.DkimKey
-	seen      map[string]keyring.Seen
+	seen      map[string]keychain.Seen
 	publishes bool // DNS takes every key up the day after
 	cleans    bool // and drops what is removable
 	log       []string
 }
 
 func newStory(t *testing.T) *story {
-	return &story{t: t, now: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), seen: map[string]keyring.Seen{}}
+	return &story{t: t, now: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), seen: map[string]keychain.Seen{}}
 }
 
 func (s *story) say(format string, args ...any) {
 	s.log = append(s.log, fmt.Sprintf("%s: ", s.now.Format("2006-01-02"))+fmt.Sprintf(format, args...))
 }
 
-func (s *story) do(c keyring.Change) {
+func (s *story) do(c keychain.Change) {
 	for _, kind := range c.Make {
-		k := &directorypb.DkimKey{Domain: "example.org", Selector: keyring.Selector(s.keys, kind, s.now), Algorithm: kind, Created: s.now.UnixMilli()}
+		k := &directorypb.DkimKey{Domain: "example.org", Selector: keychain.Selector(s.keys, kind, s.now), Algorithm: kind, Created: s.now.UnixMilli()}
 		s.keys = append(s.keys, k)
 		s.say("made %s", k.Selector)
 	}
 	for _, k := range c.Put {
 		i := slices.IndexFunc(s.keys, func(o *directorypb.DkimKey) bool { return o.Selector == k.Selector })
 		s.keys[i] = k
-		s.say("%s is %s", k.Selector, keyring.StateOf(k, s.now))
+		s.say("%s is %s", k.Selector, keychain.StateOf(k, s.now))
 	}
 	for _, k := range c.Remove {
 		s.keys = slices.DeleteFunc(s.keys, func(o *directorypb.DkimKey) bool { return o.Selector == k.Selector })
@@ -55,16 +55,16 @@ func (s *story) do(c keyring.Change) {
 // run lets days pass.
 func (s *story) run(days int, rotate time.Duration) {
 	for range days {
-		s.do(keyring.Plan(keyring.Facts{Keys: s.keys, Seen: s.seen, Now: s.now, Rotate: rotate}))
-		if again := keyring.Plan(keyring.Facts{Keys: s.keys, Seen: s.seen, Now: s.now, Rotate: rotate}); !again.Empty() {
+		s.do(keychain.Plan(keychain.Facts{Keys: s.keys, Seen: s.seen, Now: s.now, Rotate: rotate}))
+		if again := keychain.Plan(keychain.Facts{Keys: s.keys, Seen: s.seen, Now: s.now, Rotate: rotate}); !again.Empty() {
 			s.t.Errorf("%v: what was done is due again: %+v", s.now, again)
 		}
 		for _, k := range s.keys {
-			if s.publishes && s.seen[k.Selector] == keyring.Unknown {
-				s.seen[k.Selector] = keyring.Published
+			if s.publishes && s.seen[k.Selector] == keychain.Unknown {
+				s.seen[k.Selector] = keychain.Published
 			}
-			if s.cleans && keyring.StateOf(k, s.now) == keyring.Removable {
-				s.seen[k.Selector] = keyring.Missing
+			if s.cleans && keychain.StateOf(k, s.now) == keychain.Removable {
+				s.seen[k.Selector] = keychain.Missing
 			}
 		}
 		s.now = s.now.Add(day)
@@ -104,12 +104,12 @@ func TestByHand(t *testing.T) {
 	s := newStory(t)
 	s.run(30, 180*day) // nothing is published: nothing signs
 	s.expect("2026-11-20: made rk202611r\n2026-11-20: made rk202611e")
-	s.seen["rk202611r"] = keyring.Published
+	s.seen["rk202611r"] = keychain.Published
 	s.run(400, 180*day)
 	s.expect("2026-12-20: rk202611r is signing\n2027-06-18: made rk202706r")
 	s.run(400, 180*day)
 	s.expect("")
-	s.seen["rk202706r"] = keyring.Published
+	s.seen["rk202706r"] = keychain.Published
 	s.run(60, 0) // the old record is never taken out of DNS
 	s.expect("2029-02-27: rk202706r is signing\n2029-02-27: rk202611r is retiring\n2029-04-12: removed rk202611r")
 	s.run(1000, 0)
@@ -120,31 +120,31 @@ func TestByHand(t *testing.T) {
 func TestVerbs(t *testing.T) {
 	s := newStory(t)
 	s.run(1, 0)
-	verb := func(c keyring.Change, err error) {
+	verb := func(c keychain.Change, err error) {
 		t.Helper()
 		if err != nil {
 			t.Error(err)
 		}
 		s.do(c)
 	}
-	refused := func(_ keyring.Change, err error) {
+	refused := func(_ keychain.Change, err error) {
 		t.Helper()
-		if !errors.Is(err, keyring.ErrKey) {
+		if !errors.Is(err, keychain.ErrKey) {
 			t.Errorf("not refused: %v", err)
 		}
 	}
-	refused(keyring.Activate(s.keys, "other", s.now))
-	refused(keyring.Retire(s.keys, "rk202611r", s.now))
-	verb(keyring.Activate(s.keys, "rk202611r", s.now))
-	refused(keyring.Activate(s.keys, "rk202611r", s.now))
-	refused(keyring.Remove(s.keys, "rk202611r", false, s.now))
-	s.do(keyring.Change{Make: []string{dkim.RSA, dkim.RSA}})
-	verb(keyring.Activate(s.keys, "rk202611r3", s.now))
-	refused(keyring.Remove(s.keys, "rk202611r", false, s.now))
-	verb(keyring.Activate(s.keys, "rk202611r", s.now)) // back again
-	verb(keyring.Retire(s.keys, "rk202611r", s.now))
-	verb(keyring.Remove(s.keys, "rk202611r", true, s.now))
-	verb(keyring.Remove(s.keys, "rk202611e", false, s.now))
+	refused(keychain.Activate(s.keys, "other", s.now))
+	refused(keychain.Retire(s.keys, "rk202611r", s.now))
+	verb(keychain.Activate(s.keys, "rk202611r", s.now))
+	refused(keychain.Activate(s.keys, "rk202611r", s.now))
+	refused(keychain.Remove(s.keys, "rk202611r", false, s.now))
+	s.do(keychain.Change{Make: []string{dkim.RSA, dkim.RSA}})
+	verb(keychain.Activate(s.keys, "rk202611r3", s.now))
+	refused(keychain.Remove(s.keys, "rk202611r", false, s.now))
+	verb(keychain.Activate(s.keys, "rk202611r", s.now)) // back again
+	verb(keychain.Retire(s.keys, "rk202611r", s.now))
+	verb(keychain.Remove(s.keys, "rk202611r", true, s.now))
+	verb(keychain.Remove(s.keys, "rk202611e", false, s.now))
 	s.expect(`
 2026-11-20: made rk202611r
 2026-11-20: made rk202611e
@@ -170,13 +170,13 @@ func TestSigners(t *testing.T) {
 	key := func(selector string, from, until int64) *directorypb.DkimKey {
 		return &directorypb.DkimKey{Domain: "example.org", Selector: selector, Algorithm: dkim.Ed25519, PrivateKey: private, SignsFrom: from, SignsUntil: until}
 	}
-	got, err := keyring.Signers([]*directorypb.DkimKey{key("old", 1, 5), key("waits", 0, 0), key("first", 2, 0), key("second", 3, 0)}, now)
+	got, err := keychain.Signers([]*directorypb.DkimKey{key("old", 1, 5), key("waits", 0, 0), key("first", 2, 0), key("second", 3, 0)}, now)
 	if err != nil || len(got) != 1 || got[0].Selector != "second" {
 		t.Errorf("%v, %v", got, err)
 	}
 	broken := key("broken", 9, 0)
 	broken.PrivateKey = []byte("x")
-	if _, err := keyring.Signers([]*directorypb.DkimKey{broken}, now); !errors.Is(err, dkim.ErrKey) {
+	if _, err := keychain.Signers([]*directorypb.DkimKey{broken}, now); !errors.Is(err, dkim.ErrKey) {
 		t.Errorf("a key that cannot be read: %v", err)
 	}
 }
@@ -185,8 +185,8 @@ func TestSigners(t *testing.T) {
 // an address made with it is good for.
 func TestSecrets(t *testing.T) {
 	start := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
-	var secrets []keyring.Secret
-	if _, ok := keyring.InUse(secrets, start); ok {
+	var secrets []keychain.Secret
+	if _, ok := keychain.InUse(secrets, start); ok {
 		t.Error("there is one in use before there is any")
 	}
 	var log []string
@@ -195,20 +195,20 @@ func TestSecrets(t *testing.T) {
 		say := func(what string, number uint64) {
 			log = append(log, fmt.Sprintf("%v %s %d", now.Sub(start), what, number))
 		}
-		number, retire, forget := keyring.SecretsDue(secrets, now)
+		number, retire, forget := keychain.SecretsDue(secrets, now)
 		if number != 0 {
-			secrets = append(secrets, keyring.Secret{Number: number, Secret: &directorypb.Secret{Created: now.UnixMilli()}})
+			secrets = append(secrets, keychain.Secret{Number: number, Secret: &directorypb.Secret{Created: now.UnixMilli()}})
 			say("made", number)
 		}
 		for _, r := range retire {
-			i := slices.IndexFunc(secrets, func(s keyring.Secret) bool { return s.Number == r.Number })
+			i := slices.IndexFunc(secrets, func(s keychain.Secret) bool { return s.Number == r.Number })
 			secrets[i] = r
 		}
 		for _, f := range forget {
-			secrets = slices.DeleteFunc(secrets, func(s keyring.Secret) bool { return s.Number == f.Number })
+			secrets = slices.DeleteFunc(secrets, func(s keychain.Secret) bool { return s.Number == f.Number })
 			say("forgot", f.Number)
 		}
-		if s, ok := keyring.InUse(secrets, now); !ok {
+		if s, ok := keychain.InUse(secrets, now); !ok {
 			t.Fatal("none in use")
 		} else if s.Number != used {
 			used = s.Number
@@ -222,12 +222,12 @@ func TestSecrets(t *testing.T) {
 }
 
 func TestSecretNames(t *testing.T) {
-	s := keyring.Secret{Number: 12, Secret: &directorypb.Secret{Key: []byte("x")}}
-	back, ok := keyring.SecretOf(keyring.SRS, s.Record(keyring.SRS))
+	s := keychain.Secret{Number: 12, Secret: &directorypb.Secret{Key: []byte("x")}}
+	back, ok := keychain.SecretOf(keychain.SRS, s.Record(keychain.SRS))
 	if !ok || back.Number != 12 || string(back.Key) != "x" {
 		t.Errorf("%v, %v", back, ok)
 	}
-	if _, ok := keyring.SecretOf(keyring.BATV, s.Record(keyring.SRS)); ok {
+	if _, ok := keychain.SecretOf(keychain.BATV, s.Record(keychain.SRS)); ok {
 		t.Error("a secret is taken for one of another use")
 	}
 }

@@ -1,0 +1,204 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
+	"github.com/rookery-mail/rookery/mta/dkim"
+	"github.com/rookery-mail/rookery/mta/dns"
+	"github.com/rookery-mail/rookery/mta/keychain"
+)
+
+// How often the directory's leader looks after the keys that mail is signed with: at the most, after the directory has
+// changed, and at the least, for what DNS shows of them.
+const (
+	keysPause = 2 * time.Second
+	keysEvery = 5 * time.Minute
+)
+
+// tendKeys is leader work of the directory: domains have keys, those that DNS shows sign, and the old go.
+func (n *Node) tendKeys(ctx context.Context) {
+	if n.outbound == nil {
+		return
+	}
+	changed, stop := n.directory.Watch()
+	defer stop()
+	for {
+		if err := n.tendKeysOnce(ctx); err != nil && ctx.Err() == nil {
+			n.log.Warn("the keys that mail is signed with are not looked after now", "error", err)
+		}
+		if !sleep(ctx, keysPause, nil) || !sleep(ctx, keysEvery, changed) {
+			return
+		}
+	}
+}
+
+// sleep waits for d, or until something comes. It reports whether ctx goes on.
+func sleep(ctx context.Context, d time.Duration, until <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-until:
+	}
+	return true
+}
+
+func (n *Node) tendKeysOnce(ctx context.Context) error {
+	if n.level() < command.PutSending.Level() {
+		return nil
+	}
+	var s directory.Settings
+	domains := map[string][]*directorypb.Sending{}
+	secrets := map[string][]keychain.Secret{}
+	err := n.view(func(v directory.View) (err error) {
+		if s, err = v.Settings(); err != nil {
+			return err
+		}
+		for _, use := range []string{keychain.SRS, keychain.BATV} {
+			if secrets[use], err = secretsOf(v, use); err != nil {
+				return err
+			}
+		}
+		all, err := v.Domains()
+		for _, d := range all {
+			domains[d.Name] = nil
+		}
+		return errors.Join(err, v.EachSending(directory.SendingDkimKey, "", func(r *directorypb.Sending) error {
+			domain := r.GetDkimKey().Domain
+			if list, ours := domains[domain]; ours { // those of a domain that went stay, it may come back
+				domains[domain] = append(list, r)
+			}
+			return nil
+		}))
+	})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(n.tendSecrets(ctx, keychain.SRS, s.SRS, secrets), n.tendSecrets(ctx, keychain.BATV, s.BounceTags != "off", secrets))
+	for domain, records := range domains {
+		if !s.DKIM || ctx.Err() != nil {
+			break
+		}
+		f := keychain.Facts{Keys: keysOf(records), Now: time.Now(), Rotate: time.Duration(s.DKIMRotationDays) * 24 * time.Hour}
+		f.Seen = keysSeen(ctx, n.outbound.resolver, f.Keys, func(s keychain.State) bool { return s == keychain.Waiting || s == keychain.Removable })
+		if e := n.changeKeys(ctx, domain, records, keychain.Plan(f)); e != nil {
+			err = errors.Join(err, fmt.Errorf("keys of %s: %w", domain, e))
+		}
+	}
+	return err
+}
+
+// keysSeen asks DNS about the keys in some states.
+func keysSeen(ctx context.Context, r *dns.Resolver, keys []*directorypb.DkimKey, of func(keychain.State) bool) map[string]keychain.Seen {
+	seen := map[string]keychain.Seen{}
+	for _, k := range keys {
+		if !of(keychain.StateOf(k, time.Now())) {
+			continue
+		}
+		key, err := dkim.NewKey(k.Domain, k.Selector, k.PrivateKey)
+		if err != nil {
+			continue
+		}
+		texts, err := textsOf(r)(ctx, key.Host())
+		switch {
+		case err != nil:
+		case key.Published(texts):
+			seen[k.Selector] = keychain.Published
+		case len(texts) == 0:
+			seen[k.Selector] = keychain.Missing
+		default:
+			seen[k.Selector] = keychain.Differs
+		}
+	}
+	return seen
+}
+
+// changeKeys carries a change out, against the records that it was planned on.
+func (n *Node) changeKeys(ctx context.Context, domain string, records []*directorypb.Sending, c keychain.Change) error {
+	if c.Empty() {
+		return nil
+	}
+	var changes []directory.SendingChange
+	add := func(k *directorypb.DkimKey, remove bool) {
+		change := directory.SendingChange{Record: dkimRecord(k), Remove: remove, Expected: new(uint64)}
+		if i := slices.IndexFunc(records, func(r *directorypb.Sending) bool { return r.Name == change.Record.Name }); i >= 0 {
+			*change.Expected = records[i].Version
+		}
+		changes = append(changes, change)
+		n.log.Info("a DKIM key changes", "domain", k.Domain, "selector", k.Selector, "state", string(keychain.StateOf(k, time.Now())), "removed", remove)
+	}
+	keys := keysOf(records)
+	for _, kind := range c.Make {
+		k, err := newDkimKey(domain, keychain.Selector(keys, kind, time.Now()), kind, nil)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, k)
+		add(k, false)
+	}
+	for _, k := range c.Put {
+		add(k, false)
+	}
+	for _, k := range c.Remove {
+		add(k, true)
+	}
+	cmd, err := directory.PutSending(changes...)
+	return n.change(ctx, cmd, err)
+}
+
+func dkimRecord(k *directorypb.DkimKey) *directorypb.Sending {
+	return &directorypb.Sending{Name: k.Domain + "/" + k.Selector, Record: &directorypb.Sending_DkimKey{DkimKey: k}}
+}
+
+// newDkimKey makes a key that waits, of a private key that is there or a new one.
+func newDkimKey(domain, selector, kind string, private []byte) (*directorypb.DkimKey, error) {
+	if private == nil {
+		var err error
+		if private, err = dkim.Generate(kind, rand.Reader); err != nil {
+			return nil, err
+		}
+	}
+	k, err := dkim.NewKey(domain, selector, private)
+	if err != nil {
+		return nil, err
+	}
+	return &directorypb.DkimKey{Domain: domain, Selector: selector, Algorithm: k.Kind(), PrivateKey: private, Created: time.Now().UnixMilli()}, nil
+}
+
+// tendSecrets sees to the secrets of a use that is wanted, and forgets old ones in any case.
+func (n *Node) tendSecrets(ctx context.Context, use string, wanted bool, all map[string][]keychain.Secret) error {
+	number, retire, forget := keychain.SecretsDue(all[use], time.Now())
+	var changes []directory.SendingChange
+	if wanted && number != 0 {
+		key := make([]byte, keychain.SecretSize)
+		if _, err := rand.Read(key); err != nil {
+			return fmt.Errorf("draw a secret: %w", err)
+		}
+		s := keychain.Secret{Number: number, Secret: &directorypb.Secret{Key: key, Created: time.Now().UnixMilli()}}
+		changes = append(changes, directory.SendingChange{Record: s.Record(use), Expected: new(uint64)})
+		for _, s := range retire {
+			changes = append(changes, directory.SendingChange{Record: s.Record(use)})
+		}
+	}
+	for _, s := range forget {
+		changes = append(changes, directory.SendingChange{Record: s.Record(use), Remove: true})
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	cmd, err := directory.PutSending(changes...)
+	if err := n.change(ctx, cmd, err); err != nil {
+		return fmt.Errorf("secrets of %s: %w", use, err)
+	}
+	return nil
+}
