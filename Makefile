@@ -14,7 +14,7 @@ export GOFLAGS := -buildvcs=false
 # Nothing of ours needs C; the race detector alone does.
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test race e2e e2e-clients imap-conformance chaos fuzz lint bench bench-selftest microbench generate clean needs-go stores s3-test
+.PHONY: all build demo test race e2e e2e-clients imap-conformance netns-test chaos fuzz lint bench bench-selftest microbench generate clean needs-go stores s3-test
 
 all: build
 
@@ -64,6 +64,13 @@ imap-conformance: build
 	@deploy/e2etest/install-clients
 	@deploy/e2etest/install-clients more
 	@$(GO) run ./deploy/conformance -clients
+
+# Mail to Postfix, Exim and OpenSMTPD, with DNS from unbound, in network namespaces; needs root on Linux. What
+# it fetches from Debian stays in PEERS; nothing is installed.
+PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rookery-netns
+netns-test: build
+	@deploy/netnstest/install-peers "$(PEERS)"
+	ROOKERY_NETNS=1 ROOKERY_NETNS_PEERS="$(PEERS)" $(GO) test -timeout 10m -count 1 -v ./deploy/netnstest
 
 # Nodes killed and cut off under load, again and again; the ledger decides. STORE=s3 puts the bodies into
 # an object store, which is killed and frozen as well. MIX=outbound: users write to other domains, and what arrives

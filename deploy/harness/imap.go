@@ -142,7 +142,9 @@ func readMessage(msg *imapclient.FetchMessageData) (Found, error) {
 				return f, fmt.Errorf("read a body: %w", err)
 			}
 			f.ID, f.Digest = ReadDigest(raw)
-			f.Reports = readReport(raw)
+			if f.Reports = readReport(raw); f.Reports != nil {
+				f.Text = string(raw)
+			}
 		}
 	}
 	return f, nil

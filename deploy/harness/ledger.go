@@ -62,6 +62,7 @@ type Found struct {
 	ID        string // its Message-ID
 	Digest    Digest
 	Flags     []string  // sorted, lower case
+	Text      string    // all of it, of a report alone
 	Reports   *Reported // what it says became of another message, nil for any that is no report
 }
 

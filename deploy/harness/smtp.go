@@ -28,6 +28,8 @@ type Sender struct {
 	conn   net.Conn
 	// Account has it submit as that user, who logs in with Password. Empty: it is another server, at the MX door.
 	Account, Password string
+	// Options are the parameters of MAIL; nil is none.
+	Options *smtp.MailOptions
 	// Trouble is told of every attempt that failed; nil is silence.
 	Trouble func(node *Node, err error)
 }
@@ -99,7 +101,7 @@ func (s *Sender) try(ctx context.Context, node *Node, m Message, to []string) er
 		}
 	}
 	defer context.AfterFunc(ctx, func() { _ = s.conn.Close() })()
-	if err := s.client.Mail(m.From, nil); err != nil {
+	if err := s.client.Mail(m.From, s.Options); err != nil {
 		return fmt.Errorf("MAIL: %w", err)
 	}
 	for _, recipient := range to {

@@ -153,6 +153,7 @@ func Kinds() map[string]Kind {
 		"deploy/harness":     Joint,
 		"deploy/sink":        Joint,
 		"deploy/stores":      Joint,
+		"deploy/netnstest":   Joint,
 		"deploy/demo":        Joint,
 		"deploy/chaos":       Joint,
 		"deploy/e2etest":     Joint,
