@@ -234,15 +234,30 @@ func (c *chaos) drain(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		report := c.out.mail.Compare(c.out.arrived())
-		if report.Lost == 0 {
-			c.say("the host has all that was acknowledged, %.1f s after the last submission", time.Since(began).Seconds())
+		err := c.drained(ctx)
+		if err == nil {
+			c.say("the host has all that was acknowledged and the queue is empty, %.1f s after the last submission", time.Since(began).Seconds())
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("%d messages did not arrive:\n%s", report.Lost, report.Explain(20)), ctx.Err())
+			return errors.Join(ctx.Err(), err)
 		case <-tick.C:
 		}
 	}
+}
+
+// drained says what is missing.
+func (c *chaos) drained(ctx context.Context) error {
+	q, err := c.cluster.Nodes()[0].Queue(ctx)
+	if err != nil {
+		return err
+	}
+	if q.Matched > 0 || len(q.Problems) > 0 {
+		return fmt.Errorf("%d messages are in the queue: %+v", q.Matched, q)
+	}
+	if report := c.out.mail.Compare(c.out.arrived()); report.Lost > 0 {
+		return fmt.Errorf("%d messages did not arrive, and the queue is empty:\n%s", report.Lost, report.Explain(20))
+	}
+	return nil
 }

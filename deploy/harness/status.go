@@ -60,6 +60,30 @@ func (n *Node) Accounts(ctx context.Context) ([]Account, error) {
 	return a, err
 }
 
+// Queued is what `rookery queue list --json` prints, as far as the harness needs it.
+type Queued struct {
+	Matched  int      `json:"matched"`  // messages that wait for a recipient
+	Problems []string `json:"problems"` // partitions that did not say
+	Entries  []struct {
+		ID         string `json:"id"`
+		Held       bool   `json:"held"`
+		Recipients []struct {
+			Address string `json:"address"`
+			State   string `json:"state"`
+			Last    struct {
+				Reply string `json:"reply"`
+			} `json:"last"`
+		} `json:"recipients"`
+	} `json:"entries"` // the oldest
+}
+
+// Queue asks what waits for other domains.
+func (n *Node) Queue(ctx context.Context) (Queued, error) {
+	var q Queued
+	err := n.JSON(ctx, &q, "queue", "list")
+	return q, err
+}
+
 // Get asks the node's admin socket, as with curl --unix-socket. An answer other than 200 is an
 // error with its text.
 func (n *Node) Get(ctx context.Context, path string) ([]byte, error) {
