@@ -67,6 +67,7 @@ type Config struct {
 	Clock    func() time.Time // nil: time.Now
 	// Schedule is the time from one attempt to the next, the last again and again; at least one. Nil: a usual one.
 	Schedule func() []time.Duration
+	Gate     *Gate        // of the partition on this node; nil: always open
 	Logger   *slog.Logger // nil: none
 }
 
@@ -88,6 +89,9 @@ func New(c Config) *Runner {
 	if c.Schedule == nil {
 		c.Schedule = schedule
 	}
+	if c.Gate == nil {
+		c.Gate = new(Gate)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -105,6 +109,7 @@ func (r *Runner) Run(ctx context.Context, term uint64) {
 	r.term = term
 	defer func() { _ = r.jobs.Wait() }() // jobs return no errors
 	for taken := false; ctx.Err() == nil; {
+		r.c.Gate.wait(ctx)
 		wake := r.c.Wake()
 		var wait time.Duration
 		var err error
@@ -300,8 +305,12 @@ func (r *Runner) start(ctx context.Context, work []*job) error {
 		if len(cmd.Places)+len(j.recipients) > queue.MaxPlaces {
 			break
 		}
+		if !r.c.Gate.enter() {
+			break
+		}
 		lane, ok := r.c.Lanes.Enter(j.destination)
 		if !ok {
+			r.c.Gate.leave()
 			continue
 		}
 		j.lane, j.seen = lane, shaping.Outcome{Unmade: true}
@@ -316,7 +325,7 @@ func (r *Runner) start(ctx context.Context, work []*job) error {
 	res, err := r.propose(ctx, command.ClaimRecipients, cmd)
 	if err != nil {
 		for _, j := range claimed {
-			j.release()
+			r.end(j)
 		}
 		return fmt.Errorf("claim %d recipients: %w", len(cmd.Places), err)
 	}
@@ -332,12 +341,12 @@ func (r *Runner) start(ctx context.Context, work []*job) error {
 			}
 		}
 		if j.recipients = mine; len(mine) == 0 {
-			j.release()
+			r.end(j)
 			continue
 		}
 		r.jobs.Go(func() error {
 			r.attempt(ctx, j)
-			j.release()
+			r.end(j)
 			select {
 			case r.done <- struct{}{}:
 			default:
@@ -346,6 +355,12 @@ func (r *Runner) start(ctx context.Context, work []*job) error {
 		})
 	}
 	return nil
+}
+
+// end is the end of a job that start has let in.
+func (r *Runner) end(j *job) {
+	j.release()
+	r.c.Gate.leave()
 }
 
 func place(p queue.Place) *queuepb.Place {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sort"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/partition"
 	"github.com/rookery-mail/rookery/mta/queue"
+	"github.com/rookery-mail/rookery/mta/runner"
 )
 
 // hostConfig is what a host works with.
@@ -60,6 +62,7 @@ type replica struct {
 	*group.Group
 	partition *partition.Partition // nil for the directory
 	queue     *queue.Queue         // as above
+	gate      runner.Gate          // of the attempts at other hosts
 	cancel    context.CancelFunc
 	running   sync.WaitGroup // what opened started
 	fresh     chan struct{}  // closed when it has caught up (fresh.go)
@@ -176,10 +179,23 @@ func (h *host) drop(ctx context.Context, g cluster.GroupID) error {
 }
 
 func (h *host) stop(ctx context.Context, r *replica) error {
+	r.rest(ctx)
 	r.cancel()
 	err := r.Close(ctx)
 	r.running.Wait()
 	return err
+}
+
+// restPatience is how long attempts at other hosts may take to end before leadership goes. What takes longer
+// is broken off.
+const restPatience = 3 * time.Second
+
+// rest lets no attempt at another host begin, and waits for those under way.
+func (r *replica) rest(ctx context.Context) (open func()) {
+	ctx, cancel := context.WithTimeout(ctx, restPatience)
+	defer cancel()
+	open, _ = r.gate.Rest(ctx)
+	return open
 }
 
 // close stops all replicas, the directory last, since the others' leaders hand over by its map.

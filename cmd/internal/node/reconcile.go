@@ -114,9 +114,24 @@ func (n *Node) take(ctx context.Context, g *group.Group, step placement.Step) er
 	case placement.Remove:
 		return g.Remove(ctx, step.Node)
 	case placement.Transfer:
-		return g.TransferLeadership(ctx, step.Node)
+		return n.transfer(ctx, g, step.Node)
 	}
 	return fmt.Errorf("step %v is not known", step)
+}
+
+// transfer makes another node the leader of a group, while no mail of its queue is on its way.
+func (n *Node) transfer(ctx context.Context, g *group.Group, to cluster.NodeID) error {
+	if r, err := n.host.get(g.ID()); err == nil && r.Group == g {
+		defer r.rest(ctx)()
+	}
+	if err := g.TransferLeadership(ctx, to); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done(): // with leadership; before that nothing may be claimed in its name
+	case <-time.After(time.Second):
+	}
+	return nil
 }
 
 // goal says what a group's members are to become: for a partition what the map says, for the
