@@ -63,6 +63,7 @@ const (
 	RetakeClaims     Kind = 0x0403
 	SettleRecipients Kind = 0x0404
 	EditQueue        Kind = 0x0405
+	EditConduct      Kind = 0x0407
 )
 
 // Since is the version of Rookery that first executed k, or ok false for a number that is not in the
@@ -194,6 +195,8 @@ func (k Kind) name() string {
 		return "SettleRecipients"
 	case EditQueue:
 		return "EditQueue"
+	case EditConduct:
+		return "EditConduct"
 	}
 	return ""
 }

@@ -264,35 +264,37 @@ func (Edit) EnumDescriptor() ([]byte, []int) {
 // EntryRecord is a message on its way out: what all of its recipients share. It goes with the last of
 // them.
 type EntryRecord struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`                          // whose doing it is; reports go there
-	Sender        string                 `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`                             // the reverse-path; empty is the null sender
-	Body          uint64                 `protobuf:"varint,3,opt,name=body,proto3" json:"body,omitempty"`                                // in the partition (index/staging)
-	Size          uint64                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`                                // octets of the message
-	Received      int64                  `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`                        // Unix milliseconds
-	Expires       int64                  `protobuf:"varint,6,opt,name=expires,proto3" json:"expires,omitempty"`                          // Unix milliseconds: when it is given up
-	Notice        int64                  `protobuf:"varint,7,opt,name=notice,proto3" json:"notice,omitempty"`                            // Unix milliseconds: when its delay is told, 0 where it was or is not to be
-	Open          uint32                 `protobuf:"varint,8,opt,name=open,proto3" json:"open,omitempty"`                                // recipients that are neither delivered nor given up
-	Recipients    uint32                 `protobuf:"varint,9,opt,name=recipients,proto3" json:"recipients,omitempty"`                    // all it had
-	Envid         string                 `protobuf:"bytes,10,opt,name=envid,proto3" json:"envid,omitempty"`                              // ENVID as given, xtext (RFC 3461, section 4.4)
-	Ret           uint32                 `protobuf:"varint,11,opt,name=ret,proto3" json:"ret,omitempty"`                                 // what a report returns: 0 unsaid, 1 FULL, 2 HDRS
-	EightBit      bool                   `protobuf:"varint,12,opt,name=eight_bit,json=eightBit,proto3" json:"eight_bit,omitempty"`       // BODY=8BITMIME
-	Utf8          bool                   `protobuf:"varint,13,opt,name=utf8,proto3" json:"utf8,omitempty"`                               // SMTPUTF8
-	RequireTls    bool                   `protobuf:"varint,14,opt,name=require_tls,json=requireTls,proto3" json:"require_tls,omitempty"` // REQUIRETLS (RFC 8689)
-	Held          bool                   `protobuf:"varint,15,opt,name=held,proto3" json:"held,omitempty"`                               // not tried before an operator releases it
-	HeldWhy       string                 `protobuf:"bytes,16,opt,name=held_why,json=heldWhy,proto3" json:"held_why,omitempty"`
-	Id            string                 `protobuf:"bytes,17,opt,name=id,proto3" json:"id,omitempty"` // of the mail transaction, as in its Received field
-	MessageId     string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	Priority      int32                  `protobuf:"varint,19,opt,name=priority,proto3" json:"priority,omitempty"`                                 // -9 to 9 (RFC 6710)
-	DeliverBy     int64                  `protobuf:"varint,20,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`              // Unix milliseconds, 0 for none (RFC 2852)
-	DeliverByMode string                 `protobuf:"bytes,21,opt,name=deliver_by_mode,json=deliverByMode,proto3" json:"deliver_by_mode,omitempty"` // R returns it then, N tells then; T behind it asks for a trace
-	Forward       bool                   `protobuf:"varint,22,opt,name=forward,proto3" json:"forward,omitempty"`                                   // it came from elsewhere and is sent on
-	Story         uint64                 `protobuf:"varint,23,opt,name=story,proto3" json:"story,omitempty"`                                       // where its story is kept: number and day; 0 for none
-	StoryDay      uint32                 `protobuf:"varint,24,opt,name=story_day,json=storyDay,proto3" json:"story_day,omitempty"`
-	BouncedWhy    string                 `protobuf:"bytes,25,opt,name=bounced_why,json=bouncedWhy,proto3" json:"bounced_why,omitempty"`     // an operator has it given up and reported; nothing of it is tried
-	TlsOptional   bool                   `protobuf:"varint,26,opt,name=tls_optional,json=tlsOptional,proto3" json:"tls_optional,omitempty"` // its header says "TLS-Required: No" (RFC 8689, section 5)
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Account         uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`                          // whose doing it is; reports go there
+	Sender          string                 `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`                             // the reverse-path; empty is the null sender
+	Body            uint64                 `protobuf:"varint,3,opt,name=body,proto3" json:"body,omitempty"`                                // in the partition (index/staging)
+	Size            uint64                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`                                // octets of the message
+	Received        int64                  `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`                        // Unix milliseconds
+	Expires         int64                  `protobuf:"varint,6,opt,name=expires,proto3" json:"expires,omitempty"`                          // Unix milliseconds: when it is given up
+	Notice          int64                  `protobuf:"varint,7,opt,name=notice,proto3" json:"notice,omitempty"`                            // Unix milliseconds: when its delay is told, 0 where it was or is not to be
+	Open            uint32                 `protobuf:"varint,8,opt,name=open,proto3" json:"open,omitempty"`                                // recipients that are neither delivered nor given up
+	Recipients      uint32                 `protobuf:"varint,9,opt,name=recipients,proto3" json:"recipients,omitempty"`                    // all it had
+	Envid           string                 `protobuf:"bytes,10,opt,name=envid,proto3" json:"envid,omitempty"`                              // ENVID as given, xtext (RFC 3461, section 4.4)
+	Ret             uint32                 `protobuf:"varint,11,opt,name=ret,proto3" json:"ret,omitempty"`                                 // what a report returns: 0 unsaid, 1 FULL, 2 HDRS
+	EightBit        bool                   `protobuf:"varint,12,opt,name=eight_bit,json=eightBit,proto3" json:"eight_bit,omitempty"`       // BODY=8BITMIME
+	Utf8            bool                   `protobuf:"varint,13,opt,name=utf8,proto3" json:"utf8,omitempty"`                               // SMTPUTF8
+	RequireTls      bool                   `protobuf:"varint,14,opt,name=require_tls,json=requireTls,proto3" json:"require_tls,omitempty"` // REQUIRETLS (RFC 8689)
+	Held            bool                   `protobuf:"varint,15,opt,name=held,proto3" json:"held,omitempty"`                               // not tried before an operator releases it
+	HeldWhy         string                 `protobuf:"bytes,16,opt,name=held_why,json=heldWhy,proto3" json:"held_why,omitempty"`
+	Id              string                 `protobuf:"bytes,17,opt,name=id,proto3" json:"id,omitempty"` // of the mail transaction, as in its Received field
+	MessageId       string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	Priority        int32                  `protobuf:"varint,19,opt,name=priority,proto3" json:"priority,omitempty"`                                 // -9 to 9 (RFC 6710)
+	DeliverBy       int64                  `protobuf:"varint,20,opt,name=deliver_by,json=deliverBy,proto3" json:"deliver_by,omitempty"`              // Unix milliseconds, 0 for none (RFC 2852)
+	DeliverByMode   string                 `protobuf:"bytes,21,opt,name=deliver_by_mode,json=deliverByMode,proto3" json:"deliver_by_mode,omitempty"` // R returns it then, N tells then; T behind it asks for a trace
+	Forward         bool                   `protobuf:"varint,22,opt,name=forward,proto3" json:"forward,omitempty"`                                   // it came from elsewhere and is sent on
+	Story           uint64                 `protobuf:"varint,23,opt,name=story,proto3" json:"story,omitempty"`                                       // where its story is kept: number and day; 0 for none
+	StoryDay        uint32                 `protobuf:"varint,24,opt,name=story_day,json=storyDay,proto3" json:"story_day,omitempty"`
+	BouncedWhy      string                 `protobuf:"bytes,25,opt,name=bounced_why,json=bouncedWhy,proto3" json:"bounced_why,omitempty"`                   // an operator has it given up and reported; nothing of it is tried
+	TlsOptional     bool                   `protobuf:"varint,26,opt,name=tls_optional,json=tlsOptional,proto3" json:"tls_optional,omitempty"`               // its header says "TLS-Required: No" (RFC 8689, section 5)
+	Braked          bool                   `protobuf:"varint,27,opt,name=braked,proto3" json:"braked,omitempty"`                                            // its account's conduct counts it, and holds it
+	HeldWithAccount bool                   `protobuf:"varint,28,opt,name=held_with_account,json=heldWithAccount,proto3" json:"held_with_account,omitempty"` // held because its account is
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *EntryRecord) Reset() {
@@ -507,6 +509,20 @@ func (x *EntryRecord) GetTlsOptional() bool {
 	return false
 }
 
+func (x *EntryRecord) GetBraked() bool {
+	if x != nil {
+		return x.Braked
+	}
+	return false
+}
+
+func (x *EntryRecord) GetHeldWithAccount() bool {
+	if x != nil {
+		return x.HeldWithAccount
+	}
+	return false
+}
+
 // RecipientRecord is one recipient of an entry. It goes when it was delivered or given up.
 type RecipientRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -519,6 +535,7 @@ type RecipientRecord struct {
 	Attempts      uint32                 `protobuf:"varint,7,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	Term          uint64                 `protobuf:"varint,8,opt,name=term,proto3" json:"term,omitempty"` // CLAIMED: the term of the leader that tries
 	Last          *Attempt               `protobuf:"bytes,9,opt,name=last,proto3" json:"last,omitempty"`
+	Account       uint64                 `protobuf:"varint,10,opt,name=account,proto3" json:"account,omitempty"` // the one account here that is owed the message; 0: whoever the address leads to
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -614,6 +631,13 @@ func (x *RecipientRecord) GetLast() *Attempt {
 		return x.Last
 	}
 	return nil
+}
+
+func (x *RecipientRecord) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
 }
 
 // Attempt is what became of an attempt.
@@ -805,7 +829,10 @@ type ConductRecord struct {
 	Rejections    uint32                 `protobuf:"varint,6,opt,name=rejections,proto3" json:"rejections,omitempty"`
 	HeldSince     int64                  `protobuf:"varint,7,opt,name=held_since,json=heldSince,proto3" json:"held_since,omitempty"` // Unix milliseconds; 0: it is not held
 	HeldWhy       string                 `protobuf:"bytes,8,opt,name=held_why,json=heldWhy,proto3" json:"held_why,omitempty"`
-	Noticed       int64                  `protobuf:"varint,9,opt,name=noticed,proto3" json:"noticed,omitempty"` // Unix milliseconds: when an administrator was told of the hold
+	Noticed       int64                  `protobuf:"varint,9,opt,name=noticed,proto3" json:"noticed,omitempty"`                                // Unix milliseconds: when an administrator was told of the hold
+	Brakes        *Brakes                `protobuf:"bytes,10,opt,name=brakes,proto3" json:"brakes,omitempty"`                                  // that it was under last
+	Acquaintances uint32                 `protobuf:"varint,11,opt,name=acquaintances,proto3" json:"acquaintances,omitempty"`                   // how many AcquaintanceRecords the account has
+	HeldMessages  uint32                 `protobuf:"varint,12,opt,name=held_messages,json=heldMessages,proto3" json:"held_messages,omitempty"` // queued since it is held
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -899,6 +926,27 @@ func (x *ConductRecord) GetHeldWhy() string {
 func (x *ConductRecord) GetNoticed() int64 {
 	if x != nil {
 		return x.Noticed
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetBrakes() *Brakes {
+	if x != nil {
+		return x.Brakes
+	}
+	return nil
+}
+
+func (x *ConductRecord) GetAcquaintances() uint32 {
+	if x != nil {
+		return x.Acquaintances
+	}
+	return 0
+}
+
+func (x *ConductRecord) GetHeldMessages() uint32 {
+	if x != nil {
+		return x.HeldMessages
 	}
 	return 0
 }
@@ -1440,6 +1488,7 @@ type NewRecipient struct {
 	Notify        uint32                 `protobuf:"varint,3,opt,name=notify,proto3" json:"notify,omitempty"`
 	Destination   string                 `protobuf:"bytes,4,opt,name=destination,proto3" json:"destination,omitempty"`
 	Due           int64                  `protobuf:"varint,5,opt,name=due,proto3" json:"due,omitempty"` // 0: at once
+	Account       uint64                 `protobuf:"varint,6,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1505,6 +1554,13 @@ func (x *NewRecipient) GetDestination() string {
 func (x *NewRecipient) GetDue() int64 {
 	if x != nil {
 		return x.Due
+	}
+	return 0
+}
+
+func (x *NewRecipient) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
 	}
 	return 0
 }
@@ -2158,7 +2214,9 @@ type EditConductCommand struct {
 	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
 	Hold          bool                   `protobuf:"varint,2,opt,name=hold,proto3" json:"hold,omitempty"` // else it is released
 	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
-	Noticed       bool                   `protobuf:"varint,4,opt,name=noticed,proto3" json:"noticed,omitempty"` // nothing but noticed is set: an administrator was told
+	Noticed       bool                   `protobuf:"varint,4,opt,name=noticed,proto3" json:"noticed,omitempty"`                      // nothing but noticed is set: an administrator was told
+	HeldSince     int64                  `protobuf:"varint,5,opt,name=held_since,json=heldSince,proto3" json:"held_since,omitempty"` // noticed: of which hold
+	Forget        bool                   `protobuf:"varint,6,opt,name=forget,proto3" json:"forget,omitempty"`                        // nothing but all that is known of the account's conduct is dropped: it is gone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2221,6 +2279,20 @@ func (x *EditConductCommand) GetNoticed() bool {
 	return false
 }
 
+func (x *EditConductCommand) GetHeldSince() int64 {
+	if x != nil {
+		return x.HeldSince
+	}
+	return 0
+}
+
+func (x *EditConductCommand) GetForget() bool {
+	if x != nil {
+		return x.Forget
+	}
+	return false
+}
+
 // ForgetStoriesCommand drops the stories of whole days, and has none be kept of them from now on.
 type ForgetStoriesCommand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2274,6 +2346,7 @@ type Result struct {
 	Changed       uint32                 `protobuf:"varint,4,opt,name=changed,proto3" json:"changed,omitempty"` // Edit: entries; Retake: recipients; Settle: outcomes that were taken
 	More          bool                   `protobuf:"varint,5,opt,name=more,proto3" json:"more,omitempty"`       // Retake
 	Again         bool                   `protobuf:"varint,6,opt,name=again,proto3" json:"again,omitempty"`     // Submit: it was queued before
+	Refusal       *Refusal               `protobuf:"bytes,7,opt,name=refusal,proto3" json:"refusal,omitempty"`  // Submit: the account's brakes hold against it; mail's code is CODE_INVALID then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2350,11 +2423,71 @@ func (x *Result) GetAgain() bool {
 	return false
 }
 
+func (x *Result) GetRefusal() *Refusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
+// Refusal says which bound an account is over.
+type Refusal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`    // such as "500 messages an hour"
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"` // Unix milliseconds: when the bound may be met again; 0: never by this message
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_queue_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Refusal) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Refusal) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
 var File_queue_proto protoreflect.FileDescriptor
 
 const file_queue_proto_rawDesc = "" +
 	"\n" +
-	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\xb5\x05\n" +
+	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\xf9\x05\n" +
 	"\vEntryRecord\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x12\n" +
@@ -2388,7 +2521,9 @@ const file_queue_proto_rawDesc = "" +
 	"\tstory_day\x18\x18 \x01(\rR\bstoryDay\x12\x1f\n" +
 	"\vbounced_why\x18\x19 \x01(\tR\n" +
 	"bouncedWhy\x12!\n" +
-	"\ftls_optional\x18\x1a \x01(\bR\vtlsOptional\"\xa4\x02\n" +
+	"\ftls_optional\x18\x1a \x01(\bR\vtlsOptional\x12\x16\n" +
+	"\x06braked\x18\x1b \x01(\bR\x06braked\x12*\n" +
+	"\x11held_with_account\x18\x1c \x01(\bR\x0fheldWithAccount\"\xbe\x02\n" +
 	"\x0fRecipientRecord\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
@@ -2398,7 +2533,9 @@ const file_queue_proto_rawDesc = "" +
 	"\x03due\x18\x06 \x01(\x03R\x03due\x12\x1a\n" +
 	"\battempts\x18\a \x01(\rR\battempts\x12\x12\n" +
 	"\x04term\x18\b \x01(\x04R\x04term\x12-\n" +
-	"\x04last\x18\t \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\"\xb1\x01\n" +
+	"\x04last\x18\t \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\x12\x18\n" +
+	"\aaccount\x18\n" +
+	" \x01(\x04R\aaccount\"\xb1\x01\n" +
 	"\aAttempt\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
@@ -2413,7 +2550,7 @@ const file_queue_proto_rawDesc = "" +
 	"\x04next\x18\x02 \x01(\x03R\x04next\x12!\n" +
 	"\fclosed_until\x18\x03 \x01(\x03R\vclosedUntil\x12\x1a\n" +
 	"\bfailures\x18\x04 \x01(\rR\bfailures\x12-\n" +
-	"\x04last\x18\x05 \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\"\x83\x02\n" +
+	"\x04last\x18\x05 \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\"\x80\x03\n" +
 	"\rConductRecord\x12\x12\n" +
 	"\x04hour\x18\x01 \x01(\x03R\x04hour\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\rR\bmessages\x12\x10\n" +
@@ -2428,7 +2565,11 @@ const file_queue_proto_rawDesc = "" +
 	"\n" +
 	"held_since\x18\a \x01(\x03R\theldSince\x12\x19\n" +
 	"\bheld_why\x18\b \x01(\tR\aheldWhy\x12\x18\n" +
-	"\anoticed\x18\t \x01(\x03R\anoticed\"(\n" +
+	"\anoticed\x18\t \x01(\x03R\anoticed\x120\n" +
+	"\x06brakes\x18\n" +
+	" \x01(\v2\x18.rookery.queue.v1.BrakesR\x06brakes\x12$\n" +
+	"\racquaintances\x18\v \x01(\rR\racquaintances\x12#\n" +
+	"\rheld_messages\x18\f \x01(\rR\fheldMessages\"(\n" +
 	"\x12AcquaintanceRecord\x12\x12\n" +
 	"\x04last\x18\x01 \x01(\x03R\x04last\"\xba\x01\n" +
 	"\vStoryRecord\x12\x0e\n" +
@@ -2487,13 +2628,14 @@ const file_queue_proto_rawDesc = "" +
 	"\x0erecipients_day\x18\x02 \x01(\rR\rrecipientsDay\x12#\n" +
 	"\rstrangers_day\x18\x03 \x01(\rR\fstrangersDay\x12%\n" +
 	"\x0erejections_day\x18\x04 \x01(\rR\rrejectionsDay\x12\x12\n" +
-	"\x04hold\x18\x05 \x01(\bR\x04hold\"\x8a\x01\n" +
+	"\x04hold\x18\x05 \x01(\bR\x04hold\"\xa4\x01\n" +
 	"\fNewRecipient\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
 	"\x06notify\x18\x03 \x01(\rR\x06notify\x12 \n" +
 	"\vdestination\x18\x04 \x01(\tR\vdestination\x12\x10\n" +
-	"\x03due\x18\x05 \x01(\x03R\x03due\"\xb2\x01\n" +
+	"\x03due\x18\x05 \x01(\x03R\x03due\x12\x18\n" +
+	"\aaccount\x18\x06 \x01(\x04R\aaccount\"\xb2\x01\n" +
 	"\rSubmitCommand\x12:\n" +
 	"\adeliver\x18\x01 \x01(\v2 .rookery.index.v1.DeliverCommandR\adeliver\x120\n" +
 	"\x05entry\x18\x02 \x01(\v2\x1a.rookery.queue.v1.NewEntryR\x05entry\x123\n" +
@@ -2540,21 +2682,28 @@ const file_queue_proto_rawDesc = "" +
 	"\vEditCommand\x12*\n" +
 	"\x04edit\x18\x01 \x01(\x0e2\x16.rookery.queue.v1.EditR\x04edit\x12\x18\n" +
 	"\aentries\x18\x02 \x03(\x04R\aentries\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"n\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xa5\x01\n" +
 	"\x12EditConductCommand\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x12\n" +
 	"\x04hold\x18\x02 \x01(\bR\x04hold\x12\x10\n" +
 	"\x03why\x18\x03 \x01(\tR\x03why\x12\x18\n" +
-	"\anoticed\x18\x04 \x01(\bR\anoticed\".\n" +
+	"\anoticed\x18\x04 \x01(\bR\anoticed\x12\x1d\n" +
+	"\n" +
+	"held_since\x18\x05 \x01(\x03R\theldSince\x12\x16\n" +
+	"\x06forget\x18\x06 \x01(\bR\x06forget\".\n" +
 	"\x14ForgetStoriesCommand\x12\x16\n" +
-	"\x06before\x18\x01 \x01(\rR\x06before\"\xc1\x01\n" +
+	"\x06before\x18\x01 \x01(\rR\x06before\"\xf6\x01\n" +
 	"\x06Result\x12,\n" +
 	"\x04mail\x18\x01 \x01(\v2\x18.rookery.index.v1.ResultR\x04mail\x12\x14\n" +
 	"\x05entry\x18\x02 \x01(\x04R\x05entry\x12/\n" +
 	"\x06places\x18\x03 \x03(\v2\x17.rookery.queue.v1.PlaceR\x06places\x12\x18\n" +
 	"\achanged\x18\x04 \x01(\rR\achanged\x12\x12\n" +
 	"\x04more\x18\x05 \x01(\bR\x04more\x12\x14\n" +
-	"\x05again\x18\x06 \x01(\bR\x05again*k\n" +
+	"\x05again\x18\x06 \x01(\bR\x05again\x123\n" +
+	"\arefusal\x18\a \x01(\v2\x19.rookery.queue.v1.RefusalR\arefusal\"3\n" +
+	"\aRefusal\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until*k\n" +
 	"\x0eRecipientState\x12\x1f\n" +
 	"\x1bRECIPIENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17RECIPIENT_STATE_WAITING\x10\x01\x12\x1b\n" +
@@ -2600,7 +2749,7 @@ func file_queue_proto_rawDescGZIP() []byte {
 }
 
 var file_queue_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_queue_proto_goTypes = []any{
 	(RecipientState)(0),            // 0: rookery.queue.v1.RecipientState
 	(StoryKind)(0),                 // 1: rookery.queue.v1.StoryKind
@@ -2630,38 +2779,41 @@ var file_queue_proto_goTypes = []any{
 	(*EditConductCommand)(nil),     // 25: rookery.queue.v1.EditConductCommand
 	(*ForgetStoriesCommand)(nil),   // 26: rookery.queue.v1.ForgetStoriesCommand
 	(*Result)(nil),                 // 27: rookery.queue.v1.Result
-	(*indexpb.DeliverCommand)(nil), // 28: rookery.index.v1.DeliverCommand
-	(*indexpb.Result)(nil),         // 29: rookery.index.v1.Result
+	(*Refusal)(nil),                // 28: rookery.queue.v1.Refusal
+	(*indexpb.DeliverCommand)(nil), // 29: rookery.index.v1.DeliverCommand
+	(*indexpb.Result)(nil),         // 30: rookery.index.v1.Result
 }
 var file_queue_proto_depIdxs = []int32{
 	0,  // 0: rookery.queue.v1.RecipientRecord.state:type_name -> rookery.queue.v1.RecipientState
 	6,  // 1: rookery.queue.v1.RecipientRecord.last:type_name -> rookery.queue.v1.Attempt
 	6,  // 2: rookery.queue.v1.DestinationRecord.last:type_name -> rookery.queue.v1.Attempt
-	11, // 3: rookery.queue.v1.StoryRecord.events:type_name -> rookery.queue.v1.StoryEvent
-	1,  // 4: rookery.queue.v1.StoryEvent.kind:type_name -> rookery.queue.v1.StoryKind
-	6,  // 5: rookery.queue.v1.StoryEvent.attempt:type_name -> rookery.queue.v1.Attempt
-	14, // 6: rookery.queue.v1.NewEntry.recipients:type_name -> rookery.queue.v1.NewRecipient
-	13, // 7: rookery.queue.v1.NewEntry.brakes:type_name -> rookery.queue.v1.Brakes
-	28, // 8: rookery.queue.v1.SubmitCommand.deliver:type_name -> rookery.index.v1.DeliverCommand
-	12, // 9: rookery.queue.v1.SubmitCommand.entry:type_name -> rookery.queue.v1.NewEntry
-	16, // 10: rookery.queue.v1.SubmitCommand.arrival:type_name -> rookery.queue.v1.Arrival
-	17, // 11: rookery.queue.v1.ClaimCommand.places:type_name -> rookery.queue.v1.Place
-	17, // 12: rookery.queue.v1.Outcome.place:type_name -> rookery.queue.v1.Place
-	2,  // 13: rookery.queue.v1.Outcome.kind:type_name -> rookery.queue.v1.OutcomeKind
-	6,  // 14: rookery.queue.v1.Outcome.attempt:type_name -> rookery.queue.v1.Attempt
-	6,  // 15: rookery.queue.v1.Closure.attempt:type_name -> rookery.queue.v1.Attempt
-	20, // 16: rookery.queue.v1.SettleCommand.outcomes:type_name -> rookery.queue.v1.Outcome
-	21, // 17: rookery.queue.v1.SettleCommand.closures:type_name -> rookery.queue.v1.Closure
-	23, // 18: rookery.queue.v1.SettleCommand.reports:type_name -> rookery.queue.v1.Report
-	15, // 19: rookery.queue.v1.Report.submit:type_name -> rookery.queue.v1.SubmitCommand
-	3,  // 20: rookery.queue.v1.EditCommand.edit:type_name -> rookery.queue.v1.Edit
-	29, // 21: rookery.queue.v1.Result.mail:type_name -> rookery.index.v1.Result
-	17, // 22: rookery.queue.v1.Result.places:type_name -> rookery.queue.v1.Place
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	13, // 3: rookery.queue.v1.ConductRecord.brakes:type_name -> rookery.queue.v1.Brakes
+	11, // 4: rookery.queue.v1.StoryRecord.events:type_name -> rookery.queue.v1.StoryEvent
+	1,  // 5: rookery.queue.v1.StoryEvent.kind:type_name -> rookery.queue.v1.StoryKind
+	6,  // 6: rookery.queue.v1.StoryEvent.attempt:type_name -> rookery.queue.v1.Attempt
+	14, // 7: rookery.queue.v1.NewEntry.recipients:type_name -> rookery.queue.v1.NewRecipient
+	13, // 8: rookery.queue.v1.NewEntry.brakes:type_name -> rookery.queue.v1.Brakes
+	29, // 9: rookery.queue.v1.SubmitCommand.deliver:type_name -> rookery.index.v1.DeliverCommand
+	12, // 10: rookery.queue.v1.SubmitCommand.entry:type_name -> rookery.queue.v1.NewEntry
+	16, // 11: rookery.queue.v1.SubmitCommand.arrival:type_name -> rookery.queue.v1.Arrival
+	17, // 12: rookery.queue.v1.ClaimCommand.places:type_name -> rookery.queue.v1.Place
+	17, // 13: rookery.queue.v1.Outcome.place:type_name -> rookery.queue.v1.Place
+	2,  // 14: rookery.queue.v1.Outcome.kind:type_name -> rookery.queue.v1.OutcomeKind
+	6,  // 15: rookery.queue.v1.Outcome.attempt:type_name -> rookery.queue.v1.Attempt
+	6,  // 16: rookery.queue.v1.Closure.attempt:type_name -> rookery.queue.v1.Attempt
+	20, // 17: rookery.queue.v1.SettleCommand.outcomes:type_name -> rookery.queue.v1.Outcome
+	21, // 18: rookery.queue.v1.SettleCommand.closures:type_name -> rookery.queue.v1.Closure
+	23, // 19: rookery.queue.v1.SettleCommand.reports:type_name -> rookery.queue.v1.Report
+	15, // 20: rookery.queue.v1.Report.submit:type_name -> rookery.queue.v1.SubmitCommand
+	3,  // 21: rookery.queue.v1.EditCommand.edit:type_name -> rookery.queue.v1.Edit
+	30, // 22: rookery.queue.v1.Result.mail:type_name -> rookery.index.v1.Result
+	17, // 23: rookery.queue.v1.Result.places:type_name -> rookery.queue.v1.Place
+	28, // 24: rookery.queue.v1.Result.refusal:type_name -> rookery.queue.v1.Refusal
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_queue_proto_init() }
@@ -2675,7 +2827,7 @@ func file_queue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_queue_proto_rawDesc), len(file_queue_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
