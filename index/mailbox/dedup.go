@@ -60,9 +60,8 @@ func (x *Execution) remember(a *accountState, key []byte, m *mailboxState, u ind
 	return x.set(keys.DedupExpiry(x.key[:0], d.Expiry, a.id, key), nil)
 }
 
-// Sent reports whether an account's message was queued under key within DedupWindow, and remembers that it
-// is now.
-func (x *Execution) Sent(account index.AccountID, key []byte) (bool, error) {
+// WasSent reports whether an account's message was queued under key within DedupWindow.
+func (x *Execution) WasSent(account index.AccountID, key []byte) (bool, error) {
 	if len(key) == 0 {
 		return false, nil
 	}
@@ -70,10 +69,20 @@ func (x *Execution) Sent(account index.AccountID, key []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if res, err := x.delivered(a, key); err != nil || res != nil {
-		return res != nil, err
+	res, err := x.delivered(a, key)
+	return res != nil, err
+}
+
+// Sent remembers that an account's message is queued under key.
+func (x *Execution) Sent(account index.AccountID, key []byte) error {
+	if len(key) == 0 {
+		return nil
 	}
-	return false, x.remember(a, key, &mailboxState{}, 0)
+	a, err := x.account(account)
+	if err != nil {
+		return err
+	}
+	return x.remember(a, key, &mailboxState{}, 0)
 }
 
 // forgetDeliveries removes expired deliveries, when it is the turn of this body.

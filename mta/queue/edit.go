@@ -76,6 +76,7 @@ func (q *machine) release(id EntryID, e *queuepb.EntryRecord) (bool, error) {
 		return false, err
 	}
 	e.Held, e.HeldWhy = false, ""
+	e.HeldWithAccount, e.Braked = false, false // who releases it answers for it
 	return true, q.putEntry(id, e)
 }
 

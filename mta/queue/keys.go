@@ -33,6 +33,14 @@ const (
 	tableClaimed     = 0x35
 	tableAlarm       = 0x36
 	tableControl     = 0x37
+	tableConduct     = 0x38
+	tableAcquainted  = 0x39
+)
+
+// The keys under tableConduct.
+const (
+	conductRecord    = 0
+	conductUnnoticed = 1
 )
 
 // The keys under tableControl.
@@ -123,3 +131,24 @@ func readAlarm(key []byte) (at int64, e EntryID, err error) {
 }
 
 func controlKey(dst []byte, what byte) []byte { return append(dst, tableControl, what) }
+
+func conductKey(dst []byte, account uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, tableConduct, conductRecord), account)
+}
+
+// unnoticedKey is there while no administrator was told that an account is held.
+func unnoticedKey(dst []byte, account uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, tableConduct, conductUnnoticed), account)
+}
+
+// readConductKey reads the account of either.
+func readConductKey(key []byte) (account uint64, err error) {
+	if len(key) != 10 {
+		return 0, fmt.Errorf("key %x: %w", key, errKey)
+	}
+	return binary.BigEndian.Uint64(key[2:]), nil
+}
+
+func acquaintanceKey(dst []byte, account uint64, hash []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(append(dst, tableAcquainted), account), hash...)
+}

@@ -3,6 +3,8 @@ package queue
 import (
 	"encoding/hex"
 	"testing"
+
+	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 )
 
 // TestGolden holds the keys to their bytes for ever, and reads them back.
@@ -20,6 +22,9 @@ func TestGolden(t *testing.T) {
 		"claimed":     {claimedKey(nil, p), "3501020304050607080a0b0c0d"},
 		"alarm":       {alarmKey(nil, 0x1112, p.Entry), "3600000000000011120102030405060708"},
 		"control":     {controlKey(nil, controlTerm), "3702"},
+		"conduct":     {conductKey(nil, 0x0102), "38000000000000000102"},
+		"unnoticed":   {unnoticedKey(nil, 0x0102), "38010000000000000102"},
+		"acquainted":  {acquaintanceKey(nil, 0x0102, addressHash("Ada@Example.org")), "390000000000000102cfe00dde46ef9426"},
 	} {
 		if got := hex.EncodeToString(c.key); got != c.want {
 			t.Errorf("%s is %s, want %s", name, got, c.want)
@@ -34,8 +39,31 @@ func TestGolden(t *testing.T) {
 	if at, e, err := readAlarm(alarmKey(nil, 5, p.Entry)); at != 5 || e != p.Entry || err != nil {
 		t.Error(at, e, err)
 	}
+	if account, err := readConductKey(unnoticedKey(nil, 5)); account != 5 || err != nil {
+		t.Error(account, err)
+	}
 	if q, err := readPlace(claimedKey(nil, p)); q != p || err != nil {
 		t.Error(q, err)
+	}
+}
+
+// TestGoldenConduct holds the records of conduct, and the command that edits it, to their bytes for ever.
+func TestGoldenConduct(t *testing.T) {
+	brakes := &queuepb.Brakes{MessagesHour: 1, RecipientsDay: 2, StrangersDay: 3, RejectionsDay: 4, Hold: true}
+	for name, c := range map[string]struct {
+		m    record
+		want string
+	}{
+		"record": {&queuepb.ConductRecord{Hour: 1, Messages: 2, Day: 3, Recipients: 4, Strangers: 5, Rejections: 6, HeldSince: 7, HeldWhy: "x",
+			Noticed: 8, Brakes: brakes, Acquaintances: 9, HeldMessages: 10}, "08011002180320042805300638074201784808520a080110021803200428015809600a"},
+		"acquaintance": {&queuepb.AcquaintanceRecord{Last: 300}, "08ac02"},
+		"edit":         {&queuepb.EditConductCommand{Account: 7, Hold: true, Why: "x", Noticed: true, HeldSince: 300, Forget: true}, "080710011a0178200128ac023001"},
+		"refusal":      {&queuepb.Refusal{What: "x", Until: 300}, "0a017810ac02"},
+	} {
+		got, err := c.m.MarshalVT()
+		if text := hex.EncodeToString(got); err != nil || text != c.want {
+			t.Errorf("%s is %s, want %s (%v)", name, text, c.want, err)
+		}
 	}
 }
 
@@ -47,5 +75,6 @@ func FuzzKeys(f *testing.F) {
 		_, _, _ = readWaiting(key)
 		_, _, _ = readAlarm(key)
 		_, _ = readPlace(key)
+		_, _ = readConductKey(key)
 	})
 }

@@ -22,12 +22,48 @@ type model struct {
 	bounced map[queue.EntryID]bool
 	term    uint64
 	entries int
+	now     func() time.Time
+	ends    map[queue.EntryID]time.Time // when they are given up
+
+	// The account that sends all of it, under brakes of modelBound messages an hour.
+	braked   map[queue.EntryID]bool // entries that count, and are held with it
+	stopped  bool                   // it is held
+	window   time.Time              // the hour that is counted, from its begin
+	messages int
 }
+
+const modelBound = 3
+
+func newModel(w *world) *model {
+	return &model{claimed: map[queue.Place]uint64{}, held: map[queue.EntryID]bool{}, bounced: map[queue.EntryID]bool{}, braked: map[queue.EntryID]bool{},
+		ends: map[queue.EntryID]time.Time{}, now: func() time.Time { return w.now }}
+}
+
+// submit is what is to become of a message under brakes: refused, or held.
+func (m *model) submit(hold bool) (refused, held bool) {
+	m.roll()
+	if over := m.messages >= modelBound; over && !hold && !m.stopped {
+		return true, false
+	} else if over {
+		m.stopped = true
+	}
+	m.messages++
+	return false, m.stopped
+}
+
+func (m *model) roll() {
+	if !m.now().Before(m.window.Add(time.Hour)) {
+		m.window, m.messages = m.now(), 0
+	}
+}
+
+// over says that an entry is to be given up: it is claimed whoever holds it.
+func (m *model) over(id queue.EntryID) bool { return m.bounced[id] || !m.now().Before(m.ends[id]) }
 
 // waits reports whether a place may be claimed.
 func (m *model) waits(p queue.Place) bool {
 	term, open := m.claimed[p]
-	return open && term == 0 && (!m.held[p.Entry] || m.bounced[p.Entry])
+	return open && term == 0 && (!m.held[p.Entry] && !(m.stopped && m.braked[p.Entry]) || m.over(p.Entry))
 }
 
 func (m *model) end(p queue.Place) {
@@ -39,6 +75,7 @@ func (m *model) end(p queue.Place) {
 	}
 	delete(m.held, p.Entry)
 	delete(m.bounced, p.Entry)
+	delete(m.braked, p.Entry)
 }
 
 // TestModel: whatever leaders and operators do in any order, the queue is what the model says, its keys hold
@@ -46,15 +83,31 @@ func (m *model) end(p queue.Place) {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(rt)
-		m := &model{claimed: map[queue.Place]uint64{}, held: map[queue.EntryID]bool{}, bounced: map[queue.EntryID]bool{}}
+		m := newModel(w)
 		rt.Repeat(map[string]func(*rapid.T){
 			"submit": func(rt *rapid.T) {
 				var to []string
 				for i := range rapid.IntRange(1, 3).Draw(rt, "recipients") {
 					to = append(to, fmt.Sprintf("r%d@d%d.example", i, rapid.IntRange(0, 2).Draw(rt, "domain")))
 				}
-				res := w.do(command.Submit, message(w, to...))
+				cmd, refused, held := message(w, to...), false, false
+				if rapid.Bool().Draw(rt, "braked") {
+					cmd.Entry.Brakes = &queuepb.Brakes{MessagesHour: modelBound, Hold: rapid.Bool().Draw(rt, "hold")}
+					refused, held = m.submit(cmd.Entry.Brakes.Hold)
+				}
+				res := w.do(command.Submit, cmd)
+				if (res.Refusal != nil) != refused {
+					rt.Fatalf("refused: %v, not %v", res.Refusal, refused)
+				}
+				if refused {
+					return
+				}
 				m.entries++
+				id := queue.EntryID(m.entries)
+				m.braked[id], m.ends[id] = cmd.Entry.Brakes != nil, time.UnixMilli(cmd.Entry.Expires)
+				if held {
+					m.held[id] = true
+				}
 				if res.Entry != uint64(m.entries) {
 					rt.Fatalf("entry %d, not %d", res.Entry, m.entries)
 				}
@@ -66,6 +119,9 @@ func TestModel(t *testing.T) {
 				term, place := rapid.Uint64Range(1, 5).Draw(rt, "term"), m.draw(rt)
 				res := w.claim(term, at(uint64(place.Entry), place.Recipient))
 				want := term >= m.term && m.waits(place)
+				if claimed, open := m.claimed[place]; open && claimed == 0 && term >= m.term && m.stopped && m.braked[place.Entry] && !m.over(place.Entry) {
+					m.held[place.Entry] = true
+				}
 				if (len(res.Places) == 1) != want {
 					rt.Fatalf("claim of %v in term %d: %v", place, term, res)
 				}
@@ -112,6 +168,17 @@ func TestModel(t *testing.T) {
 				w.do(command.EditQueue, &queuepb.EditCommand{Edit: edit, Entries: []uint64{uint64(id)}, Why: "because"})
 				m.edit(edit, id)
 			},
+			"conduct": func(rt *rapid.T) {
+				hold := rapid.Bool().Draw(rt, "hold")
+				w.do(command.EditConduct, &queuepb.EditConductCommand{Account: 7, Hold: hold, Why: "because"})
+				if m.stopped != hold {
+					m.roll()
+				}
+				if m.stopped && !hold {
+					m.window, m.messages = w.now, 0
+				}
+				m.stopped = hold
+			},
 			"packs": func(rt *rapid.T) {
 				mode := rapid.SampledFrom([]indexpb.BlobMode{indexpb.BlobMode_BLOB_MODE_LISTING, indexpb.BlobMode_BLOB_MODE_HOMING}).Draw(rt, "mode")
 				w.do(command.SetBlobMode, &indexpb.SetBlobModeCommand{Mode: mode})
@@ -132,6 +199,9 @@ func (m *model) draw(rt *rapid.T) queue.Place {
 }
 
 func (m *model) edit(edit queuepb.Edit, id queue.EntryID) {
+	if edit == queuepb.Edit_EDIT_RELEASE && m.held[id] && !m.bounced[id] {
+		m.braked[id] = false
+	}
 	switch edit {
 	case queuepb.Edit_EDIT_HOLD, queuepb.Edit_EDIT_RELEASE, queuepb.Edit_EDIT_BOUNCE:
 		for p := range m.claimed {

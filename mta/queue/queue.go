@@ -80,7 +80,7 @@ func (queue *Queue) Execute(x *mailbox.Execution, b kv.Batch, c command.Command)
 	q := &machine{b: b, x: x, now: c.Time.UnixMilli(), destinations: map[string]*destination{}}
 	res, err := q.dispatch(c)
 	if err == nil {
-		err = q.finish()
+		err = errors.Join(q.finish(), q.finishConducts())
 	}
 	if err != nil {
 		return nil, err
@@ -100,6 +100,8 @@ func (q *machine) dispatch(c command.Command) (*queuepb.Result, error) {
 		return run(c, new(queuepb.SettleCommand), q.settle)
 	case command.EditQueue:
 		return run(c, new(queuepb.EditCommand), q.edit)
+	case command.EditConduct:
+		return run(c, new(queuepb.EditConductCommand), q.editConduct)
 	}
 	return nil, ErrKind
 }
@@ -118,6 +120,7 @@ type machine struct {
 	x            *mailbox.Execution
 	now          int64
 	destinations map[string]*destination
+	conducts     map[uint64]*conduct // nil before one is touched
 }
 
 func done() *queuepb.Result { return &queuepb.Result{Mail: &indexpb.Result{}} }
@@ -133,29 +136,42 @@ func (q *machine) submit(cmd *queuepb.SubmitCommand) (*queuepb.Result, error) {
 	}
 	res := done()
 	var use func(index.BodyID) error
-	again := false
-	if cmd.Entry != nil {
-		var err error
-		if again, err = q.x.Sent(index.AccountID(cmd.Entry.Account), cmd.Entry.DedupKey); err != nil {
+	if e := cmd.Entry; e != nil {
+		again, err := q.x.WasSent(index.AccountID(e.Account), e.DedupKey)
+		if err != nil {
 			return nil, err
 		}
-	}
-	if cmd.Entry != nil && !again {
-		use = func(body index.BodyID) error {
-			id, err := q.add(cmd.Entry, body, cmd.Deliver.Summary.Size)
+		if res.Again = again; !again {
+			why, refused, err := q.judge(e)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			res.Entry = uint64(id)
-			return q.x.Bodies().Use(body, user(id))
+			if refused != nil {
+				return &queuepb.Result{Refusal: refused, Mail: refuse(indexpb.Code_CODE_INVALID, "the account is over %s", refused.What).Mail}, nil
+			}
+			use = func(body index.BodyID) error { return q.enqueue(cmd, body, why, res) }
 		}
 	}
 	mail, err := q.x.DeliverAnd(cmd.Deliver, use)
 	if err != nil {
 		return nil, err
 	}
-	res.Mail, res.Again = mail, again
+	res.Mail = mail
 	return res, nil
+}
+
+// enqueue queues the entry of a submission, and only now that there is a body remembers that it did: else what comes again would
+// be passed over.
+func (q *machine) enqueue(cmd *queuepb.SubmitCommand, body index.BodyID, heldWith string, res *queuepb.Result) error {
+	id, err := q.add(cmd.Entry, body, cmd.Deliver.Summary.Size, heldWith)
+	if err != nil {
+		return err
+	}
+	res.Entry = uint64(id)
+	if err := q.x.Sent(index.AccountID(cmd.Entry.Account), cmd.Entry.DedupKey); err != nil {
+		return err
+	}
+	return q.x.Bodies().Use(body, user(id))
 }
 
 // check says what is wrong with a submission.
@@ -195,8 +211,8 @@ func check(cmd *queuepb.SubmitCommand) error {
 	return nil
 }
 
-// add queues an entry.
-func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64) (EntryID, error) {
+// add queues an entry. heldWith is why its account is held, empty where it is not.
+func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64, heldWith string) (EntryID, error) {
 	last, err := q.counter(controlLastEntry)
 	if err != nil {
 		return 0, err
@@ -210,11 +226,14 @@ func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64) (Entr
 		Expires: n.Expires, Notice: n.Notice, Open: uint32(len(n.Recipients)), Recipients: uint32(len(n.Recipients)),
 		Envid: n.Envid, Ret: n.Ret, EightBit: n.EightBit, Utf8: n.Utf8, RequireTls: n.RequireTls, TlsOptional: n.TlsOptional,
 		Priority: n.Priority, DeliverBy: n.DeliverBy, DeliverByMode: n.DeliverByMode, Forward: n.Forward,
-		Held: n.HeldWhy != "", HeldWhy: n.HeldWhy, Id: n.Id, MessageId: n.MessageId,
+		Held: n.HeldWhy != "", HeldWhy: n.HeldWhy, Id: n.Id, MessageId: n.MessageId, Braked: n.Brakes != nil,
+	}
+	if heldWith != "" && !e.Held {
+		e.Held, e.HeldWhy, e.HeldWithAccount = true, heldWith, true
 	}
 	for i, r := range n.Recipients {
 		rec := &queuepb.RecipientRecord{Address: r.Address, Orcpt: r.Orcpt, Notify: r.Notify, Destination: r.Destination,
-			Due: max(r.Due, q.now)}
+			Due: max(r.Due, q.now), Account: r.Account}
 		if err := q.wait(Place{id, uint32(i)}, rec, e.Held); err != nil {
 			return 0, err
 		}

@@ -46,8 +46,12 @@ func (q *machine) claim(cmd *queuepb.ClaimCommand) (*queuepb.Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.Held && e.BouncedWhy == "" {
-			continue
+		if e.BouncedWhy == "" && q.now < e.Expires { // else it is to be given up, held or not
+			if held, err := q.heldWith(p.Entry, e); err != nil {
+				return nil, err
+			} else if held || e.Held {
+				continue
+			}
 		}
 		if !e.Held {
 			if err := q.unlist(p, r); err != nil {
@@ -196,6 +200,11 @@ func (q *machine) outcome(term uint64, o *queuepb.Outcome) (bool, error) {
 	}
 	if err := q.b.Delete(claimedKey(nil, p)); err != nil {
 		return false, err
+	}
+	if o.Kind == queuepb.OutcomeKind_OUTCOME_KIND_FAILED {
+		if err := q.rejected(e, o); err != nil {
+			return false, err
+		}
 	}
 	if o.Kind == queuepb.OutcomeKind_OUTCOME_KIND_DELIVERED || o.Kind == queuepb.OutcomeKind_OUTCOME_KIND_FAILED {
 		return true, q.endRecipient(p, p.Entry, e)

@@ -15,7 +15,10 @@ func Verify(r kv.Reader) error {
 	if err == nil {
 		err = v.destinations()
 	}
-	for _, table := range []byte{tableRecipient, tableAgenda, tableDestination, tableWaiting, tableClaimed, tableAlarm} {
+	if err == nil {
+		err = v.conducts()
+	}
+	for _, table := range []byte{tableRecipient, tableAgenda, tableDestination, tableWaiting, tableClaimed, tableAlarm, tableConduct, tableAcquainted} {
 		if err == nil {
 			err = v.nothingElse(table)
 		}
@@ -72,6 +75,54 @@ func (v *verifier) destinations() error {
 		v.expect[string(agendaKey(nil, rec.Next, name))] = true
 	}
 	return nil
+}
+
+// conducts expects the acquaintances that each account says to have, and the notes of those whose hold nobody was told of.
+func (v *verifier) conducts() error {
+	prefix := conductKey(nil, 0)[:2]
+	return v.each(prefix, func(key, value []byte) error {
+		account, err := readConductKey(key)
+		if err != nil {
+			return err
+		}
+		rec := new(queuepb.ConductRecord)
+		if err := rec.UnmarshalVT(value); err != nil {
+			return fmt.Errorf("conduct of account %d: %w: %w", account, err, ErrCorrupt)
+		}
+		v.expect[string(key)] = true
+		if rec.HeldSince != 0 && rec.Noticed == 0 {
+			v.expect[string(unnoticedKey(nil, account))] = true
+		}
+		known := uint32(0)
+		err = v.each(acquaintanceKey(nil, account, nil), func(key, _ []byte) error {
+			known++
+			v.expect[string(key)] = true
+			return nil
+		})
+		if err == nil && (known != rec.Acquaintances || known > maxAcquaintances) {
+			err = fmt.Errorf("account %d has %d acquaintances, not %d: %w", account, known, rec.Acquaintances, ErrCorrupt)
+		}
+		return err
+	})
+}
+
+// each calls fn for the keys with a prefix.
+func (v *verifier) each(prefix []byte, fn func(key, value []byte) error) error {
+	it, err := v.r.Scan(prefix, keys.After(nil, prefix))
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.Value()
+		if err != nil {
+			return err
+		}
+		if err := fn(it.Key(), value); err != nil {
+			return err
+		}
+	}
+	return it.Error()
 }
 
 // nothingElse checks that a table has expected keys only, and takes them from those that are expected.
