@@ -86,6 +86,7 @@ type Nodes interface {
 // Config says what the API is over. All fields but Metrics are required.
 type Config struct {
 	Observer Observer
+	DKIM     DKIM
 	Domains  Domains
 	// DomainMails are about the same domains.
 	DomainMails DomainMails
@@ -104,10 +105,11 @@ type Config struct {
 }
 
 // Local returns the handler for the node's own socket, whose file mode is its access control. It
-// has the profiler and the secret keys of bodies, which the remote one has not.
+// has the profiler and the secret keys of bodies and of DKIM, which the remote one has not.
 func Local(cfg Config) http.Handler {
 	mux := routes(cfg)
 	blobSecretRoutes(mux, cfg.BlobKeys)
+	dkimSecretRoutes(mux, cfg.DKIM)
 	recoveryRoutes(mux, cfg.Recovery)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -165,6 +167,7 @@ func routes(cfg Config) *http.ServeMux {
 	}
 	observerRoutes(mux, cfg.Observer)
 	domainRoutes(mux, cfg.Domains)
+	dkimRoutes(mux, cfg.DKIM)
 	domainMailRoutes(mux, cfg.DomainMails)
 	accountRoutes(mux, cfg.Accounts)
 	sharingRoutes(mux, cfg.Sharing)

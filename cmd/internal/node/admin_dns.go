@@ -80,6 +80,9 @@ func (n *Node) zoneFacts(ctx context.Context, domain string) (f zone.Facts, note
 	if f.Hosts, notes, err = n.mailHosts(ctx); err != nil {
 		return f, nil, err
 	}
+	if f.Keys, err = n.zoneKeys(f.Domain); err != nil {
+		return f, nil, err
+	}
 	f.Services, f.Reports, f.Watcher = n.services(), reportsTo(mail, f.Domain), directory.Postmaster+"@"+f.Domain
 	if mail.StsMode != "" {
 		f.Policy = &zone.Policy{Mode: mail.StsMode, ID: zone.DocumentID(n.policyDocument(mail))}
