@@ -123,6 +123,7 @@ type Result struct {
 	Reached bool
 	Local   bool // it went into mailboxes of ours
 	Reports bool // who took it makes the reports that were asked for (RFC 3461, section 5.2.2)
+	By      bool // who took it sees to the time by which it is wanted (RFC 2852)
 	// NoSource says that Job.Source was not there to connect by: no host was asked.
 	NoSource bool
 	// Postponed says that no attempt was made and when one may be: Kind is Temporary then, and Reply says why. Zero: one was.

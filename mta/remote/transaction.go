@@ -101,7 +101,8 @@ func (a *attempt) mail(s *session) (string, *mta.Reply) {
 			fmt.Fprintf(&b, " ENVID=%s", env.EnvID)
 		}
 	}
-	return b.String(), nil
+	wishes, refusal := a.wishes(s, time.Now())
+	return b.String() + wishes, refusal
 }
 
 func (a *attempt) rcpt(s *session, i int) string {
@@ -267,6 +268,7 @@ func (d *dotWriter) write(p []byte) error {
 func (a *attempt) settle(s *session, list []int, r mta.Reply) {
 	result := Result{Kind: kindOf(r), Host: s.place.host, Address: s.place.address.Addr().String(), TLS: s.tls, Reply: r, Reached: true}
 	_, result.Reports = s.ext["DSN"]
+	_, result.By = s.ext["DELIVERBY"]
 	done := map[int]bool{}
 	for _, i := range list {
 		a.results[i] = result
