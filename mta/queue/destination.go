@@ -1,10 +1,12 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index/keys"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 )
@@ -41,7 +43,12 @@ func (q *machine) list(p Place, r *queuepb.RecipientRecord) error {
 	if due := max(r.Due, d.rec.ClosedUntil); d.rec.Next == 0 || due < d.rec.Next {
 		d.rec.Next = due
 	}
-	return q.b.Set(waitingKey(nil, r.Destination, r.Due, p), nil)
+	if d.rec.Waiting == 1 || r.Due < d.rec.First {
+		d.rec.First = r.Due
+	}
+	rank := rankOf(r.Priority)
+	d.rec.Ranks |= 1 << rank
+	return q.b.Set(waitingKey(nil, r.Destination, rank, r.Due, p), nil)
 }
 
 // unlist takes a recipient off the list of its destination.
@@ -55,7 +62,7 @@ func (q *machine) unlist(p Place, r *queuepb.RecipientRecord) error {
 	}
 	d.rec.Waiting--
 	d.removed = true
-	return q.b.Delete(waitingKey(nil, r.Destination, r.Due, p))
+	return q.b.Delete(waitingKey(nil, r.Destination, rankOf(r.Priority), r.Due, p))
 }
 
 // close notes that a destination takes nothing before a time, or that it does.
@@ -116,23 +123,50 @@ func (q *machine) finishDestination(d *destination) error {
 // empty list.
 func (q *machine) next(d *destination) (int64, error) {
 	if d.rec.Waiting == 0 {
+		d.rec.First, d.rec.Ranks = 0, 0
 		return 0, nil
 	}
-	prefix := waitingAt(nil, d.name)
-	it, err := q.b.Scan(prefix, keys.After(nil, prefix))
+	first, found := int64(0), uint32(0)
+	err := eachRank(q.b, d.name, &d.rec, func(rank byte, it kv.Iterator) (bool, error) {
+		due, _, err := readWaiting(it.Key())
+		if err != nil {
+			return false, fmt.Errorf("%w: %w", err, ErrCorrupt)
+		}
+		if found == 0 || due < first {
+			first = due
+		}
+		found |= 1 << rank
+		return true, nil
+	})
+	if err == nil && found == 0 {
+		err = fmt.Errorf("%d wait and none is listed: %w", d.rec.Waiting, ErrCorrupt)
+	}
 	if err != nil {
 		return 0, err
 	}
-	defer it.Close()
-	if !it.First() {
-		if err := it.Error(); err != nil {
-			return 0, err
+	d.rec.First, d.rec.Ranks = first, found
+	return max(first, d.rec.ClosedUntil), nil
+}
+
+// eachRank calls fn for each rank in which somebody waits for a destination, the highest priority first, with an iterator at who
+// is due first, until it returns false. It never looks at keys before the first that is there: those that were deleted
+// lie there, and a store passes over them one by one for a while.
+func eachRank(r kv.Reader, name string, rec *queuepb.DestinationRecord, fn func(rank byte, it kv.Iterator) (bool, error)) error {
+	more := true
+	for rank := byte(0); rank < ranks && more; rank++ {
+		if rec.Ranks&(1<<rank) == 0 {
+			continue
 		}
-		return 0, fmt.Errorf("%d wait and none is listed: %w", d.rec.Waiting, ErrCorrupt)
+		it, err := r.Scan(waitingFrom(nil, name, rank, rec.First), keys.After(nil, waitingAt(nil, name, rank)))
+		if err != nil {
+			return err
+		}
+		if it.First() {
+			more, err = fn(rank, it)
+		}
+		if err = errors.Join(err, it.Error(), it.Close()); err != nil {
+			return err
+		}
 	}
-	due, _, err := readWaiting(it.Key())
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", err, ErrCorrupt)
-	}
-	return max(due, d.rec.ClosedUntil), nil
+	return nil
 }

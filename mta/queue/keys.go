@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/rookery-mail/rookery/mta"
 )
 
 // EntryID names a message of a partition's queue, ascending, never 0.
@@ -99,19 +101,30 @@ func destinationKey(dst []byte, destination string) []byte {
 	return append(append(dst, tableDestination), destination...)
 }
 
-// waitingAt is the prefix of all that waits for a destination.
-func waitingAt(dst []byte, destination string) []byte {
-	return append(append(append(dst, tableWaiting), destination...), 0)
+// ranks is how many ranks of recipients there are: one for each priority, the highest first.
+const ranks = mta.HighestPriority - mta.LowestPriority + 1
+
+// rankOf is where a priority stands. check holds priorities to their bounds.
+func rankOf(priority int32) byte { return byte(mta.HighestPriority - priority) }
+
+// waitingAt is the prefix of what waits for a destination in a rank.
+func waitingAt(dst []byte, destination string, rank byte) []byte {
+	return append(append(append(dst, tableWaiting), destination...), 0, rank)
 }
 
-// waitingKey orders what waits for a destination by when it is due.
-func waitingKey(dst []byte, destination string, due int64, p Place) []byte {
-	dst = binary.BigEndian.AppendUint64(waitingAt(dst, destination), uint64(due))
+// waitingFrom is the lowest key of those who are due at a time or after it.
+func waitingFrom(dst []byte, destination string, rank byte, due int64) []byte {
+	return binary.BigEndian.AppendUint64(waitingAt(dst, destination, rank), uint64(due))
+}
+
+// waitingKey orders what waits for a destination by rank, and by when it is due.
+func waitingKey(dst []byte, destination string, rank byte, due int64, p Place) []byte {
+	dst = waitingFrom(dst, destination, rank, due)
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(dst, uint64(p.Entry)), p.Recipient)
 }
 
 func readWaiting(key []byte) (due int64, p Place, err error) {
-	if len(key) < 23 {
+	if len(key) < 24 {
 		return 0, p, fmt.Errorf("key %x: %w", key, errKey)
 	}
 	p, err = readPlace(key)

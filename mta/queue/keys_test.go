@@ -18,7 +18,7 @@ func TestGolden(t *testing.T) {
 		"recipient":   {recipientKey(nil, p), "3101020304050607080a0b0c0d"},
 		"agenda":      {agendaKey(nil, 0x1112, "a.b"), "320000000000001112612e62"},
 		"destination": {destinationKey(nil, "a.b"), "33612e62"},
-		"waiting":     {waitingKey(nil, "a.b", 0x1112, p), "34612e6200000000000000111201020304050607080a0b0c0d"},
+		"waiting":     {waitingKey(nil, "a.b", rankOf(-9), 0x1112, p), "34612e620012000000000000111201020304050607080a0b0c0d"},
 		"claimed":     {claimedKey(nil, p), "3501020304050607080a0b0c0d"},
 		"alarm":       {alarmKey(nil, 0x1112, p.Entry), "3600000000000011120102030405060708"},
 		"control":     {controlKey(nil, controlTerm), "3702"},
@@ -33,7 +33,7 @@ func TestGolden(t *testing.T) {
 	if at, name, err := readAgenda(agendaKey(nil, 5, "a.b")); at != 5 || name != "a.b" || err != nil {
 		t.Error(at, name, err)
 	}
-	if due, q, err := readWaiting(waitingKey(nil, "a.b", 5, p)); due != 5 || q != p || err != nil {
+	if due, q, err := readWaiting(waitingKey(nil, "a.b", 9, 5, p)); due != 5 || q != p || err != nil {
 		t.Error(due, q, err)
 	}
 	if at, e, err := readAlarm(alarmKey(nil, 5, p.Entry)); at != 5 || e != p.Entry || err != nil {
@@ -69,7 +69,7 @@ func TestGoldenConduct(t *testing.T) {
 
 // FuzzKeys: what reads keys takes any octets.
 func FuzzKeys(f *testing.F) {
-	f.Add(waitingKey(nil, "a.b", 5, Place{1, 2}))
+	f.Add(waitingKey(nil, "a.b", 9, 5, Place{1, 2}))
 	f.Fuzz(func(t *testing.T, key []byte) {
 		_, _, _ = readAgenda(key)
 		_, _, _ = readWaiting(key)

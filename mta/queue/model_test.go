@@ -91,6 +91,10 @@ func TestModel(t *testing.T) {
 					to = append(to, fmt.Sprintf("r%d@d%d.example", i, rapid.IntRange(0, 2).Draw(rt, "domain")))
 				}
 				cmd, refused, held := message(w, to...), false, false
+				cmd.Entry.Priority = rapid.Int32Range(-1, 1).Draw(rt, "priority")
+				if rapid.Bool().Draw(rt, "held back") {
+					cmd.Entry.Recipients[0].Due = w.now.Add(time.Hour).UnixMilli()
+				}
 				if rapid.Bool().Draw(rt, "braked") {
 					cmd.Entry.Brakes = &queuepb.Brakes{MessagesHour: modelBound, Hold: rapid.Bool().Draw(rt, "hold")}
 					refused, held = m.submit(cmd.Entry.Brakes.Hold)

@@ -233,7 +233,7 @@ func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64, heldW
 	}
 	for i, r := range n.Recipients {
 		rec := &queuepb.RecipientRecord{Address: r.Address, Orcpt: r.Orcpt, Notify: r.Notify, Destination: r.Destination,
-			Due: max(r.Due, q.now), Account: r.Account}
+			Due: max(r.Due, q.now), Priority: n.Priority, Account: r.Account}
 		if err := q.wait(Place{id, uint32(i)}, rec, e.Held); err != nil {
 			return 0, err
 		}

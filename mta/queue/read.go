@@ -40,33 +40,35 @@ func Agenda(r kv.Reader, now int64, n int) (due []Due, next int64, err error) {
 	return due, next, it.Error()
 }
 
-// Waiting returns up to n recipients that wait for a destination and are due by a time, first those that
-// are due first.
-func Waiting(r kv.Reader, destination string, now int64, n int) (list []Recipient, err error) {
-	prefix := waitingAt(nil, destination)
-	it, err := r.Scan(prefix, keys.After(nil, prefix))
+// Waiting calls fn for each recipient that waits for a destination and is due by a time, those of the highest priority
+// first and of them those that are due first, until it returns false.
+func Waiting(r kv.Reader, destination string, now int64, fn func(Recipient) (bool, error)) error {
+	rec, err := Destination(r, destination)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer it.Close()
-	for ok := it.First(); ok && len(list) < n; ok = it.Next() {
-		due, p, err := readWaiting(it.Key())
-		if err != nil {
-			return nil, err
+	return eachRank(r, destination, rec, func(_ byte, it kv.Iterator) (bool, error) {
+		for ok := true; ok; ok = it.Next() {
+			due, p, err := readWaiting(it.Key())
+			if err != nil {
+				return false, err
+			}
+			if due > now {
+				break
+			}
+			rec, err := readRecipient(r, p)
+			if err != nil {
+				return false, err
+			}
+			if rec == nil {
+				return false, fmt.Errorf("recipient %d of entry %d waits and is missing: %w", p.Recipient, p.Entry, ErrCorrupt)
+			}
+			if more, err := fn(Recipient{p, rec}); err != nil || !more {
+				return false, err
+			}
 		}
-		if due > now {
-			break
-		}
-		rec, err := readRecipient(r, p)
-		if err != nil {
-			return nil, err
-		}
-		if rec == nil {
-			return nil, fmt.Errorf("recipient %d of entry %d waits and is missing: %w", p.Recipient, p.Entry, ErrCorrupt)
-		}
-		list = append(list, Recipient{p, rec})
-	}
-	return list, it.Error()
+		return true, nil
+	})
 }
 
 // Alarms returns up to n entries whose delay is to be told, or whose time is over, by a time in Unix milliseconds, and when

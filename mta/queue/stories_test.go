@@ -1,6 +1,8 @@
 package queue_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,9 +128,8 @@ func TestClosedDestination(t *testing.T) {
 	`)
 	w.do(command.Submit, message(w, "joe@example.com")) // does not open it
 	w.now = w.now.Add(10 * time.Minute)
-	list, err := queue.Waiting(w.b, "example.com", w.now.UnixMilli(), 10)
-	if err != nil || len(list) != 4 || list[0].Place.Entry != 2 {
-		t.Errorf("%v, %v", list, err)
+	if got := w.waiting("example.com"); got != "2.0 3.0 4.0 1.0" {
+		t.Errorf("%s wait", got)
 	}
 	w.claim(1, at(2, 0))
 	w.do(command.SettleRecipients, &queuepb.SettleCommand{Term: 1, Outcomes: []*queuepb.Outcome{delivered(at(2, 0))},
@@ -311,4 +312,47 @@ func TestUncounted(t *testing.T) {
 		  0 <bob@example.com> waiting due in 1h0m0s, 0 attempts: 451 the budget is spent
 		  1 <joe@example.com> waiting
 	`)
+}
+
+// waiting are those who may be tried, in order.
+func (w *world) waiting(destination string) string {
+	var out []string
+	err := queue.Waiting(w.b, destination, w.now.UnixMilli(), func(r queue.Recipient) (bool, error) {
+		out = append(out, fmt.Sprintf("%d.%d", r.Place.Entry, r.Place.Recipient))
+		return true, nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.Join(out, " ")
+}
+
+// TestPriority: among those who are due a higher priority goes first; one that is not due yet holds nobody up.
+func TestPriority(t *testing.T) {
+	w := newWorld(t)
+	for i, priority := range []int32{0, -9, 9, 4, 0} {
+		cmd := message(w, "bob@example.com")
+		cmd.Entry.Priority = priority
+		if i == 2 {
+			cmd.Entry.Recipients[0].Due = w.now.Add(time.Hour).UnixMilli()
+		}
+		w.do(command.Submit, cmd)
+		w.now = w.now.Add(time.Second)
+	}
+	if got := w.waiting("example.com"); got != "4.0 1.0 5.0 2.0" {
+		t.Errorf("%s wait", got)
+	}
+	w.now = w.now.Add(time.Hour)
+	if got := w.waiting("example.com"); got != "3.0 4.0 1.0 5.0 2.0" {
+		t.Errorf("an hour later %s wait", got)
+	}
+	w.claim(1, at(3, 0), at(4, 0))
+	if got := w.waiting("example.com"); got != "1.0 5.0 2.0" {
+		t.Errorf("then %s wait", got)
+	}
+	cmd := message(w, "bob@example.com")
+	cmd.Entry.Priority = 10
+	if res := w.do(command.Submit, cmd); res.Mail.Code != indexpb.Code_CODE_INVALID {
+		t.Errorf("priority 10: %v", res)
+	}
 }

@@ -51,7 +51,7 @@ func (v *verifier) entry(id EntryID, e *queuepb.EntryRecord) (bool, error) {
 		case r.Record.State == queuepb.RecipientState_RECIPIENT_STATE_CLAIMED:
 			v.expect[string(claimedKey(nil, r.Place))] = true
 		case !e.Held:
-			v.expect[string(waitingKey(nil, r.Record.Destination, r.Record.Due, r.Place))] = true
+			v.expect[string(waitingKey(nil, r.Record.Destination, rankOf(r.Record.Priority), r.Record.Due, r.Place))] = true
 			v.waiting[r.Record.Destination]++
 		}
 	}
@@ -64,11 +64,15 @@ func (v *verifier) destinations() error {
 		if err != nil {
 			return err
 		}
-		first, err := Waiting(v.r, name, 1<<62, 1)
+		first, listed := int64(1<<62), uint64(0)
+		err = Waiting(v.r, name, 1<<62, func(r Recipient) (bool, error) {
+			first, listed = min(first, r.Record.Due), listed+1
+			return true, nil
+		})
 		if err != nil {
 			return err
 		}
-		if rec.Waiting != n || len(first) == 0 || rec.Next != max(first[0].Record.Due, rec.ClosedUntil) {
+		if rec.Waiting != n || listed != n || rec.First > first || rec.Next != max(first, rec.ClosedUntil) {
 			return fmt.Errorf("%d wait for %s, which says %v: %w", n, name, rec, ErrCorrupt)
 		}
 		v.expect[string(destinationKey(nil, name))] = true

@@ -267,24 +267,20 @@ func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error
 }
 
 func (r *Runner) jobsFor(s kv.Reader, destination string, now time.Time, most int) (work []*job, err error) {
-	list, err := queue.Waiting(s, destination, now.UnixMilli(), most*recipientsAtOnce)
-	if err != nil {
-		return nil, err
-	}
 	rec, err := queue.Destination(s, destination)
 	if err != nil {
 		return nil, err
 	}
 	byEntry := map[queue.EntryID]*job{}
-	for _, to := range list {
+	err = queue.Waiting(s, destination, now.UnixMilli(), func(to queue.Recipient) (bool, error) {
 		j := byEntry[to.Place.Entry]
 		if j == nil {
 			if len(work) == most {
-				continue
+				return false, nil
 			}
 			e, ok, err := queue.Record(s, to.Place.Entry)
 			if err != nil || !ok {
-				return nil, errors.Join(err, fmt.Errorf("entry %d: %w", to.Place.Entry, queue.ErrCorrupt))
+				return false, errors.Join(err, fmt.Errorf("entry %d: %w", to.Place.Entry, queue.ErrCorrupt))
 			}
 			j = &job{destination: destination, entry: to.Place.Entry, record: e, failures: rec.Failures}
 			byEntry[to.Place.Entry] = j
@@ -293,8 +289,9 @@ func (r *Runner) jobsFor(s kv.Reader, destination string, now time.Time, most in
 		if len(j.recipients) < recipientsAtOnce {
 			j.recipients = append(j.recipients, to)
 		}
-	}
-	return work, nil
+		return true, nil
+	})
+	return work, err
 }
 
 // start claims the recipients of jobs, in one step, and begins those that were granted.

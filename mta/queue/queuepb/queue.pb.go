@@ -535,7 +535,8 @@ type RecipientRecord struct {
 	Attempts      uint32                 `protobuf:"varint,7,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	Term          uint64                 `protobuf:"varint,8,opt,name=term,proto3" json:"term,omitempty"` // CLAIMED: the term of the leader that tries
 	Last          *Attempt               `protobuf:"bytes,9,opt,name=last,proto3" json:"last,omitempty"`
-	Account       uint64                 `protobuf:"varint,10,opt,name=account,proto3" json:"account,omitempty"` // the one account here that is owed the message; 0: whoever the address leads to
+	Account       uint64                 `protobuf:"varint,10,opt,name=account,proto3" json:"account,omitempty"`     // the one account here that is owed the message; 0: whoever the address leads to
+	Priority      int32                  `protobuf:"zigzag32,11,opt,name=priority,proto3" json:"priority,omitempty"` // of the entry
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -636,6 +637,13 @@ func (x *RecipientRecord) GetLast() *Attempt {
 func (x *RecipientRecord) GetAccount() uint64 {
 	if x != nil {
 		return x.Account
+	}
+	return 0
+}
+
+func (x *RecipientRecord) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
 	}
 	return 0
 }
@@ -749,6 +757,8 @@ type DestinationRecord struct {
 	ClosedUntil   int64                  `protobuf:"varint,3,opt,name=closed_until,json=closedUntil,proto3" json:"closed_until,omitempty"` // Unix milliseconds: no attempt before
 	Failures      uint32                 `protobuf:"varint,4,opt,name=failures,proto3" json:"failures,omitempty"`                          // attempts in a row that reached no host
 	Last          *Attempt               `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`                                   // the last failure
+	First         int64                  `protobuf:"varint,6,opt,name=first,proto3" json:"first,omitempty"`                                // Unix milliseconds: nobody who waits is due before
+	Ranks         uint32                 `protobuf:"varint,7,opt,name=ranks,proto3" json:"ranks,omitempty"`                                // bit n: somebody of rank n waits, or did; see KEYS.md
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -816,6 +826,20 @@ func (x *DestinationRecord) GetLast() *Attempt {
 		return x.Last
 	}
 	return nil
+}
+
+func (x *DestinationRecord) GetFirst() int64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *DestinationRecord) GetRanks() uint32 {
+	if x != nil {
+		return x.Ranks
+	}
+	return 0
 }
 
 // ConductRecord is what an account has sent lately.
@@ -2523,7 +2547,7 @@ const file_queue_proto_rawDesc = "" +
 	"bouncedWhy\x12!\n" +
 	"\ftls_optional\x18\x1a \x01(\bR\vtlsOptional\x12\x16\n" +
 	"\x06braked\x18\x1b \x01(\bR\x06braked\x12*\n" +
-	"\x11held_with_account\x18\x1c \x01(\bR\x0fheldWithAccount\"\xbe\x02\n" +
+	"\x11held_with_account\x18\x1c \x01(\bR\x0fheldWithAccount\"\xda\x02\n" +
 	"\x0fRecipientRecord\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
@@ -2535,7 +2559,8 @@ const file_queue_proto_rawDesc = "" +
 	"\x04term\x18\b \x01(\x04R\x04term\x12-\n" +
 	"\x04last\x18\t \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\x12\x18\n" +
 	"\aaccount\x18\n" +
-	" \x01(\x04R\aaccount\"\xb1\x01\n" +
+	" \x01(\x04R\aaccount\x12\x1a\n" +
+	"\bpriority\x18\v \x01(\x11R\bpriority\"\xb1\x01\n" +
 	"\aAttempt\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
@@ -2544,13 +2569,15 @@ const file_queue_proto_rawDesc = "" +
 	"\x03tls\x18\x05 \x01(\tR\x03tls\x12\x12\n" +
 	"\x04code\x18\x06 \x01(\rR\x04code\x12\x1a\n" +
 	"\benhanced\x18\a \x01(\tR\benhanced\x12\x12\n" +
-	"\x04text\x18\b \x01(\tR\x04text\"\xaf\x01\n" +
+	"\x04text\x18\b \x01(\tR\x04text\"\xdb\x01\n" +
 	"\x11DestinationRecord\x12\x18\n" +
 	"\awaiting\x18\x01 \x01(\x04R\awaiting\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\x03R\x04next\x12!\n" +
 	"\fclosed_until\x18\x03 \x01(\x03R\vclosedUntil\x12\x1a\n" +
 	"\bfailures\x18\x04 \x01(\rR\bfailures\x12-\n" +
-	"\x04last\x18\x05 \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\"\x80\x03\n" +
+	"\x04last\x18\x05 \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\x12\x14\n" +
+	"\x05first\x18\x06 \x01(\x03R\x05first\x12\x14\n" +
+	"\x05ranks\x18\a \x01(\rR\x05ranks\"\x80\x03\n" +
 	"\rConductRecord\x12\x12\n" +
 	"\x04hour\x18\x01 \x01(\x03R\x04hour\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\rR\bmessages\x12\x10\n" +
