@@ -1,5 +1,5 @@
 // Package dsn writes delivery status notifications (RFC 3464): what became of a message, for its sender to read and
-// for programs to understand (RFC 3461 to 3463, RFC 6522). It decides nothing: who is told of what, and when, is the
+// for programs to understand (RFC 3461 to 3463, RFC 6522, and RFC 6533 for addresses beyond ASCII). It decides nothing: who is told of what, and when, is the
 // caller's.
 package dsn
 
@@ -44,8 +44,18 @@ type Report struct {
 	EnvID      string // xtext; empty where not given
 	Arrived    time.Time
 	Recipients []Recipient
+	UTF8       bool // the message asked for SMTPUTF8
 	// Header is that of the message, up to and with its empty line; Body what is behind it, nil where it is not returned.
 	Header, Body []byte
+}
+
+// Global reports whether the report itself needs SMTPUTF8: it repeats addresses or a header that do (RFC 6533).
+func (r Report) Global() bool {
+	global := r.UTF8 && (eightBit([]byte(r.To)) || eightBit(r.Header))
+	for _, to := range r.Recipients {
+		global = global || r.UTF8 && eightBit([]byte(to.Address))
+	}
+	return global
 }
 
 // Message gives the report as a message, with lines ending in CRLF.
@@ -61,13 +71,21 @@ func (r Report) Message() []byte {
 	part("text/plain; charset=utf-8")
 	b.WriteString("Content-Transfer-Encoding: 8bit\r\n\r\n")
 	r.text(&b)
-	part("message/delivery-status")
+	status, whole, header := "message/delivery-status", "message/rfc822", "text/rfc822-headers"
+	global := r.Global()
+	if global {
+		status, whole, header = "message/global-delivery-status", "message/global", "message/global-headers"
+	}
+	part(status)
+	if global {
+		b.WriteString("Content-Transfer-Encoding: 8bit\r\n")
+	}
 	b.WriteString("\r\n")
-	r.status(&b)
+	r.status(&b, global)
 	if r.Body != nil {
-		part("message/rfc822")
+		part(whole)
 	} else {
-		part("text/rfc822-headers")
+		part(header)
 	}
 	if eightBit(r.Header) || eightBit(r.Body) {
 		b.WriteString("Content-Transfer-Encoding: 8bit\r\n")
@@ -141,7 +159,7 @@ func (r Report) text(b *bytes.Buffer) {
 }
 
 // status writes what programs read (RFC 3464, section 2.1).
-func (r Report) status(b *bytes.Buffer) {
+func (r Report) status(b *bytes.Buffer, global bool) {
 	if id, err := mta.DecodeXtext(r.EnvID); err == nil && id != "" {
 		fmt.Fprintf(b, "Original-Envelope-Id: %s\r\n", line(id))
 	}
@@ -156,11 +174,14 @@ func (r Report) status(b *bytes.Buffer) {
 				fmt.Fprintf(b, "Original-Recipient: %s; %s\r\n", line(kind), line(address))
 			}
 		}
-		kind := "rfc822"
+		kind, address := "rfc822", line(to.Address)
 		if eightBit([]byte(to.Address)) {
-			kind = "utf-8" // RFC 6533, section 3
+			kind = "utf-8"
+			if !global {
+				address = unitext(address)
+			}
 		}
-		fmt.Fprintf(b, "Final-Recipient: %s; %s\r\nAction: %s\r\nStatus: %s\r\n", kind, line(to.Address), to.Action, to.status())
+		fmt.Fprintf(b, "Final-Recipient: %s; %s\r\nAction: %s\r\nStatus: %s\r\n", kind, address, to.Action, to.status())
 		if to.Host != "" {
 			fmt.Fprintf(b, "Remote-MTA: dns; %s\r\nDiagnostic-Code: smtp; %s\r\n", line(to.Host), line(to.Reply))
 		}
@@ -172,6 +193,19 @@ func (r Report) status(b *bytes.Buffer) {
 		}
 		b.WriteString("\r\n")
 	}
+}
+
+// unitext writes an address in ASCII (RFC 6533, section 3).
+func unitext(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`\+=`, r) {
+			fmt.Fprintf(&b, `\x{%X}`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // status is the enhanced code, of the class that the action demands (RFC 3464, section 2.3.4).

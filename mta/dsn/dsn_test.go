@@ -24,7 +24,13 @@ func reports() map[string]Report {
 	delayed.Recipients = []Recipient{{Address: "jos\u00e9@example.com", Action: Delayed, Status: "4.4.1", Reply: "No host could be reached", At: at.Add(time.Minute), Until: at.Add(120 * time.Hour)}}
 	good.Recipients = []Recipient{{Address: "bob@example.org", Action: Delivered}, {Address: "joe@example.com", Action: Relayed, Status: "2.1.5", Host: "mx.example.com", Reply: "250 2.1.5 ok", At: at}}
 	good.Header = []byte("\r\n")
-	return map[string]Report{"failed": failed, "delayed": delayed, "good": good}
+	global := base
+	global.UTF8, global.To = true, "\u00e4da@example.org"
+	global.Recipients = []Recipient{{Address: "jos\u00e9@example.com", Action: Failed, Status: "5.1.1"}, {Address: "bob@example.com", Action: Failed, Status: "5.1.1"}}
+	global.Header = []byte("From: \u00e4da@example.org\r\nSubject: Pl\u00e4ne\r\n\r\n")
+	whole := global
+	whole.Body = []byte("hello\r\n")
+	return map[string]Report{"failed": failed, "delayed": delayed, "good": good, "global": global, "globalwhole": whole}
 }
 
 func TestGolden(t *testing.T) {
@@ -48,9 +54,10 @@ func TestGolden(t *testing.T) {
 
 // FuzzMessage: whatever a host or a message says stays in its line.
 func FuzzMessage(f *testing.F) {
-	f.Add("550 no", "Subject: x\r\n\r\n", "rfc822;a+2Bb", "a@b")
-	f.Fuzz(func(t *testing.T, reply, header, orcpt, address string) {
-		r := Report{Hostname: "mx.example.org", To: address, ID: "Q", Date: at, EnvID: orcpt, Header: []byte(header),
+	f.Add("550 no", "Subject: x\r\n\r\n", "rfc822;a+2Bb", "a@b", false)
+	f.Add("550 no", "Subject: \u00e4\r\n\r\n", "utf-8;a", "\u00e4@b", true)
+	f.Fuzz(func(t *testing.T, reply, header, orcpt, address string, utf8 bool) {
+		r := Report{Hostname: "mx.example.org", To: address, ID: "Q", Date: at, EnvID: orcpt, UTF8: utf8, Header: []byte(header),
 			Recipients: []Recipient{{Address: address, ORCPT: orcpt, Action: Failed, Host: reply, Reply: reply}}}
 		head, rest, _ := strings.Cut(string(r.Message()), "\r\n\r\n")
 		for l := range strings.SplitSeq(head, "\r\n") {

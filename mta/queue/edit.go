@@ -2,10 +2,12 @@ package queue
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/keys"
+	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 )
 
@@ -60,7 +62,10 @@ func (q *machine) hold(id EntryID, e *queuepb.EntryRecord, why string) (bool, er
 	if err != nil {
 		return false, err
 	}
-	e.Held, e.HeldWhy = true, why
+	if err := q.clearAlarm(id, e); err != nil {
+		return false, err
+	}
+	e.Held, e.HeldWhy, e.HeldAt = true, why, q.now
 	return true, q.putEntry(id, e)
 }
 
@@ -75,9 +80,25 @@ func (q *machine) release(id EntryID, e *queuepb.EntryRecord) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	e.Held, e.HeldWhy = false, ""
 	e.HeldWithAccount, e.Braked = false, false // who releases it answers for it
+	q.resume(e)
+	if err := q.setAlarm(id, e); err != nil {
+		return false, err
+	}
 	return true, q.putEntry(id, e)
+}
+
+// resume has an entry's time go on. What it was held for does not count, but for a sender who set an end himself.
+func (q *machine) resume(e *queuepb.EntryRecord) {
+	held := max(0, q.now-e.HeldAt)
+	e.Expires += held
+	if e.Notice != 0 {
+		e.Notice += held
+	}
+	if e.DeliverBy != 0 && strings.HasPrefix(e.DeliverByMode, string(mta.ByReturn)) {
+		e.Expires = min(e.Expires, e.DeliverBy)
+	}
+	e.Held, e.HeldWhy, e.HeldAt = false, "", 0
 }
 
 func (q *machine) retry(id EntryID, e *queuepb.EntryRecord) (bool, error) {
@@ -127,11 +148,8 @@ func (q *machine) bounce(id EntryID, e *queuepb.EntryRecord, why string) (bool, 
 	if _, err := q.hold(id, e, why); err != nil {
 		return false, err
 	}
-	if err := q.b.Delete(alarmKey(nil, alarmOf(e), id)); err != nil {
-		return false, err
-	}
 	e.BouncedWhy, e.Expires, e.Notice = why, min(e.Expires, q.now), 0
-	if err := q.b.Set(alarmKey(nil, alarmOf(e), id), nil); err != nil {
+	if err := q.setAlarm(id, e); err != nil {
 		return false, err
 	}
 	return true, q.putEntry(id, e)

@@ -238,7 +238,10 @@ func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64, heldW
 			return 0, err
 		}
 	}
-	if err := q.b.Set(alarmKey(nil, alarmOf(e), id), nil); err != nil {
+	if e.Held {
+		e.HeldAt = q.now
+	}
+	if err := q.setAlarm(id, e); err != nil {
 		return 0, err
 	}
 	return id, q.putEntry(id, e)
@@ -250,6 +253,24 @@ func alarmOf(e *queuepb.EntryRecord) int64 {
 		return e.Notice
 	}
 	return e.Expires
+}
+
+// alarmed reports whether an entry has an alarm: its time stands still while it is held.
+func alarmed(e *queuepb.EntryRecord) bool { return !e.Held || e.BouncedWhy != "" }
+
+func (q *machine) setAlarm(id EntryID, e *queuepb.EntryRecord) error {
+	if !alarmed(e) {
+		return nil
+	}
+	return q.b.Set(alarmKey(nil, alarmOf(e), id), nil)
+}
+
+// clearAlarm is called before what an alarm hangs on changes.
+func (q *machine) clearAlarm(id EntryID, e *queuepb.EntryRecord) error {
+	if !alarmed(e) {
+		return nil
+	}
+	return q.b.Delete(alarmKey(nil, alarmOf(e), id))
 }
 
 // wait makes a recipient wait until it is due. One of an entry that is held is in no destination's list.
@@ -274,7 +295,7 @@ func (q *machine) endRecipient(p Place, id EntryID, e *queuepb.EntryRecord) erro
 	if e.Open--; e.Open > 0 {
 		return q.putEntry(id, e)
 	}
-	if err := q.b.Delete(alarmKey(nil, alarmOf(e), id)); err != nil {
+	if err := q.clearAlarm(id, e); err != nil {
 		return err
 	}
 	bodies := q.x.Bodies()

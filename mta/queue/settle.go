@@ -128,8 +128,8 @@ func claims(r kv.Reader, n int, match func(Place, *queuepb.RecipientRecord) bool
 	return found, it.Error()
 }
 
-// settle takes the word of the leader that claimed. Reports go in the same step, so that a recipient is
-// given up and reported, or neither.
+// settle takes the word of the leader that claimed. Reports go in the same step, so that a recipient is given up and
+// reported, or neither. One whose outcomes were all taken before is a repetition, of a command whose answer got lost, and is dropped.
 func (q *machine) settle(cmd *queuepb.SettleCommand) (*queuepb.Result, error) {
 	if len(cmd.Outcomes) > MaxPlaces || len(cmd.Closures) > MaxPlaces || len(cmd.Reports) > MaxPlaces {
 		return refuse(indexpb.Code_CODE_INVALID, "more than %d of a kind", MaxPlaces), nil
@@ -150,6 +150,7 @@ func (q *machine) settle(cmd *queuepb.SettleCommand) (*queuepb.Result, error) {
 		return nil, err
 	}
 	res := done()
+	settled := map[uint64]bool{}
 	for _, o := range cmd.Outcomes {
 		taken, err := q.outcome(cmd.Term, o)
 		if err != nil {
@@ -157,6 +158,7 @@ func (q *machine) settle(cmd *queuepb.SettleCommand) (*queuepb.Result, error) {
 		}
 		if taken {
 			res.Changed++
+			settled[o.Place.Entry] = true
 		}
 	}
 	for _, c := range cmd.Closures {
@@ -165,7 +167,7 @@ func (q *machine) settle(cmd *queuepb.SettleCommand) (*queuepb.Result, error) {
 		}
 	}
 	for i, r := range cmd.Reports {
-		if about[i] {
+		if about[i] && (r.Delay || settled[r.Entry]) {
 			if err := q.report(r); err != nil {
 				return nil, err
 			}
@@ -240,11 +242,11 @@ func (q *machine) report(r *queuepb.Report) error {
 		if err != nil || e == nil {
 			return err
 		}
-		if err := q.b.Delete(alarmKey(nil, alarmOf(e), id)); err != nil {
+		if err := q.clearAlarm(id, e); err != nil {
 			return err
 		}
 		e.Notice = 0
-		if err := q.b.Set(alarmKey(nil, alarmOf(e), id), nil); err != nil {
+		if err := q.setAlarm(id, e); err != nil {
 			return err
 		}
 		if err := q.putEntry(id, e); err != nil {

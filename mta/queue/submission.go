@@ -34,7 +34,7 @@ func (s Submission) Also() *access.Also {
 	return &access.Also{
 		Account: s.Account,
 		Wrap: func(d *indexpb.DeliverCommand, id string) (command.Kind, access.Payload) {
-			return command.Submit, &queuepb.SubmitCommand{Deliver: d, Entry: s.entry(d.Summary.ContentHash, id)}
+			return command.Submit, &queuepb.SubmitCommand{Deliver: d, Entry: s.Entry(d.Summary.ContentHash, id)}
 		},
 		Unwrap: func(result []byte) (*indexpb.Result, error) {
 			res := new(queuepb.Result)
@@ -49,7 +49,8 @@ func (s Submission) Also() *access.Also {
 	}
 }
 
-func (s Submission) entry(content []byte, messageID string) *queuepb.NewEntry {
+// Entry is what is queued of s: of a message with a content hash and a Message-ID.
+func (s Submission) Entry(content []byte, messageID string) *queuepb.NewEntry {
 	e := &queuepb.NewEntry{
 		Account: uint64(s.Account), Sender: s.Envelope.From, Expires: s.Expires.UnixMilli(),
 		Envid: s.Envelope.EnvID, Ret: uint32(s.Envelope.Return),

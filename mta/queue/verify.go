@@ -44,7 +44,9 @@ func (v *verifier) entry(id EntryID, e *queuepb.EntryRecord) (bool, error) {
 	if int(e.Open) != len(list) || e.Open == 0 {
 		return false, fmt.Errorf("entry %d has %d recipients, not %d: %w", id, len(list), e.Open, ErrCorrupt)
 	}
-	v.expect[string(alarmKey(nil, alarmOf(e), id))] = true
+	if alarmed(e) {
+		v.expect[string(alarmKey(nil, alarmOf(e), id))] = true
+	}
 	for _, r := range list {
 		v.expect[string(recipientKey(nil, r.Place))] = true
 		switch {

@@ -18,11 +18,12 @@ import (
 	"github.com/rookery-mail/rookery/mta/remote"
 )
 
-// attempt makes one attempt and settles it. Where that fails the recipients stay claimed, and are taken back by the
-// next leader, or by this one when it leads again.
+// attempt makes one attempt, gives its lane back and has it settled; it passes the gate when it is. Where that fails the
+// recipients stay claimed, and are taken back by the next leader, or by this one when it leads again.
 func (r *Runner) attempt(ctx context.Context, j *job) {
 	results := r.deliver(ctx, j)
 	if ctx.Err() != nil {
+		r.end(j)
 		return // whoever leads next cannot know more than that
 	}
 	now := r.c.Clock()
@@ -35,24 +36,40 @@ func (r *Runner) attempt(ctx context.Context, j *job) {
 		o := r.outcome(j, to.Record, res, now)
 		o.Place = place(to.Place)
 		cmd.Outcomes = append(cmd.Outcomes, o)
-		if t, ok := reportOf(to.Record, o, res); ok {
+		if t, ok := reportOf(j.record, to.Record, o, res); ok {
 			told = append(told, t)
 		}
 		r.log(j, to.Record, o)
 	}
 	j.seen = seen(results)
+	closes := !reached && results[0].Kind == remote.Temporary && results[0].Postponed.IsZero()
 	switch {
-	case !reached && results[0].Kind == remote.Temporary && results[0].Postponed.IsZero():
+	case closes:
 		cmd.Closures = []*queuepb.Closure{{Destination: j.destination, Until: now.Add(closedFor(j.failures)).UnixMilli(), Attempt: cmd.Outcomes[0].Attempt}}
 	case reached && j.failures > 0:
 		cmd.Closures = []*queuepb.Closure{{Destination: j.destination}}
 	}
-	for try := time.Second; ; try = min(2*try, time.Minute) {
-		err := r.report(ctx, j.entry, j.record, cmd, told, false)
+	if !closes { // else what waits would be tried before the log knows that it is no use
+		j.release()
+		r.wake()
+	}
+	done := func() { r.end(j); r.wake() }
+	if len(told) == 0 || j.record.Sender == "" {
+		r.outcomes.add(cmd, done)
+		return
+	}
+	defer done()
+	r.insist(ctx, func() error { return r.report(ctx, j.entry, j.record, cmd, told, false) })
+}
+
+// insist repeats what settles attempts until it is done or ctx ends.
+func (r *Runner) insist(ctx context.Context, settle func() error) {
+	for try := time.Second; ctx.Err() == nil; try = min(2*try, time.Minute) {
+		err := settle()
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		r.c.Logger.Warn("an attempt could not be settled yet", "group", r.c.Group.String(), "entry", uint64(j.entry), "error", err)
+		r.c.Logger.Warn("attempts could not be settled yet", "group", r.c.Group.String(), "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(try):

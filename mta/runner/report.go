@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster/command"
-	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/mailstore"
+	"github.com/rookery-mail/rookery/index/staging"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/dsn"
 	"github.com/rookery-mail/rookery/mta/queue"
@@ -22,8 +22,10 @@ import (
 	"github.com/rookery-mail/rookery/mta/remote"
 )
 
-// reportOf is what a sender is told of an outcome, ok false where nothing is.
-func reportOf(rec *queuepb.RecipientRecord, o *queuepb.Outcome, res remote.Result) (t dsn.Recipient, ok bool) {
+// reportOf is what a sender is told of an outcome, ok false where nothing is. Besides what NOTIFY asks for, a sender who
+// set a time hears that the message was handed on, where who took it keeps no times, or where each hand is to be told
+// (RFC 2852, section 4).
+func reportOf(e *queuepb.EntryRecord, rec *queuepb.RecipientRecord, o *queuepb.Outcome, res remote.Result) (t dsn.Recipient, ok bool) {
 	notify := mta.Notify(rec.Notify)
 	switch o.Kind {
 	case queuepb.OutcomeKind_OUTCOME_KIND_FAILED:
@@ -33,7 +35,9 @@ func reportOf(rec *queuepb.RecipientRecord, o *queuepb.Outcome, res remote.Resul
 		if res.Local {
 			action = dsn.Delivered
 		}
-		t, ok = about(rec, o.Attempt, action), notify.Wants(mta.NotifySuccess) && !res.Reports
+		by := queue.EnvelopeOf(e).By
+		handed := by.Mode != "" && !res.Local && notify != mta.NotifyNever && (by.Trace || by.Mode == mta.ByNotify && !res.By)
+		t, ok = about(rec, o.Attempt, action), handed || notify.Wants(mta.NotifySuccess) && !res.Reports
 	}
 	return t, ok
 }
@@ -66,9 +70,16 @@ func (r *Runner) report(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 		_, err := r.propose(ctx, command.SettleRecipients, cmd)
 		return err
 	}
-	text, err := r.write(ctx, e, told)
+	text, env, err := r.write(ctx, e, told)
 	if err != nil {
 		return err
+	}
+	var back *queue.Submission // the sender of a forward is elsewhere, or is found as any recipient is
+	targets := []mailstore.Target{{Account: index.AccountID(e.Account), Address: e.Sender}}
+	if e.Forward {
+		back = &queue.Submission{Account: index.AccountID(e.Account), ID: r.c.ReportID(), Envelope: env, Expires: r.c.Clock().Add(reportLife),
+			Recipients: []mta.Recipient{{Address: e.Sender, Notify: mta.NotifyNever}}}
+		targets = nil
 	}
 	in := r.c.Store.NewReport(ctx, index.AccountID(e.Account), mta.ReturnPath(""))
 	defer in.Discard()
@@ -76,8 +87,8 @@ func (r *Runner) report(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 		return fmt.Errorf("write a report: %w", err)
 	}
 	outcomes, err := in.Deliver(ctx, mailstore.Delivery{
-		Targets: []mailstore.Target{{Account: index.AccountID(e.Account), Address: e.Sender}},
-		Also:    r.settling(id, index.AccountID(e.Account), cmd, delay),
+		Targets: targets,
+		Also:    r.settling(id, index.AccountID(e.Account), cmd, delay, back),
 	})
 	if err != nil {
 		return fmt.Errorf("deliver a report: %w", err)
@@ -90,16 +101,20 @@ func (r *Runner) report(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 	return err
 }
 
-// settling has cmd be committed with the report in it. A report fits a mailbox that is full.
-func (r *Runner) settling(id queue.EntryID, account index.AccountID, cmd *queuepb.SettleCommand, delay bool) *mailstore.Also {
+// settling has cmd be committed with the report in it, which is queued where back is not nil. A report fits a mailbox that is full.
+func (r *Runner) settling(id queue.EntryID, account index.AccountID, cmd *queuepb.SettleCommand, delay bool, back *queue.Submission) *mailstore.Also {
 	return &mailstore.Also{
 		Account: account,
-		Wrap: func(d *indexpb.DeliverCommand, _ string) (command.Kind, access.Payload) {
+		Wrap: func(d *indexpb.DeliverCommand, messageID string) (command.Kind, access.Payload) {
 			for _, t := range d.Targets {
 				t.Limits = nil
 			}
+			submit := &queuepb.SubmitCommand{Deliver: d}
+			if back != nil {
+				submit.Entry = back.Entry(d.Summary.ContentHash, messageID)
+			}
 			with := &queuepb.SettleCommand{Term: cmd.Term, Outcomes: cmd.Outcomes, Closures: cmd.Closures,
-				Reports: []*queuepb.Report{{Entry: uint64(id), Delay: delay, Submit: &queuepb.SubmitCommand{Deliver: d}}}}
+				Reports: []*queuepb.Report{{Entry: uint64(id), Delay: delay, Submit: submit}}}
 			return command.SettleRecipients, with
 		},
 		Unwrap: func(result []byte) (*indexpb.Result, error) {
@@ -116,108 +131,51 @@ func (r *Runner) settling(id queue.EntryID, account index.AccountID, cmd *queuep
 	}
 }
 
-// write writes a report about a message.
-func (r *Runner) write(ctx context.Context, e *queuepb.EntryRecord, told []dsn.Recipient) ([]byte, error) {
-	report := dsn.Report{Hostname: r.c.Hostname, To: e.Sender, ID: string(r.c.ReportID()), Date: r.c.Clock(), EnvID: e.Envid,
+// reportLife is for how long a report is tried that goes elsewhere.
+const reportLife = 5 * 24 * time.Hour
+
+// write writes a report about a message, and says in which envelope it goes. It asks for TLS as the message did, and does
+// not return one that asked for it (RFC 8689, section 5).
+func (r *Runner) write(ctx context.Context, e *queuepb.EntryRecord, told []dsn.Recipient) ([]byte, mta.Envelope, error) {
+	report := dsn.Report{Hostname: r.c.Hostname, To: e.Sender, ID: string(r.c.ReportID()), Date: r.c.Clock(), EnvID: e.Envid, UTF8: e.Utf8,
 		Arrived: time.UnixMilli(e.Received).UTC(), Recipients: told}
-	m, err := r.open(ctx, e)
-	if err != nil {
-		return nil, fmt.Errorf("open the message that is reported: %w", err)
-	}
-	defer m.Close()
 	failed := false
 	for _, t := range told {
 		failed = failed || t.Action == dsn.Failed
 	}
+	var err error
+	report.Header, report.Body, err = r.returned(ctx, e, failed && mta.Return(e.Ret) == mta.ReturnFull && !e.RequireTls)
+	if err != nil {
+		return nil, mta.Envelope{}, err
+	}
+	return report.Message(), mta.Envelope{Body: mta.Body8Bit, UTF8: report.Global(), RequireTLS: e.RequireTls}, nil
+}
+
+// returned is what a report repeats of a message: its header and, where full is asked for and it is not too long, its body. Of
+// one whose octets are lost it is an empty header.
+func (r *Runner) returned(ctx context.Context, e *queuepb.EntryRecord, full bool) (header, body []byte, err error) {
+	m, err := r.open(ctx, e)
+	if errors.Is(err, staging.ErrCorrupt) {
+		return []byte("\r\n"), nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the message that is reported: %w", err)
+	}
+	defer m.Close()
 	limit := int64(maxHeader)
-	full := failed && mta.Return(e.Ret) == mta.ReturnFull && m.Size() <= maxReturned
-	if full {
+	if full = full && m.Size() <= maxReturned; full {
 		limit = maxReturned
 	}
 	octets, err := io.ReadAll(io.NewSectionReader(m.body, m.from, min(limit, m.Size())))
 	if err != nil {
-		return nil, fmt.Errorf("read the message that is reported: %w", err)
+		return nil, nil, fmt.Errorf("read the message that is reported: %w", err)
 	}
-	report.Header, report.Body = octets, nil
-	if end := bytes.Index(octets, []byte("\r\n\r\n")); end >= 0 {
-		report.Header = octets[:end+4]
-		if full {
-			report.Body = octets[end+4:]
-		}
+	end := bytes.Index(octets, []byte("\r\n\r\n"))
+	if end < 0 {
+		return octets, nil, nil
 	}
-	return report.Message(), nil
-}
-
-// alarm tells the sender of an entry that it is late, or gives it up.
-func (r *Runner) alarm(ctx context.Context, id queue.EntryID, now time.Time) error {
-	var e *queuepb.EntryRecord
-	var list []queue.Recipient
-	err := r.read(func(s kv.Reader) (err error) {
-		e, list, _, err = queue.Entry(s, id)
-		return err
-	})
-	if err != nil || e == nil {
-		return err
+	if full {
+		body = octets[end+4:]
 	}
-	if now.UnixMilli() < e.Expires {
-		return r.tellDelay(ctx, id, e, list)
-	}
-	return r.giveUp(ctx, id, e, list, now)
-}
-
-func (r *Runner) tellDelay(ctx context.Context, id queue.EntryID, e *queuepb.EntryRecord, list []queue.Recipient) error {
-	var told []dsn.Recipient
-	for _, to := range list {
-		if !mta.Notify(to.Record.Notify).Wants(mta.NotifyDelay) || e.Held {
-			continue
-		}
-		t := about(to.Record, to.Record.Last, dsn.Delayed)
-		t.Until = time.UnixMilli(e.Expires).UTC()
-		told = append(told, t)
-	}
-	return r.report(ctx, id, e, &queuepb.SettleCommand{Term: r.term}, told, true)
-}
-
-// lastWord is why a recipient is given up that no attempt ended.
-func (r *Runner) lastWord(e *queuepb.EntryRecord, to *queuepb.RecipientRecord, now time.Time) *queuepb.Attempt {
-	switch {
-	case e.BouncedWhy != "":
-		return &queuepb.Attempt{At: now.UnixMilli(), Node: string(r.c.Node), Enhanced: "5.0.0", Text: e.BouncedWhy}
-	case to.Last != nil:
-		return to.Last
-	}
-	return &queuepb.Attempt{At: now.UnixMilli(), Node: string(r.c.Node), Enhanced: "4.4.7", Text: "It could not be tried before its time was over"}
-}
-
-// giveUp ends the recipients of an entry whose time is over. Those with an attempt under way end with it.
-func (r *Runner) giveUp(ctx context.Context, id queue.EntryID, e *queuepb.EntryRecord, list []queue.Recipient, now time.Time) error {
-	claim := &queuepb.ClaimCommand{Term: r.term}
-	for _, to := range list {
-		claim.Places = append(claim.Places, place(to.Place))
-	}
-	res, err := r.propose(ctx, command.ClaimRecipients, claim)
-	if err != nil {
-		return fmt.Errorf("claim what is to be given up: %w", err)
-	}
-	granted := map[uint32]bool{}
-	for _, p := range res.Places {
-		granted[p.Recipient] = true
-	}
-	cmd := &queuepb.SettleCommand{Term: r.term}
-	var told []dsn.Recipient
-	for _, to := range list {
-		if !granted[to.Place.Recipient] {
-			continue
-		}
-		a := r.lastWord(e, to.Record, now)
-		o := &queuepb.Outcome{Place: place(to.Place), Kind: queuepb.OutcomeKind_OUTCOME_KIND_FAILED, Attempt: a}
-		cmd.Outcomes = append(cmd.Outcomes, o)
-		if mta.Notify(to.Record.Notify).Wants(mta.NotifyFailure) {
-			told = append(told, about(to.Record, a, dsn.Failed))
-		}
-	}
-	if len(cmd.Outcomes) == 0 {
-		return nil
-	}
-	return r.report(ctx, id, e, cmd, told, false)
+	return octets[:end+4], body, nil
 }

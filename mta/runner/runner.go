@@ -77,8 +77,9 @@ type Runner struct {
 	term uint64
 	jobs errgroup.Group
 	done chan struct{} // of capacity one: a job has ended
-	// late are alarms that could not be dealt with, and when they are looked at again. Of the goroutine of Run.
-	late map[queue.EntryID]time.Time
+
+	outcomes *settling
+	alarms   alarms
 }
 
 // New makes a Runner.
@@ -95,7 +96,7 @@ func New(c Config) *Runner {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{c: c, done: make(chan struct{}, 1), late: map[queue.EntryID]time.Time{}}
+	return &Runner{c: c, done: make(chan struct{}, 1), outcomes: newSettling(), alarms: newAlarms()}
 }
 
 // The pace of Run: how long it waits at most, and after an error.
@@ -107,7 +108,11 @@ const (
 // Run works until ctx ends, for the leader of a term. Attempts that are under way then are broken off.
 func (r *Runner) Run(ctx context.Context, term uint64) {
 	r.term = term
-	defer func() { _ = r.jobs.Wait() }() // jobs return no errors
+	r.jobs.Go(func() error { r.settle(ctx); return nil })
+	defer func() {
+		_ = r.jobs.Wait() // jobs return no errors
+		r.outcomes.drop()
+	}()
 	for taken := false; ctx.Err() == nil; {
 		r.c.Gate.wait(ctx)
 		wake := r.c.Wake()
@@ -130,6 +135,8 @@ func (r *Runner) Run(ctx context.Context, term uint64) {
 		case <-ctx.Done():
 		case <-wake:
 		case <-r.done:
+		case late := <-r.alarms.done:
+			r.alarms.end(late, r.c.Clock())
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -174,47 +181,39 @@ func (r *Runner) read(fn func(kv.Reader) error) error {
 	return fn(s)
 }
 
+// wake has Run look again.
+func (r *Runner) wake() {
+	select {
+	case r.done <- struct{}{}:
+	default:
+	}
+}
+
 // round starts what is due and has a lane, and says when to look again at the latest.
 func (r *Runner) round(ctx context.Context) (time.Duration, error) {
 	now := r.c.Clock()
 	var work []*job
-	var alarms []queue.EntryID
+	var late []queue.EntryID
 	next := now.Add(look)
-	err := r.read(func(s kv.Reader) error {
-		var err error
+	err := r.read(func(s kv.Reader) (err error) {
 		if work, next, err = r.due(s, now, next); err != nil {
 			return err
 		}
-		list, at, err := queue.Alarms(s, now.UnixMilli(), alarmsAtOnce)
-		alarms = list
-		next = earlier(next, at)
+		late, next, err = r.alarms.look(s, now, next)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
+	r.sound(ctx, late, now)
 	if err := r.start(ctx, work); err != nil {
 		return 0, err
-	}
-	for _, id := range alarms {
-		if again, ok := r.late[id]; ok && now.Before(again) {
-			continue
-		}
-		delete(r.late, id)
-		if err := r.alarm(ctx, id, now); err != nil {
-			if ctx.Err() != nil {
-				return 0, err
-			}
-			r.c.Logger.Warn("a report could not be made yet", "group", r.c.Group.String(), "entry", uint64(id), "error", err)
-			r.late[id] = now.Add(time.Minute)
-		}
 	}
 	return max(next.Sub(r.c.Clock()), 10*time.Millisecond), nil
 }
 
 // How much of one kind a round looks at.
 const (
-	alarmsAtOnce       = 100
 	destinationsAtOnce = 1000
 	recipientsAtOnce   = 100 // of one entry and destination
 )
@@ -238,7 +237,7 @@ type job struct {
 	seen        shaping.Outcome // what the attempt tells of the receiver; of its goroutine once it is begun
 }
 
-// release gives the lane back.
+// release gives the lane back, once.
 func (j *job) release() { j.lane.Leave(j.seen) }
 
 // due makes jobs of what is due, one for each lane that is free.
@@ -281,6 +280,9 @@ func (r *Runner) jobsFor(s kv.Reader, destination string, now time.Time, most in
 			e, ok, err := queue.Record(s, to.Place.Entry)
 			if err != nil || !ok {
 				return false, errors.Join(err, fmt.Errorf("entry %d: %w", to.Place.Entry, queue.ErrCorrupt))
+			}
+			if e.DeliverBy != 0 && now.UnixMilli() >= e.Expires {
+				return true, nil // its time is over, and it may not be delivered any more (RFC 2852)
 			}
 			j = &job{destination: destination, entry: to.Place.Entry, record: e, failures: rec.Failures}
 			byEntry[to.Place.Entry] = j
@@ -343,11 +345,6 @@ func (r *Runner) start(ctx context.Context, work []*job) error {
 		}
 		r.jobs.Go(func() error {
 			r.attempt(ctx, j)
-			r.end(j)
-			select {
-			case r.done <- struct{}{}:
-			default:
-			}
 			return nil
 		})
 	}

@@ -293,6 +293,7 @@ type EntryRecord struct {
 	TlsOptional     bool                   `protobuf:"varint,26,opt,name=tls_optional,json=tlsOptional,proto3" json:"tls_optional,omitempty"`               // its header says "TLS-Required: No" (RFC 8689, section 5)
 	Braked          bool                   `protobuf:"varint,27,opt,name=braked,proto3" json:"braked,omitempty"`                                            // its account's conduct counts it, and holds it
 	HeldWithAccount bool                   `protobuf:"varint,28,opt,name=held_with_account,json=heldWithAccount,proto3" json:"held_with_account,omitempty"` // held because its account is
+	HeldAt          int64                  `protobuf:"varint,29,opt,name=held_at,json=heldAt,proto3" json:"held_at,omitempty"`                              // Unix milliseconds: since when it is held
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -521,6 +522,13 @@ func (x *EntryRecord) GetHeldWithAccount() bool {
 		return x.HeldWithAccount
 	}
 	return false
+}
+
+func (x *EntryRecord) GetHeldAt() int64 {
+	if x != nil {
+		return x.HeldAt
+	}
+	return 0
 }
 
 // RecipientRecord is one recipient of an entry. It goes when it was delivered or given up.
@@ -2511,7 +2519,7 @@ var File_queue_proto protoreflect.FileDescriptor
 
 const file_queue_proto_rawDesc = "" +
 	"\n" +
-	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\xf9\x05\n" +
+	"\vqueue.proto\x12\x10rookery.queue.v1\x1a\vindex.proto\"\x92\x06\n" +
 	"\vEntryRecord\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x12\n" +
@@ -2547,7 +2555,8 @@ const file_queue_proto_rawDesc = "" +
 	"bouncedWhy\x12!\n" +
 	"\ftls_optional\x18\x1a \x01(\bR\vtlsOptional\x12\x16\n" +
 	"\x06braked\x18\x1b \x01(\bR\x06braked\x12*\n" +
-	"\x11held_with_account\x18\x1c \x01(\bR\x0fheldWithAccount\"\xda\x02\n" +
+	"\x11held_with_account\x18\x1c \x01(\bR\x0fheldWithAccount\x12\x17\n" +
+	"\aheld_at\x18\x1d \x01(\x03R\x06heldAt\"\xda\x02\n" +
 	"\x0fRecipientRecord\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +

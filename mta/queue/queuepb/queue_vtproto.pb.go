@@ -51,6 +51,13 @@ func (m *EntryRecord) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.HeldAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.HeldAt))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xe8
+	}
 	if m.HeldWithAccount {
 		i--
 		if m.HeldWithAccount {
@@ -2167,6 +2174,9 @@ func (m *EntryRecord) SizeVT() (n int) {
 	if m.HeldWithAccount {
 		n += 3
 	}
+	if m.HeldAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.HeldAt))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3578,6 +3588,25 @@ func (m *EntryRecord) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.HeldWithAccount = bool(v != 0)
+		case 29:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HeldAt", wireType)
+			}
+			m.HeldAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.HeldAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -9081,6 +9110,25 @@ func (m *EntryRecord) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.HeldWithAccount = bool(v != 0)
+		case 29:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field HeldAt", wireType)
+			}
+			m.HeldAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.HeldAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
