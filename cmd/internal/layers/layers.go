@@ -124,6 +124,7 @@ func Kinds() map[string]Kind {
 		"mta/queue/filter":      Core,
 		"mta/smtpd":             Door,
 		"mta/survey":            Shell,
+		"mta/reporter":          Shell,
 		"mta/zone":              Core,
 		"imapd/inflate":         Core,
 		"imapd/wire":            Core,
