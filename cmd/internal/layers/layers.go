@@ -124,6 +124,8 @@ func Kinds() map[string]Kind {
 		"mta/queue/filter":      Core,
 		"mta/smtpd":             Door,
 		"mta/survey":            Shell,
+		"mta/reportbox":         Shell,
+		"mta/httpd":             Door,
 		"mta/reporter":          Shell,
 		"mta/zone":              Core,
 		"imapd/inflate":         Core,
