@@ -11,6 +11,10 @@ import (
 // Postmaster is the local part that every domain has to take mail for (RFC 5321, section 4.5.1).
 const Postmaster = "postmaster"
 
+// TLSReports is the local part to which others send their reports about TLS with the hosts of a domain (RFC 8460), unless
+// the domain names another. It is the postmaster's where nobody has it.
+const TLSReports = "tls-reports"
+
 // postmaster adds who answers for a domain without a postmaster of its own.
 func (w *walk) postmaster(v View) (found bool, err error) {
 	text, _, err := v.Setting("postmaster")

@@ -32,7 +32,7 @@ type Resolution struct {
 }
 
 // Resolve finds out whom a recipient is. An address leads to the account or alias that has it; else to
-// that of the address without its subaddress; else to the domain's catch-all; and postmaster at last
+// that of the address without its subaddress; else to the domain's catch-all; and postmaster and tls-reports at last
 // to the setting postmaster, the first administrator, or the first account. "postmaster" without a
 // domain is taken too. Errors are ErrInvalid, ErrNoDomain (not ours: the mail would be relayed) and
 // ErrNoUser.
@@ -131,14 +131,15 @@ func (w *walk) follow(v View, text string, depth int) error {
 	return err
 }
 
-// local adds what an address in one of our domains leads to.
+// local adds what an address in one of our domains leads to. Somebody always has postmaster and tls-reports.
 func (w *walk) local(v View, a address.Address, depth int) (found bool, err error) {
 	if depth == 0 {
 		w.visit(a.Fold().String())
 	}
 	before := w.size()
 	found, err = w.named(v, a, depth)
-	if err != nil || a.Fold().Local != Postmaster || w.size() > before {
+	role := a.Fold().Local == Postmaster || a.Fold().Local == TLSReports
+	if err != nil || !role || w.size() > before {
 		return found, err
 	}
 	return w.postmaster(v)

@@ -156,9 +156,10 @@ func event(n tlspolicy.Need, f tlsrpt.Failure, text string) tlsrpt.Event {
 	return tlsrpt.Event{Domain: n.Domain, Type: n.Kind, Policy: n.Text, Hosts: n.Patterns, Host: n.Host, Failure: f, Text: text}
 }
 
-// observe tells of an event. What smart hosts do is between them and us.
+// observe tells of an event. What smart hosts do is between them and us, and a message that goes whatever the policies
+// say, as a report about TLS does, is not reported (RFC 8460, section 5.3).
 func (c *Client) observe(hop *Hop, e tlsrpt.Event) {
-	if c.c.Observe != nil && hop == nil {
+	if c.c.Observe != nil && hop == nil && e.Type != "" {
 		c.c.Observe(e)
 	}
 }

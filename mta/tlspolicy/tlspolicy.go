@@ -107,7 +107,8 @@ type Need struct {
 	// Outside says that Host is none of the Watched policy's.
 	Outside bool
 
-	// Kind, Text and Patterns are the policy as reports tell it (RFC 8460, section 4.4).
+	// Kind, Text and Patterns are the policy as reports tell it (RFC 8460, section 4.4). Kind is empty where the domain's
+	// policies were not asked for: there is nothing to report then.
 	Kind     tlsrpt.Type
 	Text     []string
 	Patterns []string
@@ -128,6 +129,8 @@ func Decide(f Facts) (Need, error) {
 		if err := n.sts(f); err != nil {
 			return n, err
 		}
+	} else {
+		n.Kind = ""
 	}
 	if f.Required && len(n.Records) == 0 {
 		// Somebody must vouch for the host's being the domain's (RFC 8689, section 4.2.1, step 2).

@@ -70,11 +70,11 @@ func TestDecide(t *testing.T) {
 		"required and encrypt":          {tlspolicy.Facts{Required: true, Known: true, Rule: encrypt}, "verify by REQUIRETLS: authority for [mx.one.example], REQUIRETLS"},
 		"required and names":            {tlspolicy.Facts{Required: true, Known: true, Rule: named}, "verify by A rule of ours: authority for [.partner.example] and mx.one.example, REQUIRETLS"},
 		"required wins over waived":     {tlspolicy.Facts{Required: true, Waived: true, STS: enforce}, "verify by REQUIRETLS: authority for [mx.one.example], REQUIRETLS, told as sts"},
-		"waived and DANE":               {tlspolicy.Facts{Waived: true, TLSA: usable}, "may"},
-		"waived and enforce":            {tlspolicy.Facts{Waived: true, STS: enforce}, "may"},
-		"waived and another's enforce":  {tlspolicy.Facts{Waived: true, STS: foreign}, "may"},
-		"waived and encrypt":            {tlspolicy.Facts{Waived: true, Rule: encrypt, TLSA: usable}, "encrypt by A rule of ours"},
-		"waived and names, and enforce": {tlspolicy.Facts{Waived: true, Rule: named, STS: enforce}, "verify by A rule of ours: authority for [.partner.example]"},
+		"waived and DANE":               {tlspolicy.Facts{Waived: true, TLSA: usable}, "may, not told"},
+		"waived and enforce":            {tlspolicy.Facts{Waived: true, STS: enforce}, "may, not told"},
+		"waived and another's enforce":  {tlspolicy.Facts{Waived: true, STS: foreign}, "may, not told"},
+		"waived and encrypt":            {tlspolicy.Facts{Waived: true, Rule: encrypt, TLSA: usable}, "encrypt by A rule of ours, not told"},
+		"waived and names, and enforce": {tlspolicy.Facts{Waived: true, Rule: named, STS: enforce}, "verify by A rule of ours: authority for [.partner.example], not told"},
 	} {
 		c.f.Domain, c.f.Host, c.f.Base = "one.example", "mx.one.example", "base.example"
 		if got := describe(tlspolicy.Decide(c.f)); got != c.want {
@@ -113,6 +113,8 @@ func describe(n tlspolicy.Need, err error) string {
 	switch {
 	case n.Watched:
 		add("watched as " + string(n.Kind))
+	case n.Kind == "":
+		add("not told")
 	case n.Kind != tlsrpt.NoPolicy:
 		add("told as " + string(n.Kind))
 	}

@@ -90,6 +90,7 @@ type Config struct {
 	Domains  Domains
 	// DomainMails are about the same domains.
 	DomainMails DomainMails
+	TLSReports  TLSReports
 	Accounts    Accounts
 	Sharing     Sharing
 	Aliases     Aliases
@@ -169,6 +170,7 @@ func routes(cfg Config) *http.ServeMux {
 	domainRoutes(mux, cfg.Domains)
 	dkimRoutes(mux, cfg.DKIM)
 	domainMailRoutes(mux, cfg.DomainMails)
+	tlsReportRoutes(mux, cfg.TLSReports)
 	accountRoutes(mux, cfg.Accounts)
 	sharingRoutes(mux, cfg.Sharing)
 	aliasRoutes(mux, cfg.Aliases)

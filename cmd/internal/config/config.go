@@ -34,6 +34,7 @@ type Config struct {
 	Blobs   Blobs   `toml:"blobs"`
 	// Outbound is off unless it is said.
 	Outbound Outbound `toml:"outbound"`
+	HTTPS    HTTPS    `toml:"https"`
 	TLS      TLS      `toml:"tls"`
 	Admin    Admin    `toml:"admin"`
 	Log      Log      `toml:"log"`
@@ -81,6 +82,12 @@ type IMAP struct {
 // Search says whether this node keeps an index for SEARCH of the mailboxes that are searched here.
 type Search struct {
 	Index bool `toml:"index"`
+}
+
+// HTTPS holds the listeners of what the standards of mail have go over HTTPS: MTA-STS policies, reports about TLS. An
+// empty list turns it off.
+type HTTPS struct {
+	Listen []string `toml:"listen"`
 }
 
 // TLS names the certificate of the mail doors, and whose certificates users may show there.
@@ -247,7 +254,7 @@ func (c *Config) checkAddresses() error {
 	named := map[string][]string{
 		"cluster.listen": {c.Cluster.Listen}, "cluster.gossip_listen": {c.Cluster.GossipListen},
 		"smtp.mx": c.SMTP.MX, "smtp.submission": c.SMTP.Submission, "smtp.submissions": c.SMTP.Submissions,
-		"imap.listen": c.IMAP.Listen, "imap.tls_listen": c.IMAP.TLSListen,
+		"imap.listen": c.IMAP.Listen, "imap.tls_listen": c.IMAP.TLSListen, "https.listen": c.HTTPS.Listen,
 	}
 	for field, addresses := range named {
 		for _, a := range addresses {

@@ -181,15 +181,12 @@ func (n *Node) services() (list []zone.Service) {
 	return list
 }
 
-// tlsReports is the local part to which reports about TLS come, unless another address is set.
-const tlsReports = "tls-reports"
-
 // reportsTo is whom reports about a domain go to.
 func reportsTo(m *directorypb.DomainMail, domain string) string {
 	if m.TlsReportsTo != "" {
 		return m.TlsReportsTo
 	}
-	return tlsReports + "@" + domain
+	return directory.TLSReports + "@" + domain
 }
 
 // domainMail is what a domain was set to publish; an empty record where nothing was.

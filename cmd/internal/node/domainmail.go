@@ -61,6 +61,7 @@ func (n *Node) DomainMail(_ context.Context, domain string) (out adminapi.Domain
 	if err != nil {
 		return adminapi.DomainMail{}, err
 	}
+	out.Serving = n.cfg.HTTPS.Listen
 	out.Mode, out.MaxAge, out.MX, out.TLSReportsTo = m.StsMode, ageOf(m), slices.Concat([]string{}, m.StsMx), reportsTo(m, out.Domain)
 	if out.Policy = n.policyDocument(m); out.Policy != "" {
 		out.ID = zone.DocumentID(out.Policy)

@@ -97,12 +97,13 @@ func (n *Node) serveMail(life context.Context) error {
 	n.counters.bans(watch.banned.Load, n.bans)
 	members := newRecipients(smtpd.Members(source), n.directoryNow)
 	n.smtp = smtpd.New(smtpd.Config{
-		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{returning{members, n.view, time.Now}, life, n, new(singleflight.Group)}, Store: smtpd.Mailstore(n.store), Queue: n.queueDoor(),
+		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{returning{members, n.view, time.Now}, life, n, new(singleflight.Group)}, Store: letterStore{smtpd.Mailstore(n.store), n.tlsReports}, Queue: n.queueDoor(),
 		Auth: smtpd.Logins(auth), TLS: certificate.config(), Authorities: authorities.get, Logger: n.log, Metrics: n.counters,
 		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress,
 			ConnectionsPerAccount: n.cfg.SMTP.MaxPerAccount},
 	})
 	n.openIMAP(auth, certificate.config(), authorities)
+	n.https = n.newHTTPS()
 	n.keepTexts(life)
 	for _, door := range []struct {
 		field     string
@@ -115,6 +116,7 @@ func (n *Node) serveMail(life context.Context) error {
 		{"smtp.lmtp", n.cfg.SMTP.LMTP, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.LMTP) }},
 		{"imap.listen", n.cfg.IMAP.Listen, func(l net.Listener) error { return n.imap.Serve(l, imapd.IMAP) }},
 		{"imap.tls_listen", n.cfg.IMAP.TLSListen, func(l net.Listener) error { return n.imap.Serve(l, imapd.IMAPS) }},
+		{"https.listen", n.cfg.HTTPS.Listen, func(l net.Listener) error { return n.https.Serve(tlsListener(l, certificate)) }},
 	} {
 		for _, address := range door.addresses {
 			l, err := net.Listen("tcp", address)
@@ -149,6 +151,9 @@ func (n *Node) closeDoors(ctx context.Context) error {
 	}
 	if n.imap != nil {
 		errs = append(errs, n.imap.Shutdown(ctx))
+	}
+	if n.https != nil {
+		errs = append(errs, n.https.Shutdown(ctx))
 	}
 	if n.remoteAdmin != nil {
 		errs = append(errs, n.remoteAdmin.Shutdown(ctx))

@@ -87,8 +87,9 @@ func (n *Node) localGroup(g cluster.GroupID) (router.Group, bool) {
 // adminConfig is what the admin API is over.
 func (n *Node) adminConfig() adminapi.Config {
 	return adminapi.Config{Observer: n, DKIM: n, Domains: n, DomainMails: n, Accounts: n, Sharing: n, Aliases: n, Bans: n, Settings: n, Tokens: n, Nodes: n, Blobs: n, BlobKeys: n, Recovery: n,
-		Queue:   n,
-		Metrics: n.counters.handler()}
+		TLSReports: n,
+		Queue:      n,
+		Metrics:    n.counters.handler()}
 }
 
 // openAdmin opens the admin API on the node's socket.

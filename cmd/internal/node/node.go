@@ -31,6 +31,7 @@ import (
 	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/index/concordance"
 	"github.com/rookery-mail/rookery/index/mailstore"
+	"github.com/rookery-mail/rookery/mta/httpd"
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
 
@@ -49,35 +50,37 @@ type Node struct {
 	record record
 	id     cluster.NodeID
 
-	identity  *certs.Identity
-	logs      *raftlog.DB
-	state     *state.DB
-	book      *book
-	directory *directory.Machine
-	transport *transport.Transport
-	calls     *rpc.Client
-	router    *router.Router
-	host      *host
-	windows   *window.Windows
-	store     *mailstore.Store
-	shared    *mailstore.Store   // of mail that is shared, wherever it is
-	texts     *concordance.Index // nil where there is none
-	indexing  sync.WaitGroup     // what keeps texts up to date; it ends with the doors
-	blobs     *bodies.Service
-	outbound  *outbound // nil where mail to other domains is off
-	stage     stage
-	gossip    atomic.Pointer[membership.Gossip] // nil until it is started
-	bans      *ban.List
-	watch     atomic.Pointer[networkGuard] // nil until logins are served
-	telling   sync.WaitGroup               // what tells other nodes of failed logins; it ends with the doors
-	counters  *counters
-	levelSeen atomic.Int64 // the command level that was read last
-	goals     goals
-	recovery  recoveries
+	identity   *certs.Identity
+	logs       *raftlog.DB
+	state      *state.DB
+	book       *book
+	directory  *directory.Machine
+	transport  *transport.Transport
+	calls      *rpc.Client
+	router     *router.Router
+	host       *host
+	windows    *window.Windows
+	store      *mailstore.Store
+	shared     *mailstore.Store   // of mail that is shared, wherever it is
+	texts      *concordance.Index // nil where there is none
+	indexing   sync.WaitGroup     // what keeps texts up to date; it ends with the doors
+	blobs      *bodies.Service
+	tlsReports *tlsReports
+	outbound   *outbound // nil where mail to other domains is off
+	stage      stage
+	gossip     atomic.Pointer[membership.Gossip] // nil until it is started
+	bans       *ban.List
+	watch      atomic.Pointer[networkGuard] // nil until logins are served
+	telling    sync.WaitGroup               // what tells other nodes of failed logins; it ends with the doors
+	counters   *counters
+	levelSeen  atomic.Int64 // the command level that was read last
+	goals      goals
+	recovery   recoveries
 
 	certificate atomic.Pointer[doorCertificate] // of the mail doors, from when they open
-	smtp        *smtpd.Server                   // these three from when mail is served
+	smtp        *smtpd.Server                   // these four from when mail is served
 	imap        *imapd.Server
+	https       *httpd.Server
 	remoteAdmin *http.Server
 
 	cleanup []step         // in the order of start; run backwards by stop

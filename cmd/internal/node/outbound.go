@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	mdns "github.com/miekg/dns"
@@ -39,7 +38,7 @@ func (n *Node) openOutbound() error {
 	}
 	resolver := dns.New(dns.Config{Servers: servers})
 	c := remote.Config{Resolver: resolver, Hostname: n.cfg.SMTP.Hostname,
-		Own: func(host string) bool { return strings.EqualFold(host, n.cfg.SMTP.Hostname) }}
+		Own: n.ownHost, Observe: n.tlsReports.observe}
 	if o.Relay != "" {
 		host, port, err := net.SplitHostPort(o.Relay)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/smtpd"
+	"github.com/rookery-mail/rookery/mta/wire"
 )
 
 // post is a message of the mail system's own.
@@ -32,7 +33,7 @@ func (n *Node) post(ctx context.Context, p post) error {
 		who, err = directory.Resolution{Remote: []string{p.To}}, nil
 	}
 	if err == nil {
-		err = n.courier().carry(ctx, parcel{id: smtpd.RandomID(), env: mta.Envelope{From: p.From, Body: bodyOf(p.Message)},
+		err = n.courier().carry(ctx, parcel{id: smtpd.RandomID(), env: envelopeOf(p),
 			to: mta.Recipient{Address: p.To}, text: bytes.NewReader(p.Message)}, who)
 	}
 	if err != nil {
@@ -64,6 +65,12 @@ func (n *Node) courier() courier {
 		})
 		return a.ID, err
 	}}
+}
+
+// envelopeOf is that of a message: its header may say that TLS is no must (RFC 8689, section 5).
+func envelopeOf(p post) mta.Envelope {
+	header, _, _ := bytes.Cut(p.Message, []byte("\r\n\r\n"))
+	return mta.Envelope{From: p.From, Body: bodyOf(p.Message), TLSOptional: wire.TLSOptional(append(header[:len(header):len(header)], "\r\n"...))}
 }
 
 // bodyOf is what MAIL has to say of a message (RFC 6152).

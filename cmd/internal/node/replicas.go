@@ -16,6 +16,9 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	if err := os.MkdirAll(n.layout.snapshots(), 0o700); err != nil {
 		return fmt.Errorf("make the directory of snapshots: %w", err)
 	}
+	if err := n.openTLSReports(); err != nil {
+		return err
+	}
 	if err := n.openOutbound(); err != nil {
 		return err
 	}
@@ -45,6 +48,7 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	n.loops.Go(func() { n.assign(loops) })
 	n.loops.Go(func() { n.announce(loops) })
 	n.loops.Go(func() { n.blobs.Run(loops) })
+	n.loops.Go(func() { n.tlsReports.run(loops) })
 	return nil
 }
 
@@ -63,6 +67,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 			work.Go(func() { n.raiseLevel(ctx) })
 			work.Go(func() { n.forgetKeys(ctx) })
 			work.Go(func() { n.tendKeys(ctx) })
+			work.Go(func() { n.tlsReports.lead(ctx) })
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
 			work.Go(func() { n.pack(ctx, g.ID()) })

@@ -1,0 +1,154 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	mdns "github.com/miekg/dns"
+
+	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
+	"github.com/rookery-mail/rookery/mta/dns/dnstest"
+	"github.com/rookery-mail/rookery/mta/tlsrpt"
+	"github.com/rookery-mail/rookery/mta/zone"
+)
+
+// serveZone answers questions over UDP.
+func serveZone(t *testing.T, z *dnstest.Zone) (address string) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &mdns.Server{PacketConn: conn, Handler: mdns.HandlerFunc(func(w mdns.ResponseWriter, q *mdns.Msg) {
+		if m, err := z.Exchange(context.Background(), q, ""); err == nil {
+			_ = w.WriteMsg(m)
+		}
+	})}
+	done := make(chan error, 1)
+	go func() { done <- server.ActivateAndServe() }()
+	t.Cleanup(func() {
+		_ = conn.Close()
+		<-done
+	})
+	return conn.LocalAddr().String()
+}
+
+// TestDomainMail: a domain's records are told and found in DNS, its policy is served, and reports about its TLS are taken from
+// mail and from the web.
+func TestDomainMail(t *testing.T) {
+	t.Parallel()
+	z := new(dnstest.Zone)
+	z.Add("n1.example.org. 60 IN A 127.61.71.1")
+	s := newSite(t, 71)
+	s.more = fmt.Sprintf("[outbound]\nresolvers = [%q]\n[https]\nlisten = [\"127.61.71.1:2443\"]\n", serveZone(t, z))
+	s.start(1)
+	mode := "enforce"
+	var mail adminapi.DomainMail
+	s.eventually("a policy is set", func() error { // not before the level is raised, and the node's name is told
+		if err := s.ask(1, "PATCH", "/v1/domains/example.org/mail", adminapi.DomainMailChange{Mode: &mode}, &mail); err != nil {
+			return err
+		}
+		if !strings.Contains(mail.Policy, "\r\nmx: n1.example.org\r\n") {
+			return errors.New(mail.Policy)
+		}
+		return nil
+	})
+
+	var shown []byte
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(c tls.ConnectionState) error {
+		shown = c.PeerCertificates[0].RawSubjectPublicKeyInfo
+		return nil
+	}}}}
+	defer client.CloseIdleConnections()
+	ask := func(method, path, kind string, body []byte) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, "https://127.61.71.1:2443"+path, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "mta-sts.example.org"
+		r.Header.Set("Content-Type", kind)
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	if status, text := ask("GET", "/.well-known/mta-sts.txt", "", nil); status != 200 || text != mail.Policy {
+		t.Errorf("%d, %q", status, text)
+	}
+	s.publishes(z, "3 1 1 "+fmt.Sprintf("%x", sha256.Sum256(shown)))
+
+	report := tlsrpt.Report{Organization: "Peer", ID: "1@peer.example", Range: tlsrpt.DayOf(time.Now().Add(-24 * time.Hour)).Range(),
+		Policies: []tlsrpt.Result{{Policy: tlsrpt.Policy{Type: tlsrpt.STS, Domain: "example.org"}, Summary: tlsrpt.Summary{Bad: 3}}}}
+	packed, err := tlsrpt.Pack(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := tlsrpt.Mail{From: "noreply@peer.example", To: "TLS-Reports@example.org", Submitter: "peer.example", Domain: "example.org", Report: report, Packed: packed, Date: time.Now()}
+	if err := send(s.config(1).SMTP.MX[0], "TLS-Reports@example.org", string(message.Message())); err != nil {
+		t.Fatal(err)
+	}
+	var list []adminapi.TLSReport
+	s.eventually("the report is read", func() error {
+		if err := s.ask(1, "GET", "/v1/tls-reports?domain=example.org", nil, &list); err != nil || len(list) != 1 {
+			return fmt.Errorf("%v, %w", list, err)
+		}
+		return nil
+	})
+	if list[0].Bad != 3 || list[0].How != "mail" {
+		t.Errorf("%+v", list[0])
+	}
+	if status, text := ask("POST", "/tls-reports", tlsrpt.MediaGzip, packed); status != http.StatusCreated {
+		t.Errorf("%d %s", status, text)
+	}
+	var text adminapi.TLSReportText
+	if err := s.ask(1, "GET", "/v1/tls-reports/"+list[0].Name, nil, &text); err != nil || text.Report.Policies[0].Summary.Bad != 3 {
+		t.Errorf("%+v, %v", text, err)
+	}
+}
+
+// publishes puts what the node proposes into DNS and has it compared. The node's TLSA record is to be among it.
+func (s *site) publishes(z *dnstest.Zone, tlsa string) {
+	s.t.Helper()
+	var r adminapi.DNSRecords
+	if err := s.ask(1, "GET", "/v1/domains/example.org/dns", nil, &r); err != nil {
+		s.t.Fatal(err)
+	}
+	if !slices.ContainsFunc(r.Records, func(r zone.Record) bool { return r.Type == "TLSA" && r.Data == tlsa }) {
+		s.t.Errorf("no %s in\n%s", tlsa, r.Snippet)
+	}
+	var before, after adminapi.DNSCheck
+	if err := s.ask(1, "GET", "/v1/domains/example.org/dns/check", nil, &before); err != nil || !before.Wrong {
+		s.t.Errorf("an empty zone: %+v, %v", before, err)
+	}
+	for _, r := range r.Records {
+		if r.Role != zone.RoleHost {
+			z.Add(r.Name + ". 60 IN " + r.Type + " " + zone.Presentation(r))
+		}
+	}
+	if err := s.ask(1, "GET", "/v1/domains/example.org/dns/check", nil, &after); err != nil || after.Wrong {
+		s.t.Errorf("the zone of the snippet: %+v, %v", after, err)
+	}
+	for _, f := range after.Findings {
+		if f.State != zone.OK {
+			s.t.Errorf("%s %s: %s: %s", f.Name, f.Type, f.State, f.Do)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"context"
+	"strings"
+
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
+	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailstore"
+	"github.com/rookery-mail/rookery/mta/httpd"
+	"github.com/rookery-mail/rookery/mta/reportbox"
+	"github.com/rookery-mail/rookery/mta/smtpd"
+)
+
+// newHTTPS makes the door for policies and reports.
+func (n *Node) newHTTPS() *httpd.Server {
+	return httpd.New(httpd.Config{Policy: n.servedPolicy, Report: n.tlsReports.box.Stranger, Logger: n.log})
+}
+
+// servedPolicy is the policy of a domain; empty where it is not ours, or has none.
+func (n *Node) servedPolicy(domain string) string {
+	var m *directorypb.DomainMail
+	err := n.view(func(v directory.View) error {
+		d, err := v.Domain(domain)
+		if err == nil {
+			m, err = domainMail(v, d.Name)
+		}
+		return err
+	})
+	if err != nil {
+		return ""
+	}
+	return n.policyDocument(m)
+}
+
+// ownHost reports whether a host is a node of this cluster.
+func (n *Node) ownHost(host string) bool {
+	own := strings.EqualFold(host, n.cfg.SMTP.Hostname)
+	_ = n.view(func(v directory.View) error { // what cannot be read is no host of ours
+		names, err := n.mailNames(v)
+		for _, name := range names {
+			own = own || name == host
+		}
+		return err
+	})
+	return own
+}
+
+// letterStore has messages that come to an address for reports be read.
+type letterStore struct {
+	smtpd.Store
+	r *tlsReports
+}
+
+func (s letterStore) NewIncoming(ctx context.Context, accounts []index.AccountID, trace []byte) smtpd.Incoming {
+	return letterIncoming{s.Store.NewIncoming(ctx, accounts, trace), s.r}
+}
+
+type letterIncoming struct {
+	smtpd.Incoming
+	r *tlsReports
+}
+
+func (in letterIncoming) Deliver(ctx context.Context, d mailstore.Delivery) ([]mailstore.Outcome, error) {
+	outcomes, err := in.Incoming.Deliver(ctx, d)
+	for i, t := range d.Targets {
+		if i < len(outcomes) && outcomes[i].Err == nil && outcomes[i].UID != 0 && !outcomes[i].Duplicate && t.Mailbox == "" && in.r.takes(t.Address) {
+			in.r.box.Notice(reportbox.Letter{Account: t.Account, UID: outcomes[i].UID})
+		}
+	}
+	return outcomes, err
+}
