@@ -1828,7 +1828,7 @@ type StsPolicy struct {
 	Policy        []byte                 `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
 	Fetched       int64                  `protobuf:"varint,3,opt,name=fetched,proto3" json:"fetched,omitempty"`
 	Expires       int64                  `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
-	Checked       int64                  `protobuf:"varint,5,opt,name=checked,proto3" json:"checked,omitempty"` // when its id was last seen in DNS
+	Used          int64                  `protobuf:"varint,5,opt,name=used,proto3" json:"used,omitempty"` // when a message last went by it, to a day
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1891,9 +1891,9 @@ func (x *StsPolicy) GetExpires() int64 {
 	return 0
 }
 
-func (x *StsPolicy) GetChecked() int64 {
+func (x *StsPolicy) GetUsed() int64 {
 	if x != nil {
-		return x.Checked
+		return x.Used
 	}
 	return 0
 }
@@ -3505,13 +3505,13 @@ const file_directory_proto_rawDesc = "" +
 	"\x05since\x18\x04 \x01(\x03R\x05since\"5\n" +
 	"\aTlsRule\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\tR\x05level\x12\x14\n" +
-	"\x05names\x18\x02 \x03(\tR\x05names\"\x81\x01\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\"{\n" +
 	"\tStsPolicy\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06policy\x18\x02 \x01(\fR\x06policy\x12\x18\n" +
 	"\afetched\x18\x03 \x01(\x03R\afetched\x12\x18\n" +
-	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12\x18\n" +
-	"\achecked\x18\x05 \x01(\x03R\achecked\"\x96\x02\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12\x12\n" +
+	"\x04used\x18\x05 \x01(\x03R\x04used\"\x96\x02\n" +
 	"\n" +
 	"TlsResults\x12\x18\n" +
 	"\aresults\x18\x01 \x01(\fR\aresults\x12\x14\n" +

@@ -1570,8 +1570,8 @@ func (m *StsPolicy) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
-	if m.Checked != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Checked))
+	if m.Used != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Used))
 		i--
 		dAtA[i] = 0x28
 	}
@@ -3620,8 +3620,8 @@ func (m *StsPolicy) SizeVT() (n int) {
 	if m.Expires != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Expires))
 	}
-	if m.Checked != 0 {
-		n += 1 + protohelpers.SizeOfVarint(uint64(m.Checked))
+	if m.Used != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Used))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -8375,9 +8375,9 @@ func (m *StsPolicy) UnmarshalVT(dAtA []byte) error {
 			}
 		case 5:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Checked", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field Used", wireType)
 			}
-			m.Checked = 0
+			m.Used = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -8387,7 +8387,7 @@ func (m *StsPolicy) UnmarshalVT(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.Checked |= int64(b&0x7F) << shift
+				m.Used |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -101,6 +101,8 @@ func Kinds() map[string]Kind {
 		"mta/certtest":          Joint,
 		"mta/dane":              Core,
 		"mta/mtasts":            Core,
+		"mta/mtasts/fetch":      Shell,
+		"mta/mtasts/cache":      Shell,
 		"mta/tlspolicy":         Core,
 		"mta/dns":               Shell,
 		"mta/remote":            Shell,
