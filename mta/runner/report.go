@@ -145,11 +145,18 @@ func (r *Runner) write(ctx context.Context, e *queuepb.EntryRecord, told []dsn.R
 	}
 	var err error
 	report.Header, report.Body, err = r.returned(ctx, e, failed && mta.Return(e.Ret) == mta.ReturnFull && !e.RequireTls)
-	if err != nil {
+	if err != nil && !r.c.Clock().After(time.UnixMilli(e.Expires).Add(waitsForBody)) {
 		return nil, mta.Envelope{}, err
+	}
+	if err != nil {
+		report.Header = []byte("\r\n")
 	}
 	return report.Message(), mta.Envelope{Body: mta.Body8Bit, UTF8: report.Global(), RequireTLS: e.RequireTls}, nil
 }
+
+// waitsForBody is how long, behind a message's time, a report waits for one that cannot be read now. Then its sender is
+// told without it.
+const waitsForBody = time.Hour
 
 // returned is what a report repeats of a message: its header and, where full is asked for and it is not too long, its body. Of
 // one whose octets are lost it is an empty header.

@@ -49,6 +49,7 @@ type site struct {
 	send  func(remote.Job) []remote.Result
 	jobs  []string
 	gives chan struct{} // gets one for each job
+	body  error         // why no message can be read; nil: it can
 }
 
 func newSite(t *testing.T) *site {
@@ -78,6 +79,12 @@ func (s *site) clock() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return s.no
 func (s *site) later(d time.Duration) { s.mu.Lock(); defer s.mu.Unlock(); s.now = s.now.Add(d) }
 
 func (s *site) OpenStored(ctx context.Context, g cluster.GroupID, id index.BodyID) (mailstore.Body, error) {
+	s.mu.Lock()
+	err := s.body
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	return s.store.OpenStored(ctx, g, id)
 }
 
