@@ -33,8 +33,10 @@ func dnsCommand(o *options) *cobra.Command {
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use: "check DOMAIN", Short: "Compare a domain's DNS records with what they should be",
-		Long: "Asks DNS for the records of a mail domain and says which are right, missing or different, and what to do. The exit\n" +
-			"code is 1 where mail suffers by it. The node asks the resolvers under [outbound] in its rookery.toml, or the system's.",
+		Long: "Asks DNS for the records of a mail domain, fetches its MTA-STS policy as others do, and says what is right, missing or\n" +
+			"different, and what to do. The exit code is 1 where mail suffers by it, and 2 where nothing is known to be wrong but\n" +
+			"not everything that matters could be compared. The node asks the resolvers under [outbound] in its rookery.toml, or\n" +
+			"the system's.",
 		Example: "  rookery dns check example.org",
 		Args:    cobra.ExactArgs(1),
 		RunE: o.run(func(cmd *cobra.Command, args []string, call caller) error {
@@ -42,10 +44,16 @@ func dnsCommand(o *options) *cobra.Command {
 			if err := call("GET", "/v1/domains/"+url.PathEscape(args[0])+"/dns/check", nil, &r); err != nil {
 				return err
 			}
-			if err := o.print(cmd, r, func(p *printer) { printFindings(p, r) }); err != nil || !r.Wrong {
+			if err := o.print(cmd, r, func(p *printer) { printFindings(p, r) }); err != nil {
 				return err
 			}
-			return exitError{1, errors.New("mail for or from " + r.Domain + " suffers by what DNS says")}
+			switch {
+			case r.Wrong:
+				return exitError{1, errors.New("mail for or from " + r.Domain + " suffers by what DNS says")}
+			case r.Unsure:
+				return exitError{2, errors.New("not everything that matters could be compared")}
+			}
+			return nil
 		}),
 	})
 	return cmd

@@ -53,6 +53,7 @@ type Key struct {
 type Policy struct {
 	ID   string
 	Mode string
+	Text string // that nodes serve
 }
 
 // Role is what a record is for.
@@ -69,6 +70,7 @@ const (
 	RoleDMARC   Role = "dmarc"
 	RoleSTS     Role = "mta-sts"
 	RoleSTSHost Role = "mta-sts-host"
+	RoleFetched Role = "mta-sts-policy"
 	RoleReports Role = "tls-rpt"
 	RoleTLSA    Role = "tlsa"
 	RoleService Role = "service"

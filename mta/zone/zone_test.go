@@ -172,3 +172,22 @@ func TestDocument(t *testing.T) {
 		t.Errorf("%s, %s", a, b)
 	}
 }
+
+// TestFetched: what others get may be written otherwise, but not say something else.
+func TestFetched(t *testing.T) {
+	f := facts()
+	f.Policy.Text = zone.Document("enforce", []string{"mx1.example.org"}, 86400)
+	for what, c := range map[string]struct {
+		text, failed string
+		want         zone.State
+	}{
+		"the same":       {f.Policy.Text, "", zone.OK},
+		"other lines":    {strings.ReplaceAll(f.Policy.Text, "\r\n", "\n"), "", zone.OK},
+		"another policy": {zone.Document("testing", []string{"mx1.example.org"}, 86400), "", zone.Differs},
+		"none":           {"", "connection refused", zone.Missing},
+	} {
+		if got := zone.Fetched(f, c.text, c.failed); got.State != c.want || got.Wrong() != (c.want != zone.OK) {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+}

@@ -48,7 +48,8 @@ type DNSRecords struct {
 // DNSCheck says how they compare with what DNS has.
 type DNSCheck struct {
 	Domain   string         `json:"domain"`
-	Wrong    bool           `json:"wrong"` // mail suffers
+	Wrong    bool           `json:"wrong"`  // mail suffers
+	Unsure   bool           `json:"unsure"` // what mail hangs on could not all be compared
 	Findings []zone.Finding `json:"findings"`
 	Notes    []string       `json:"notes"`
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
@@ -16,6 +17,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
 	"github.com/rookery-mail/rookery/mta/dns"
+	"github.com/rookery-mail/rookery/mta/mtasts/fetch"
 	"github.com/rookery-mail/rookery/mta/survey"
 	"github.com/rookery-mail/rookery/mta/zone"
 )
@@ -46,8 +48,24 @@ func (n *Node) CheckDNS(ctx context.Context, domain string) (adminapi.DNSCheck, 
 		return adminapi.DNSCheck{}, err
 	}
 	out := adminapi.DNSCheck{Domain: f.Domain, Notes: notes, Findings: zone.Check(f, survey.Ask(ctx, r, zone.Questions(f)))}
+	if f.Policy != nil {
+		out.Findings = append(out.Findings, fetchedPolicy(ctx, r, f))
+	}
 	out.Wrong = slices.ContainsFunc(out.Findings, zone.Finding.Wrong)
+	out.Unsure = slices.ContainsFunc(out.Findings, func(f zone.Finding) bool { return f.Essential && f.State == zone.Unknown })
 	return out, nil
+}
+
+// fetchPatience is how long a policy may take to be fetched.
+const fetchPatience = 15 * time.Second
+
+// fetchedPolicy gets the policy of a domain as others do, and compares it.
+func fetchedPolicy(ctx context.Context, r *dns.Resolver, f zone.Facts) zone.Finding {
+	text, err := fetch.New(fetch.Config{Resolver: r, Timeout: fetchPatience}).Fetch(ctx, f.Domain)
+	if err != nil {
+		return zone.Fetched(f, "", err.Error())
+	}
+	return zone.Fetched(f, string(text), "")
 }
 
 // freshResolver is one that has kept no answers yet.
@@ -85,7 +103,8 @@ func (n *Node) zoneFacts(ctx context.Context, domain string) (f zone.Facts, note
 	}
 	f.Services, f.Reports, f.Watcher = n.services(), reportsTo(mail, f.Domain), directory.Postmaster+"@"+f.Domain
 	if mail.StsMode != "" {
-		f.Policy = &zone.Policy{Mode: mail.StsMode, ID: zone.DocumentID(n.policyDocument(mail))}
+		text := n.policyDocument(mail)
+		f.Policy = &zone.Policy{Mode: mail.StsMode, ID: zone.DocumentID(text), Text: text}
 	}
 	if n.cfg.Outbound.Relay != "" {
 		notes = append(notes, "Mail goes out by the relay "+n.cfg.Outbound.Relay+": SPF has to allow its addresses too.")

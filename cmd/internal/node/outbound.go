@@ -49,6 +49,7 @@ func (n *Node) openOutbound() error {
 			return fmt.Errorf("outbound.relay: %w", err)
 		}
 		c.Resolver, c.Port, c.Own = relay{host, c.Resolver}, uint16(number), nil
+		c.Observe = nil // its TLS is no business of the domains
 	}
 	n.outbound = &outbound{client: remote.New(c), resolver: resolver, lanes: shaping.New(shaping.Config{Clock: time.Now}), policy: &queuePolicy{n: n}}
 	n.outbound.signing = n.newSigning(n.outbound.client, resolver)

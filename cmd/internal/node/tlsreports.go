@@ -60,12 +60,16 @@ func (n *Node) openTLSReports() error {
 	resolver := dns.New(dns.Config{Servers: servers})
 	r.collector = reporter.NewCollector(reporter.CollectorConfig{Node: string(n.id), Directory: sendingRecords{n}, Resolver: resolver,
 		Wanted: r.wants, Every: countsEvery, Logger: n.log})
-	r.sender = reporter.NewSender(reporter.SenderConfig{Directory: sendingRecords{n}, Resolver: resolver, Identity: n.reportIdentity, Wanted: r.wants,
-		Mail: func(ctx context.Context, to string, message []byte) error {
-			return n.post(ctx, post{To: to, Message: message})
-		},
-		Web: reporter.NewWeb(nil, nil).Post, Logger: n.log})
+	r.sender = reporter.NewSender(r.senderConfig(resolver))
 	return nil
+}
+
+func (r *tlsReports) senderConfig(resolver *dns.Resolver) reporter.SenderConfig {
+	return reporter.SenderConfig{Directory: sendingRecords{r.n}, Resolver: resolver, Identity: r.n.reportIdentity, Wanted: r.wants,
+		Mail: func(ctx context.Context, to string, message []byte) error {
+			return r.n.post(ctx, post{To: to, Message: message})
+		},
+		Web: reporter.NewWeb(nil, nil).Post, Logger: r.n.log}
 }
 
 // observe counts a session with a host of another domain.
