@@ -77,7 +77,7 @@ func (m *members) readBounds() Bounds {
 	if err != nil {
 		return Bounds{MaxMessage: 50 << 20, MaxRecipients: 1000}
 	}
-	return Bounds{MaxMessage: int64(settings.MaxMessageSize), MaxRecipients: settings.MaxRecipients}
+	return Bounds{MaxMessage: int64(settings.MaxMessageSize), MaxRecipients: settings.MaxRecipients, OnlyTagged: settings.BounceTags == "refuse"}
 }
 
 // Logins makes an authenticator what this door needs.

@@ -96,6 +96,9 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 	}
 	accounts, r := c.resolve(to.Address)
 	if r == nil {
+		r = c.checkBounce(to.Address)
+	}
+	if r == nil {
 		r = c.checkQuota(ctx, accounts)
 	}
 	if r != nil {

@@ -8,7 +8,7 @@ import (
 
 // fuzzServer is a server whose connections all end within memory.
 func fuzzServer(store *fakeStore) *Server {
-	return newServer(store, func(c *Config) { c.Directory = fakeDirectory{Bounds{10_000, 1000}} })
+	return newServer(store, func(c *Config) { c.Directory = fakeDirectory{Bounds{MaxMessage: 10_000, MaxRecipients: 1000}} })
 }
 
 // FuzzConnection holds that no octets of a client break a session, that every reply is one, and that

@@ -110,7 +110,7 @@ func TestLoop(t *testing.T) {
 // TestBigMessage holds that lines of any length and headers of any size pass through unchanged.
 func TestBigMessage(t *testing.T) {
 	store := &fakeStore{}
-	s := newServer(store, func(c *Config) { c.Directory = fakeDirectory{Bounds{10 << 20, 1000}} })
+	s := newServer(store, func(c *Config) { c.Directory = fakeDirectory{Bounds{MaxMessage: 10 << 20, MaxRecipients: 1000}} })
 	c := dial(t, listen(t, s, MX))
 	body := strings.Repeat("X-Long: "+strings.Repeat("h", 200)+"\r\n", 1000) + "\r\n" +
 		strings.Repeat("l", 300_000) + "\r\n" + strings.Repeat("short line\r\n", 30_000)
@@ -197,7 +197,7 @@ func TestAccountLimit(t *testing.T) {
 
 func TestRecipientLimit(t *testing.T) {
 	s := newServer(&fakeStore{}, func(c *Config) {
-		c.Directory, c.Limits.BadRecipients = fakeDirectory{Bounds{100_000, 1}}, 2
+		c.Directory, c.Limits.BadRecipients = fakeDirectory{Bounds{MaxMessage: 100_000, MaxRecipients: 1}}, 2
 	})
 	c := dial(t, listen(t, s, MX))
 	c.envelope()

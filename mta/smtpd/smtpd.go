@@ -51,6 +51,7 @@ func (k Kind) submits() bool { return k == Submission || k == Submissions }
 type Bounds struct {
 	MaxMessage    int64 // octets of the largest message
 	MaxRecipients int   // of a message
+	OnlyTagged    bool  // mail without a sender is for tagged addresses: see checkBounce
 }
 
 // Directory says who has an address; see Members. The errors of package directory are told apart,

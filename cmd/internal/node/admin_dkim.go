@@ -125,7 +125,7 @@ func (n *Node) AddDKIMKey(ctx context.Context, in adminapi.NewDKIMKey) (adminapi
 	if selector == "" {
 		selector = keychain.Selector(keysOf(records), kind, time.Now())
 	}
-	if _, err := address.ParseDomain(selector + "._domainkey." + domain); err != nil {
+	if _, err := address.ParseDomain(selector + "." + domain); err != nil {
 		return adminapi.DKIMKey{}, fmt.Errorf("%w: selector %q: %w", directory.ErrInvalid, selector, err)
 	}
 	k, err := newDkimKey(domain, selector, kind, private)
