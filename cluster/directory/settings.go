@@ -41,9 +41,10 @@ type Settings struct {
 	DKIMRotationDays    int    // after which a key gets a successor, 0: never
 	SRS                 bool   // whether the senders of what is sent on are rewritten
 
-	QueueLife     time.Duration   // for which a message to another domain is tried
-	QueueNotice   time.Duration   // after which its sender is told that it is late, 0: never
-	QueueSchedule []time.Duration // from one attempt to the next; the last again and again
+	QueueLife      time.Duration   // for which a message to another domain is tried
+	QueueNotice    time.Duration   // after which its sender is told that it is late, 0: never
+	QueueSchedule  []time.Duration // from one attempt to the next; the last again and again
+	ReceiverLimits string          // what a receiver is sent at most, as receiver.ParseTable of mta reads it
 }
 
 // Definition is one row of the table of settings.
@@ -99,6 +100,9 @@ func Definitions() []Definition {
 			sizeSetting(0, 1<<60, func(s *Settings) *uint64 { return &s.QuotaBytes })},
 		{"quota_messages", "a number, 0 for none", "0", "How many messages an account may keep that has no quota of its own.",
 			countSetting(func(s *Settings) *uint64 { return &s.QuotaMessages })},
+		{"receiver_limits", "site=connections/messages/rate, apart by spaces, or empty", "", "What a receiver is sent by one node at most: connections at a time, messages over one connection, and messages a minute, 0 for no bound; " +
+			"a site is the domain of a receiver's mail hosts, such as google.com, and * is all that have no limits of their own.",
+			limitsSetting(func(s *Settings) *string { return &s.ReceiverLimits })},
 		{"replication_factor", "1 to 7, odd", "3", "How many nodes keep a full copy of each partition.",
 			oddSetting(1, 7, func(s *Settings) *int { return &s.ReplicationFactor })},
 		{"scram_sha1", "on or off", "off", "Whether SCRAM-SHA-1 is offered and new passwords keep its keys; it makes guesses against a stolen directory cheaper.",

@@ -67,7 +67,7 @@ func (d *Dispatcher) unblocked(ctx context.Context, b block) {
 func (d *Dispatcher) change(ctx context.Context, b block, c directory.SendingChange) bool {
 	ctx, cancel := context.WithTimeout(ctx, recordWait)
 	defer cancel()
-	err := d.c.Directory.Change(ctx, c)
+	err := d.c.Directory.Put(ctx, c)
 	if err != nil && !errors.Is(err, directory.ErrConflict) {
 		d.c.Logger.Warn("what a receiver says of an address could not be noted", "block", b.name, "error", err)
 	}

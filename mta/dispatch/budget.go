@@ -94,7 +94,7 @@ func (d *Dispatcher) share(ctx context.Context, name string, bound uint64, want 
 		}
 		n := min(egress.Share(bound, want), bound-taken)
 		record := &directorypb.Sending{Name: name, Record: &directorypb.Sending_Volume{Volume: &directorypb.Volume{Taken: taken + n}}}
-		err = d.c.Directory.Change(ctx, directory.SendingChange{Record: record, Expected: &version})
+		err = d.c.Directory.Put(ctx, directory.SendingChange{Record: record, Expected: &version})
 		if err == nil {
 			return n, nil
 		}

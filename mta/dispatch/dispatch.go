@@ -26,8 +26,8 @@ type Deliverer interface {
 // Directory is where the records are.
 type Directory interface {
 	View(fn func(directory.View) error) error
-	// Change changes records of sending, all or none; the error may be directory.ErrConflict.
-	Change(ctx context.Context, changes ...directory.SendingChange) error
+	// Put changes records of sending, all or none; the error may be directory.ErrConflict.
+	Put(ctx context.Context, changes ...directory.SendingChange) error
 }
 
 // Resolver finds the hosts of a domain; *dns.Resolver is one.

@@ -57,7 +57,7 @@ func (w *world) View(fn func(directory.View) error) error {
 	return fn(v)
 }
 
-func (w *world) Change(_ context.Context, changes ...directory.SendingChange) error {
+func (w *world) Put(_ context.Context, changes ...directory.SendingChange) error {
 	c, err := directory.PutSending(changes...)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (w *world) Change(_ context.Context, changes ...directory.SendingChange) er
 func (w *world) put(records ...*directorypb.Sending) {
 	w.t.Helper()
 	for _, r := range records {
-		if err := w.Change(context.Background(), directory.SendingChange{Record: r}); err != nil {
+		if err := w.Put(context.Background(), directory.SendingChange{Record: r}); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -37,7 +38,18 @@ func (p *plans) at(d *Dispatcher) (*plan, error) {
 	if p.last != nil && now.Sub(p.last.read) < planFor && !now.Before(p.last.read) {
 		return p.last, nil
 	}
-	next := &plan{read: now}
+	next, err := d.readPlan()
+	if err != nil {
+		return nil, err
+	}
+	next.read = now
+	p.last = next
+	return next, nil
+}
+
+// readPlan reads the plan as it is now.
+func (d *Dispatcher) readPlan() (*plan, error) {
+	next := new(plan)
 	var routes []*directorypb.Sending
 	err := d.view(func(v directory.View) error {
 		err := v.EachSending(directory.SendingRoute, "", func(r *directorypb.Sending) error {
@@ -61,7 +73,6 @@ func (p *plans) at(d *Dispatcher) (*plan, error) {
 		return nil, err
 	}
 	next.routes = route.NewTable(routes)
-	p.last = next
 	return next, nil
 }
 
@@ -79,6 +90,9 @@ type way struct {
 	site   string
 	known  bool // the site is that of a host, and not a guess
 	v4, v6 bool // the kinds of addresses of the hosts that are tried first
+
+	hosts   []string
+	problem error // why there are none
 }
 
 // firsts is how many hosts are looked at.
@@ -87,22 +101,11 @@ const firsts = 2
 // way finds out where a job goes. What is asked of DNS here is asked again by who connects, out of the resolver's memory. Where
 // there is no answer the way is any: who connects finds that out too.
 func (d *Dispatcher) way(ctx context.Context, job remote.Job) way {
-	var hosts []string
-	if job.Hop != nil {
-		for _, text := range job.Hop.Hosts {
-			if host, _, err := remote.HostPort(text, 25); err == nil {
-				hosts = append(hosts, host)
-			}
-		}
-	} else if mail, err := d.c.Resolver.MX(ctx, job.Destination); err == nil {
-		for _, h := range mail.Hosts {
-			hosts = append(hosts, h.Name)
-		}
-	}
+	hosts, err := d.hosts(ctx, job)
 	if len(hosts) == 0 {
-		return way{site: receiver.Site(job.Destination), v4: true, v6: true}
+		return way{site: receiver.Site(job.Destination), v4: true, v6: true, problem: err}
 	}
-	w := way{site: receiver.Site(hosts[0]), known: true}
+	w := way{site: receiver.Site(hosts[0]), known: true, hosts: hosts}
 	for _, h := range hosts[:min(len(hosts), firsts)] {
 		a, err := remote.Lookup(ctx, d.c.Resolver, h)
 		if err == nil {
@@ -113,4 +116,26 @@ func (d *Dispatcher) way(ctx context.Context, job remote.Job) way {
 		w.v4, w.v6 = true, true
 	}
 	return w
+}
+
+// hosts are those that a job goes to, in order.
+func (d *Dispatcher) hosts(ctx context.Context, job remote.Job) (hosts []string, err error) {
+	if job.Hop == nil {
+		mail, err := d.c.Resolver.MX(ctx, job.Destination)
+		for _, h := range mail.Hosts {
+			hosts = append(hosts, h.Name)
+		}
+		if err == nil && mail.Null {
+			err = errors.New("the domain takes no mail (null MX)")
+		}
+		return hosts, err
+	}
+	for _, text := range job.Hop.Hosts {
+		host, _, err := remote.HostPort(text, 25)
+		if err != nil {
+			return hosts, err
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
 }

@@ -44,7 +44,7 @@ func Sweep(ctx context.Context, d Directory, now time.Time) error {
 		if err != nil || len(old) == 0 {
 			return err
 		}
-		if err := d.Change(ctx, old...); err != nil {
+		if err := d.Put(ctx, old...); err != nil {
 			return err
 		}
 	}

@@ -61,14 +61,19 @@ type Want struct {
 	V4, V6 bool     // the kinds by which the receiver can be reached
 }
 
+// Fits reports whether an address is what is looked for, and is not paused.
+func (a Address) Fits(w Want) bool {
+	kind := !a.IP.IsValid() || a.IP.Is4() && w.V4 || a.IP.Is6() && w.V6
+	return !a.Paused && kind && (len(w.Names) == 0 || slices.Contains(w.Names, a.Name))
+}
+
 // Order gives the addresses that fit in the order in which they are to be tried: by chance, those of more weight sooner
 // in proportion. random gives numbers in [0, 1).
 func Order(list []Address, w Want, random func() float64) []Address {
 	var fit []Address
 	total := 0.0
 	for _, a := range list {
-		kind := !a.IP.IsValid() || a.IP.Is4() && w.V4 || a.IP.Is6() && w.V6
-		if !a.Paused && kind && (len(w.Names) == 0 || slices.Contains(w.Names, a.Name)) {
+		if a.Fits(w) {
 			fit = append(fit, a)
 			total += float64(max(a.Weight, 1))
 		}

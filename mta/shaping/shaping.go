@@ -19,6 +19,8 @@ type Config struct {
 	// Limits gives those of a site. Nil: receiver.Table(nil).Of.
 	Limits func(site string) receiver.Limits
 	Most   int // attempts of all sites at a time; 200
+	// Seen hears of each attempt that ended, with the site that it was for. It must not call Sites. Nil: nobody does.
+	Seen func(site string, o Outcome)
 }
 
 // The bounds of what is remembered, and how many attempts a site begins with.
@@ -42,6 +44,9 @@ type Sites struct {
 func New(c Config) *Sites {
 	if c.Limits == nil {
 		c.Limits = receiver.Table(nil).Of
+	}
+	if c.Seen == nil {
+		c.Seen = func(string, Outcome) {}
 	}
 	if c.Most == 0 {
 		c.Most = 200
@@ -193,6 +198,7 @@ func (l *Lane) Leave(o Outcome) {
 	l.s.all--
 	l.site.used--
 	l.site.learn(o, l.s.c.Clock())
+	l.s.c.Seen(l.site.name, o)
 }
 
 // State is a site as it is now.

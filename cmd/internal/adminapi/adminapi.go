@@ -101,6 +101,7 @@ type Config struct {
 	Blobs       BlobStores
 	BlobKeys    BlobKeys
 	Queue       Queue
+	Routing     Routing
 	Recovery    Recoverer
 	Metrics     http.Handler
 }
@@ -181,5 +182,6 @@ func routes(cfg Config) *http.ServeMux {
 	blobRoutes(mux, cfg.Blobs)
 	blobKeyRoutes(mux, cfg.BlobKeys)
 	queueRoutes(mux, cfg.Queue)
+	routingRoutes(mux, cfg.Routing)
 	return mux
 }

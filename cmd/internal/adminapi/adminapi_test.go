@@ -134,6 +134,30 @@ func (f *fake) ImportBlobKeys(_ context.Context, k BlobSecrets) error {
 	return f.note("import %s", k.Text)
 }
 
+func (f *fake) Routes(context.Context) ([]Route, error)    { return nil, f.note("routes") }
+func (f *fake) Egresses(context.Context) ([]Egress, error) { return nil, f.note("egress") }
+func (f *fake) Sites(context.Context) ([]Site, error)      { return nil, f.note("sites") }
+func (f *fake) PutRoute(_ context.Context, r Route) error {
+	return f.note("put route %s by %v", r.Name, r.Hosts)
+}
+func (f *fake) DeleteRoute(_ context.Context, name string) error {
+	return f.note("delete route %s", name)
+}
+func (f *fake) TestRoute(_ context.Context, t RouteTest) (RouteWay, error) {
+	return RouteWay{}, f.note("test %s to %s", t.Sender, t.Recipient)
+}
+func (f *fake) PutEgress(_ context.Context, e Egress) error {
+	return f.note("put egress %s of %s", e.Address, e.Node)
+}
+func (f *fake) DeleteEgress(_ context.Context, address string) error {
+	return f.note("delete egress %s", address)
+}
+func (f *fake) PauseEgress(_ context.Context, address string, pause bool) error {
+	return f.note("pause %s %v", address, pause)
+}
+func (f *fake) UnblockEgress(_ context.Context, address, site string) error {
+	return f.note("unblock %s at %s", address, site)
+}
 func (f *fake) QueueList(_ context.Context, q QueueQuery) (QueueListing, error) {
 	return QueueListing{}, f.note("queue of %s, %d", q.Filter.Domain, q.Limit)
 }
@@ -148,7 +172,7 @@ func (f *fake) QueueSummary(_ context.Context, q QueueFilter) (QueueSummary, err
 }
 
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Recovery: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Routing: f, Recovery: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -223,6 +247,17 @@ func TestSocket(t *testing.T) {
 		{"POST", "/v1/queue/list", QueueQuery{Filter: QueueFilter{Domain: "a.b", Body: "x"}, Limit: 5}, "queue of a.b, 5"},
 		{"GET", "/v1/queue/3-17", nil, "entry 3-17"},
 		{"POST", "/v1/queue/edit", QueueEdit{Action: "hold", Filter: QueueFilter{IDs: []string{"3-17"}}, DryRun: true}, "hold [3-17] dry=true"},
+		{"GET", "/v1/routes", nil, "routes"},
+		{"POST", "/v1/routes", Route{Name: "out", Hosts: []string{"h"}}, "put route out by [h]"},
+		{"DELETE", "/v1/routes/out", nil, "delete route out"},
+		{"POST", "/v1/routes-test", RouteTest{Sender: "a@b", Recipient: "c@d"}, "test a@b to c@d"},
+		{"GET", "/v1/egress", nil, "egress"},
+		{"POST", "/v1/egress", Egress{Address: "192.0.2.1", Node: "n1"}, "put egress 192.0.2.1 of n1"},
+		{"DELETE", "/v1/egress/2001:db8::1", nil, "delete egress 2001:db8::1"},
+		{"POST", "/v1/egress/192.0.2.1/pause", nil, "pause 192.0.2.1 true"},
+		{"POST", "/v1/egress/192.0.2.1/resume", nil, "pause 192.0.2.1 false"},
+		{"DELETE", "/v1/egress/192.0.2.1/blocks/example.com", nil, "unblock 192.0.2.1 at example.com"},
+		{"GET", "/v1/sites", nil, "sites"},
 		{"POST", "/v1/queue/summary", QueueFilter{Account: "a@b"}, "queue summary of a@b"},
 		{"GET", "/v1/debug/hash", nil, "hashes"},
 		{"POST", "/v1/debug/snapshot", nil, "snapshots"},

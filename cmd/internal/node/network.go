@@ -19,6 +19,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/rpc"
 	"github.com/rookery-mail/rookery/cluster/transport"
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
+	"github.com/rookery-mail/rookery/mta/passage"
 )
 
 // openNetwork opens the cluster port and everything that is spoken on it.
@@ -53,6 +54,8 @@ func (n *Node) openNetwork(ctx context.Context) error {
 	members.Register(methodReadmit, n.serveReadmit)
 	members.Register(methodMember, n.serveMember)
 	members.RegisterService(serviceIMAP, n.serveHandedOver)
+	members.RegisterService(passage.Service, n.servePassage)
+	members.Register(methodSites, n.serveSites)
 	joining.Register(methodJoin, n.serveJoin)
 	n.transport.Handle(transport.KindRPC, members.ServeCalls)
 	n.transport.Handle(transport.KindStream, members.ServeStreams)
@@ -89,6 +92,7 @@ func (n *Node) adminConfig() adminapi.Config {
 	return adminapi.Config{Observer: n, DKIM: n, Domains: n, DomainMails: n, Accounts: n, Sharing: n, Aliases: n, Bans: n, Settings: n, Tokens: n, Nodes: n, Blobs: n, BlobKeys: n, Recovery: n,
 		TLSReports: n,
 		Queue:      n,
+		Routing:    n,
 		Metrics:    n.counters.handler()}
 }
 

@@ -3,14 +3,11 @@ package node
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
-	"strconv"
-	"time"
 
 	mdns "github.com/miekg/dns"
 
 	"github.com/rookery-mail/rookery/cmd/internal/config"
+	"github.com/rookery-mail/rookery/mta/dispatch"
 	"github.com/rookery-mail/rookery/mta/dns"
 	"github.com/rookery-mail/rookery/mta/remote"
 	"github.com/rookery-mail/rookery/mta/shaping"
@@ -22,6 +19,7 @@ type outbound struct {
 	client   *remote.Client
 	resolver *dns.Resolver
 	signing  *signing.Link
+	routes   *dispatch.Dispatcher
 	lanes    *shaping.Sites
 	policy   *queuePolicy
 }
@@ -37,22 +35,10 @@ func (n *Node) openOutbound() error {
 		return err
 	}
 	resolver := dns.New(dns.Config{Servers: servers})
-	c := remote.Config{Resolver: resolver, Hostname: n.cfg.SMTP.Hostname,
-		Own: n.ownHost, Observe: n.tlsReports.observe}
-	if o.Relay != "" {
-		host, port, err := net.SplitHostPort(o.Relay)
-		if err != nil {
-			return fmt.Errorf("outbound.relay: %w", err)
-		}
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
-			return fmt.Errorf("outbound.relay: %w", err)
-		}
-		c.Resolver, c.Port, c.Own = relay{host, c.Resolver}, uint16(number), nil
-		c.Observe = nil // its TLS is no business of the domains
-	}
-	n.outbound = &outbound{client: remote.New(c), resolver: resolver, lanes: shaping.New(shaping.Config{Clock: time.Now}), policy: &queuePolicy{n: n}}
+	n.outbound = &outbound{resolver: resolver, policy: &queuePolicy{n: n}}
+	n.outbound.client = remote.New(remote.Config{Resolver: resolver, Hostname: n.cfg.SMTP.Hostname, Dial: n.dialOut, Own: n.ownHost, Observe: n.tlsReports.observe})
 	n.outbound.signing = n.newSigning(n.outbound.client, resolver)
+	n.openRoutes(resolver, n.outbound.signing)
 	n.onStop("connections to other hosts", func(context.Context) error { n.outbound.client.Close(); return nil })
 	return nil
 }
@@ -75,25 +61,4 @@ func resolvers(named []string) ([]string, error) {
 		servers = append(servers, s)
 	}
 	return servers, nil
-}
-
-// relay has one host take the mail of all domains.
-type relay struct {
-	host string
-	remote.Resolver
-}
-
-func (r relay) MX(context.Context, string) (dns.Mail, error) {
-	return dns.Mail{Hosts: []dns.Host{{Name: r.host}}}, nil
-}
-
-func (r relay) Addresses(ctx context.Context, host string) (dns.Addresses, error) {
-	a, err := netip.ParseAddr(host)
-	switch {
-	case err != nil:
-		return r.Resolver.Addresses(ctx, host)
-	case a.Is4():
-		return dns.Addresses{V4: []netip.Addr{a}}, nil
-	}
-	return dns.Addresses{V6: []netip.Addr{a}}, nil
 }

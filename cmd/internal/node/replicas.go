@@ -68,6 +68,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 			work.Go(func() { n.forgetKeys(ctx) })
 			work.Go(func() { n.tendKeys(ctx) })
 			work.Go(func() { n.tlsReports.lead(ctx) })
+			work.Go(func() { n.sweepSending(ctx) })
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
 			work.Go(func() { n.pack(ctx, g.ID()) })

@@ -24,7 +24,7 @@ func (n *Node) sendMail(ctx context.Context, r *replica, term uint64) {
 
 // chain is what an attempt goes through, the first outermost.
 func (n *Node) chain() runner.Sender {
-	return sender{n, n.outbound.signing}
+	return sender{n, n.outbound.routes}
 }
 
 // queueStore is the mail store as the queue's workers need it.
