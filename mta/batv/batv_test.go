@@ -34,6 +34,14 @@ func TestTag(t *testing.T) {
 	}
 }
 
+// TestForm: tags of before are known after an upgrade.
+func TestForm(t *testing.T) {
+	now := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	if got := batv.Tag("Ann@example.org", batv.Key{Number: 12, Secret: []byte("a secret")}, now); got != "prvs=2791b2df72=Ann@example.org" {
+		t.Errorf("the tagged address is %s", got)
+	}
+}
+
 func TestNotTagged(t *testing.T) {
 	now := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
 	for _, sender := range []string{"", "postmaster", "no address", strings.Repeat("a", 49) + "@example.org"} {

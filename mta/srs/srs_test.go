@@ -42,6 +42,19 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
+// TestForm: addresses of before are known after an upgrade.
+func TestForm(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for sender, want := range map[string]string{
+		"Ann@far.example":                         "SRS0=45LC2M=JJ=far.example=Ann@example.org",
+		"SRS0=HHH=TT=example.com=ann@far.example": "SRS1=DPI7BH=far.example==HHH=TT=example.com=ann@example.org",
+	} {
+		if got, err := srs.Rewrite(sender, "example.org", []byte("a secret"), now); err != nil || got != want {
+			t.Errorf("%s became %s, %v; want %s", sender, got, err, want)
+		}
+	}
+}
+
 // TestCase: an address comes back also where its case was changed on the way.
 func TestCase(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
