@@ -91,6 +91,7 @@ func startPeer(t *testing.T, name string, files map[string]string, command ...st
 			t.Fatal(err)
 		}
 	}
+	files["etc/resolv.conf"] = "nameserver " + v4(hosts["rookery"]) + "\n"
 	for file, text := range files {
 		file = filepath.Join(work, "files", file)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

@@ -48,6 +48,7 @@ tls_advertise_hosts = *
 tls_certificate = /etc/exim4/mx.pem
 tls_privatekey = /etc/exim4/private.pem
 host_lookup =
+log_selector = +dkim_verbose
 rfc1413_query_timeout = 0s
 smtp_accept_queue_per_connection = 0
 acl_smtp_rcpt = acl_rcpt

@@ -250,7 +250,8 @@ func (z *zone) sign(list []dns.RR) []dns.RR {
 	return list
 }
 
-// startUnbound runs a validating resolver in Rookery's namespace, on 127.0.0.1, that knows the zones alone.
+// startUnbound runs a validating resolver in Rookery's namespace, on 127.0.0.1 and for the peers, that knows the zones
+// alone.
 func startUnbound(t *testing.T, z *zone) {
 	t.Helper()
 	packages := tree(t, "unbound")
@@ -258,6 +259,8 @@ func startUnbound(t *testing.T, z *zone) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "unbound.conf"), fmt.Sprintf(`server:
   interface: 127.0.0.1
+  interface: %s
+  access-control: 10.83.0.0/24 allow
   username: ""
   chroot: ""
   pidfile: ""
@@ -268,6 +271,7 @@ func startUnbound(t *testing.T, z *zone) {
   val-log-level: 2
   module-config: "validator iterator"
   qname-minimisation: no
+  aggressive-nsec: no
   trust-anchor: %q
   do-not-query-localhost: no
   cache-max-negative-ttl: 5
@@ -280,7 +284,7 @@ stub-zone:
   stub-addr: %s
 remote-control:
   control-enable: no
-`, dir, strings.ReplaceAll(z.key.String(), "\t", " "), zoneName, v4(hosts["dns"]), plainName, v4(hosts["dns"])))
+`, v4(hosts["rookery"]), dir, strings.ReplaceAll(z.key.String(), "\t", " "), zoneName, v4(hosts["dns"]), plainName, v4(hosts["dns"])))
 	cmd := exec.Command(filepath.Join(packages, "usr/sbin/unbound"), "-d", "-c", filepath.Join(dir, "unbound.conf"))
 	libs, _ := filepath.Glob(filepath.Join(packages, "usr/lib/*-linux-gnu*")) // the pattern is a good one
 	cmd.Env = []string{"LD_LIBRARY_PATH=" + strings.Join(libs, ":")}
