@@ -30,7 +30,7 @@ func TestExample(t *testing.T) {
 
 func flat(c Config) string {
 	var b strings.Builder
-	for _, s := range []any{c.DataDir, c.Region, c.Cluster, c.SMTP, c.IMAP, c.TLS, c.Admin, c.Log} {
+	for _, s := range []any{c.DataDir, c.Region, c.Cluster, c.SMTP, c.IMAP, c.HTTPS, c.TLS, c.Admin, c.Log} {
 		b.WriteString(fmt.Sprintf("%+v\n", s))
 	}
 	return b.String()
