@@ -87,6 +87,7 @@ type Nodes interface {
 type Config struct {
 	Observer Observer
 	DKIM     DKIM
+	TLSRules TLSRules
 	Domains  Domains
 	// DomainMails are about the same domains.
 	DomainMails DomainMails
@@ -170,6 +171,7 @@ func routes(cfg Config) *http.ServeMux {
 	observerRoutes(mux, cfg.Observer)
 	domainRoutes(mux, cfg.Domains)
 	dkimRoutes(mux, cfg.DKIM)
+	tlsRuleRoutes(mux, cfg.TLSRules)
 	domainMailRoutes(mux, cfg.DomainMails)
 	tlsReportRoutes(mux, cfg.TLSReports)
 	accountRoutes(mux, cfg.Accounts)

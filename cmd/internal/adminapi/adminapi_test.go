@@ -171,8 +171,16 @@ func (f *fake) QueueSummary(_ context.Context, q QueueFilter) (QueueSummary, err
 	return QueueSummary{}, f.note("queue summary of %s", q.Account)
 }
 
+func (f *fake) TLSRules(context.Context) ([]TLSRule, error) { return nil, f.note("tls rules") }
+func (f *fake) PutTLSRule(_ context.Context, r TLSRule) error {
+	return f.note("tls rule %s %s %v", r.Domain, r.Level, r.Names)
+}
+func (f *fake) DeleteTLSRule(_ context.Context, domain string) error {
+	return f.note("no tls rule %s", domain)
+}
+
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Routing: f, Recovery: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Routing: f, Recovery: f, TLSRules: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -259,6 +267,9 @@ func TestSocket(t *testing.T) {
 		{"DELETE", "/v1/egress/192.0.2.1/blocks/example.com", nil, "unblock 192.0.2.1 at example.com"},
 		{"GET", "/v1/sites", nil, "sites"},
 		{"POST", "/v1/queue/summary", QueueFilter{Account: "a@b"}, "queue summary of a@b"},
+		{"GET", "/v1/tls-rules", nil, "tls rules"},
+		{"POST", "/v1/tls-rules", TLSRule{Domain: ".a.b", Level: "verify", Names: []string{"c"}}, "tls rule .a.b verify [c]"},
+		{"DELETE", "/v1/tls-rules/.a.b", nil, "no tls rule .a.b"},
 		{"GET", "/v1/debug/hash", nil, "hashes"},
 		{"POST", "/v1/debug/snapshot", nil, "snapshots"},
 	} {

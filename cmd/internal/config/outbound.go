@@ -16,6 +16,8 @@ type Outbound struct {
 	Relay string `toml:"relay"`
 	// Resolvers are asked about domains, as host:port or address; empty: those of /etc/resolv.conf.
 	Resolvers []string `toml:"resolvers"`
+	// DNSSEC says that the resolvers validate it, and that nobody can change what they answer on the way.
+	DNSSEC bool `toml:"dnssec"`
 }
 
 func (o Outbound) check() error {

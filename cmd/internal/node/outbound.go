@@ -22,6 +22,7 @@ type outbound struct {
 	routes   *dispatch.Dispatcher
 	lanes    *shaping.Sites
 	policy   *queuePolicy
+	policies *tlsPolicies
 }
 
 // openOutbound makes ready for mail to other domains, where that is on.
@@ -34,9 +35,10 @@ func (n *Node) openOutbound() error {
 	if err != nil {
 		return err
 	}
-	resolver := dns.New(dns.Config{Servers: servers})
-	n.outbound = &outbound{resolver: resolver, policy: &queuePolicy{n: n}}
-	n.outbound.client = remote.New(remote.Config{Resolver: resolver, Hostname: n.cfg.SMTP.Hostname, Dial: n.dialOut, Own: n.ownHost, Observe: n.tlsReports.observe})
+	resolver := dns.New(dns.Config{Servers: servers, Validated: o.DNSSEC})
+	n.outbound = &outbound{resolver: resolver, policy: &queuePolicy{n: n}, policies: n.newTLSPolicies(resolver)}
+	n.outbound.client = remote.New(remote.Config{Resolver: resolver, Hostname: n.cfg.SMTP.Hostname, Dial: n.dialOut, Own: n.ownHost,
+		Policies: n.outbound.policies, Observe: n.tlsReports.observe})
 	n.outbound.signing = n.newSigning(n.outbound.client, resolver)
 	n.openRoutes(resolver, n.outbound.signing)
 	n.onStop("connections to other hosts", func(context.Context) error { n.outbound.client.Close(); return nil })

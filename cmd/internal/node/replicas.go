@@ -67,6 +67,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 			work.Go(func() { n.raiseLevel(ctx) })
 			work.Go(func() { n.forgetKeys(ctx) })
 			work.Go(func() { n.tendKeys(ctx) })
+			work.Go(func() { n.refreshPolicies(ctx) })
 			work.Go(func() { n.tlsReports.lead(ctx) })
 			work.Go(func() { n.sweepSending(ctx) })
 		} else {

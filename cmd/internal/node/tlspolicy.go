@@ -1,0 +1,152 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/address"
+	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
+	"github.com/rookery-mail/rookery/mta/dns"
+	"github.com/rookery-mail/rookery/mta/mtasts"
+	"github.com/rookery-mail/rookery/mta/mtasts/cache"
+	"github.com/rookery-mail/rookery/mta/mtasts/fetch"
+	"github.com/rookery-mail/rookery/mta/remote"
+	"github.com/rookery-mail/rookery/mta/tlspolicy"
+)
+
+// tlsPolicies says what hosts must show: rules of the directory, and MTA-STS policies that the cluster keeps.
+type tlsPolicies struct {
+	n   *Node
+	sts *cache.Cache
+}
+
+var _ remote.Policies = (*tlsPolicies)(nil)
+
+// newTLSPolicies makes those of this node.
+func (n *Node) newTLSPolicies(r *dns.Resolver) *tlsPolicies {
+	return &tlsPolicies{n, cache.New(cache.Config{Resolver: r, Fetcher: fetch.New(fetch.Config{Resolver: r}), Store: stsStore{n}, Logger: n.log})}
+}
+
+// Rule implements remote.Policies.
+func (p *tlsPolicies) Rule(_ context.Context, domain string) (r tlspolicy.Rule, err error) {
+	name, err := address.ParseDomain(domain)
+	if err != nil {
+		return r, nil // an address of a host: rules are for domains
+	}
+	err = p.n.view(func(v directory.View) (err error) {
+		r, err = ruleFor(v, name)
+		return err
+	})
+	return r, err
+}
+
+// STS implements remote.Policies.
+func (p *tlsPolicies) STS(ctx context.Context, domain string) (remote.STS, error) {
+	name, err := address.ParseDomain(domain)
+	if err != nil {
+		return remote.STS{}, nil // an address has no policy
+	}
+	return p.sts.STS(ctx, name)
+}
+
+// How often the directory's leader has MTA-STS policies refreshed, and how long after it began to lead for the first time.
+const (
+	refreshPoliciesEvery = time.Hour
+	refreshPoliciesFirst = 2 * time.Minute
+)
+
+// refreshPolicies is leader work of the directory: MTA-STS policies are fetched again before they expire.
+func (n *Node) refreshPolicies(ctx context.Context) {
+	if n.outbound == nil {
+		return
+	}
+	timer := time.NewTimer(refreshPoliciesFirst)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		fetched, err := n.outbound.policies.sts.Refresh(ctx)
+		if err != nil && ctx.Err() == nil {
+			n.log.Warn("MTA-STS policies could not be refreshed", "error", err)
+		} else if fetched > 0 {
+			n.log.Info("MTA-STS policies were refreshed", "policies", fetched)
+		}
+		timer.Reset(refreshPoliciesEvery)
+	}
+}
+
+// stsStore keeps MTA-STS policies in the directory.
+type stsStore struct{ n *Node }
+
+var _ cache.Store = stsStore{}
+
+// maxKeptPolicy is how large a policy may be, in octets, that goes to all nodes; usual ones have some hundred.
+const maxKeptPolicy = 8 << 10
+
+// Load implements cache.Store.
+func (s stsStore) Load(domain string) (k mtasts.Kept, version uint64, err error) {
+	err = s.n.view(func(v directory.View) error {
+		m, err := v.Sending(directory.SendingSTSPolicy, domain)
+		if errors.Is(err, directory.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			k, version = keptPolicy(m.GetStsPolicy()), m.Version
+		}
+		return err
+	})
+	return k, version, err
+}
+
+// Save implements cache.Store.
+func (s stsStore) Save(ctx context.Context, domain string, k mtasts.Kept, version uint64) error {
+	if s.n.level() < command.LevelThird {
+		return errors.New("not every node of the cluster runs this version")
+	}
+	if len(k.Text) > maxKeptPolicy {
+		return fmt.Errorf("it has %d octets; %d are kept", len(k.Text), maxKeptPolicy)
+	}
+	return s.put(ctx, directory.SendingChange{Expected: &version, Record: &directorypb.Sending{Name: domain,
+		Record: &directorypb.Sending_StsPolicy{StsPolicy: &directorypb.StsPolicy{Id: k.ID, Policy: k.Text,
+			Fetched: k.Fetched.UnixMilli(), Expires: k.Expires().UnixMilli(), Used: k.Used.UnixMilli()}}}})
+}
+
+// Remove implements cache.Store.
+func (s stsStore) Remove(ctx context.Context, domain string, version uint64) error {
+	return s.put(ctx, directory.SendingChange{Expected: &version, Remove: true, Record: &directorypb.Sending{Name: domain,
+		Record: &directorypb.Sending_StsPolicy{StsPolicy: &directorypb.StsPolicy{}}}})
+}
+
+func (s stsStore) put(ctx context.Context, change directory.SendingChange) error {
+	c, err := directory.PutSending(change)
+	if err = s.n.change(ctx, c, err); errors.Is(err, directory.ErrConflict) {
+		return nil // another node was faster
+	}
+	return err
+}
+
+// Each implements cache.Store.
+func (s stsStore) Each(fn func(string, mtasts.Kept, uint64) error) error {
+	return s.n.view(func(v directory.View) error {
+		return v.EachSending(directory.SendingSTSPolicy, "", func(m *directorypb.Sending) error {
+			return fn(m.Name, keptPolicy(m.GetStsPolicy()), m.Version)
+		})
+	})
+}
+
+// keptPolicy reads a policy as it is kept. One that this version does not understand counts as none.
+func keptPolicy(m *directorypb.StsPolicy) mtasts.Kept {
+	k, err := mtasts.Keep(m.GetId(), m.GetPolicy(), time.UnixMilli(m.GetFetched()))
+	if err != nil {
+		return mtasts.Kept{}
+	}
+	k.Used = time.UnixMilli(m.GetUsed())
+	return k
+}
