@@ -44,7 +44,7 @@ func (b *Box) read(ctx context.Context, l Letter) {
 	defer cancel()
 	data, err := b.c.Open(reading, l)
 	if err == nil {
-		err = b.Stranger(reading, data, "mail")
+		err = b.Stranger(reading, data, b.came(reading, data))
 	}
 	switch {
 	case err == nil, ctx.Err() != nil:

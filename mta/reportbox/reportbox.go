@@ -26,11 +26,13 @@ type Directory interface {
 	Put(ctx context.Context, changes ...directory.SendingChange) error
 }
 
-// Config says how a Box works. All but Clock is required.
+// Config says how a Box works. All but Clock and Texts is required.
 type Config struct {
 	Directory Directory
 	// Open opens a message that came.
-	Open   func(ctx context.Context, l Letter) ([]byte, error)
+	Open func(ctx context.Context, l Letter) ([]byte, error)
+	// Texts are those of a name in DNS, for the keys of signatures. Nil: signatures are not looked at.
+	Texts  func(ctx context.Context, name string) ([]string, error)
 	Clock  func() time.Time
 	Logger *slog.Logger
 }

@@ -1,7 +1,11 @@
 package reportbox_test
 
 import (
+	"bytes"
 	"context"
+	"crypto"
+	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-msgauth/dkim"
 	"go.uber.org/goleak"
 
 	"github.com/rookery-mail/rookery/cluster/command"
@@ -165,6 +170,63 @@ func TestFlood(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	if err := b.Stranger(context.Background(), report("0", "2026-11-19"), "https"); err != nil {
 		t.Errorf("in the next: %v", err)
+	}
+}
+
+// TestSigned: whose signatures of a mail hold is told, also where the key is for reports alone.
+func TestSigned(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := tlsrpt.Read(report("1", "2026-11-20"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := tlsrpt.Pack(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail := tlsrpt.Mail{From: "noreply@peer.example", To: "tls-reports@example.org", Submitter: "peer.example", Domain: "example.org", Report: r, Packed: packed}.Message()
+	var signed bytes.Buffer
+	if err := dkim.Sign(&signed, bytes.NewReader(mail), &dkim.SignOptions{Domain: "peer.example", Selector: "k", Signer: private, Hash: crypto.SHA256}); err != nil {
+		t.Fatal(err)
+	}
+	record := "v=DKIM1; k=ed25519; s=tlsrpt; p=" + base64.StdEncoding.EncodeToString(public)
+	for what, c := range map[string]struct {
+		mail []byte
+		want string
+	}{
+		"signed":   {signed.Bytes(), "mail signed by peer.example"},
+		"changed":  {bytes.Replace(signed.Bytes(), []byte("aggregate"), []byte("arrogant_"), 1), "mail without a good signature"},
+		"unsigned": {mail, "mail without a good signature"},
+	} {
+		w := newWorld(t)
+		b := reportbox.New(reportbox.Config{Directory: w, Clock: func() time.Time { return w.now }, Logger: slog.New(slog.DiscardHandler),
+			Open: func(context.Context, reportbox.Letter) ([]byte, error) { return c.mail, nil },
+			Texts: func(_ context.Context, name string) ([]string, error) {
+				if name != "k._domainkey.peer.example" {
+					return nil, errors.New("no such name")
+				}
+				return []string{record}, nil
+			}})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.Run(ctx)
+		}()
+		b.Notice(reportbox.Letter{Account: 1, UID: 1})
+		select {
+		case <-w.kept:
+		case <-time.After(time.Minute):
+			t.Errorf("%s: it was not read", what)
+		}
+		cancel()
+		<-done
+		if list := w.list(); len(list) != 1 || list[0].How != c.want {
+			t.Errorf("%s: %+v", what, list)
+		}
 	}
 }
 

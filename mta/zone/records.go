@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Records are those to publish, in the order of a zone file that is read.
+// Records are those to publish, each once, in the order of a zone file that is read.
 func Records(f Facts) []Record {
 	var out []Record
 	add := func(role Role, name, kind, data string, essential bool, about string) {
@@ -35,7 +35,17 @@ func Records(f Facts) []Record {
 			add(RoleService, s.Name+"._tcp."+f.Domain, "SRV", fmt.Sprintf("0 1 %d %s", s.Port, h.Name), false, "Mail clients find this node by it.")
 		}
 	}
-	return append(out, f.reverse()...)
+	return unique(append(out, f.reverse()...))
+}
+
+// unique leaves out what is there already: nodes may share a name, or an address.
+func unique(records []Record) (out []Record) {
+	for _, r := range records {
+		if !slices.ContainsFunc(out, func(is Record) bool { return is.Name == r.Name && is.Type == r.Type && is.Data == r.Data }) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // hosts are the records of the nodes' own names, where these are in the domain.

@@ -57,6 +57,24 @@ func TestSnippet(t *testing.T) {
 	}
 }
 
+// TestShared: nodes that share a name have one record of it, and a key each.
+func TestShared(t *testing.T) {
+	f := facts()
+	f.Hosts[1].Name = f.Hosts[0].Name
+	seen := map[string]int{}
+	for _, r := range zone.Records(f) {
+		seen[r.Name+" "+r.Type+" "+r.Data]++
+	}
+	for record, n := range seen {
+		if n != 1 {
+			t.Errorf("%d times: %s", n, record)
+		}
+	}
+	if seen["_25._tcp.mx1.example.org TLSA 3 1 1 "+keyOne] != 1 || seen["_25._tcp.mx1.example.org TLSA 3 1 1 "+keyTwo] != 1 {
+		t.Error(seen)
+	}
+}
+
 // published answers every question as it should be.
 func published(f zone.Facts) map[zone.Question]zone.Answer {
 	answers := map[zone.Question]zone.Answer{}

@@ -80,6 +80,7 @@ func (n *Node) freshResolver() (*dns.Resolver, error) {
 // zoneFacts gathers what is known of a domain and the nodes, and says what is not.
 func (n *Node) zoneFacts(ctx context.Context, domain string) (f zone.Facts, notes []string, err error) {
 	var mail *directorypb.DomainMail
+	var hops []string
 	err = n.view(func(v directory.View) error {
 		d, err := v.Domain(domain)
 		if err != nil {
@@ -89,7 +90,10 @@ func (n *Node) zoneFacts(ctx context.Context, domain string) (f zone.Facts, note
 		if f.Senders, err = senders(v); err != nil {
 			return err
 		}
-		mail, err = domainMail(v, d.Name)
+		if mail, err = domainMail(v, d.Name); err != nil {
+			return err
+		}
+		hops, err = n.hops(v)
 		return err
 	})
 	if err != nil {
@@ -106,10 +110,24 @@ func (n *Node) zoneFacts(ctx context.Context, domain string) (f zone.Facts, note
 		text := n.policyDocument(mail)
 		f.Policy = &zone.Policy{Mode: mail.StsMode, ID: zone.DocumentID(text), Text: text}
 	}
-	if n.cfg.Outbound.Relay != "" {
-		notes = append(notes, "Mail goes out by the relay "+n.cfg.Outbound.Relay+": SPF has to allow its addresses too.")
+	for _, h := range hops {
+		notes = append(notes, "Mail goes out by "+h+": SPF has to allow its addresses too, as whoever runs it says (an include, mostly).")
 	}
 	return f, notes, nil
+}
+
+// hops are the hosts of others that mail goes out by.
+func (n *Node) hops(v directory.View) (list []string, err error) {
+	if n.cfg.Outbound.Relay != "" {
+		list = append(list, "the relay "+n.cfg.Outbound.Relay)
+	}
+	err = v.EachSending(directory.SendingRoute, "", func(m *directorypb.Sending) error {
+		if hosts := m.GetRoute().GetHosts(); len(hosts) > 0 {
+			list = append(list, strings.Join(hosts, ", ")+" (route "+m.Name+")")
+		}
+		return nil
+	})
+	return list, err
 }
 
 // senders are the addresses that the cluster was given to send by.

@@ -117,7 +117,7 @@ func TestDomainMail(t *testing.T) {
 		}
 		return nil
 	})
-	if list[0].Bad != 3 || list[0].How != "mail" {
+	if list[0].Bad != 3 || list[0].How != "mail without a good signature" {
 		t.Errorf("%+v", list[0])
 	}
 	if status, text := ask("POST", "/tls-reports", tlsrpt.MediaGzip, packed); status != http.StatusCreated {

@@ -48,7 +48,7 @@ func (n *Node) openTLSReports() error {
 	r := &tlsReports{n: n, sessions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_outbound_tls_sessions_total",
 		Help: "Sessions with hosts of other domains, by the policy that held and what came of TLS."}, []string{"policy", "result"})}
 	n.counters.registry.MustRegister(r.sessions)
-	r.box = reportbox.New(reportbox.Config{Directory: sendingRecords{n}, Open: r.open, Logger: n.log})
+	r.box = reportbox.New(reportbox.Config{Directory: sendingRecords{n}, Open: r.open, Texts: n.askTexts, Logger: n.log})
 	n.tlsReports = r
 	if !n.cfg.Outbound.Enabled {
 		return nil
@@ -179,6 +179,16 @@ func (r *tlsReports) open(ctx context.Context, l reportbox.Letter) ([]byte, erro
 	}
 	data, err := io.ReadAll(io.NewSectionReader(body, 0, min(body.Size(), maxLetter)))
 	return data, errors.Join(err, body.Close())
+}
+
+// askTexts asks DNS, rarely: there is nothing to keep.
+func (n *Node) askTexts(ctx context.Context, name string) ([]string, error) {
+	r, err := n.freshResolver()
+	if err != nil {
+		return nil, err
+	}
+	texts, _, err := r.Texts(ctx, name)
+	return texts, err
 }
 
 // sendingRecords are the directory's records of sending.
