@@ -38,11 +38,14 @@ func Dial(ctx context.Context, o Opener, from remote.Source, to netip.AddrPort) 
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
-	return conn, conn.SetDeadline(time.Time{})
+	return conn, nil
 }
 
 // ask has the other node connect.

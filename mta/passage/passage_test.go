@@ -185,7 +185,7 @@ func TestFrames(t *testing.T) {
 			_, _ = io.ReadFull(theirs, head)
 			sent.Write(head)
 			_, _ = theirs.Write([]byte{0, 0, 0})
-			_ = theirs.Close()
+			_, _ = io.Copy(io.Discard, theirs)
 		})
 		return ours
 	})
@@ -193,8 +193,8 @@ func TestFrames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tasks.Wait()
 	_ = c.Close()
+	tasks.Wait()
 	if got := sent.String(); got != "\x01\x00\x00\x00\x00\x09192.0.2.1\x10198.51.100.25:25" {
 		t.Errorf("%q", got)
 	}

@@ -74,6 +74,9 @@ func (s *Sites) at(name string) *site {
 	x := s.sites[name]
 	if x == nil {
 		if len(s.sites) >= maxSites {
+			maps.DeleteFunc(s.sites, func(_ string, x *site) bool { return x.used == 0 && x.counts.Attempts == 0 })
+		}
+		if len(s.sites) >= maxSites {
 			maps.DeleteFunc(s.sites, func(_ string, x *site) bool { return x.used == 0 && x.inRow == 0 })
 		}
 		x = &site{name: name, most: first}
@@ -213,13 +216,16 @@ type State struct {
 	Counts      Counts
 }
 
-// States lists the sites by name.
+// States lists the sites by name that something was sent to, or was to be.
 func (s *Sites) States() []State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]State, 0, len(s.sites))
 	for _, name := range slices.Sorted(maps.Keys(s.sites)) {
 		x := s.sites[name]
+		if x.used == 0 && x.counts.Attempts == 0 {
+			continue // the site of a domain until it is known who takes its mail
+		}
 		out = append(out, State{Site: name, Attempts: x.used, Most: int(x.most), Rate: int(x.rate()), ClosedUntil: x.closed,
 			Failures: x.inRow, Last: x.last, Counts: x.counts})
 	}

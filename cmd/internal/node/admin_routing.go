@@ -157,7 +157,20 @@ func (n *Node) Egresses(context.Context) ([]adminapi.Egress, error) {
 		}
 		out = append(out, e)
 	}
-	return out, nil
+	if len(out) > 0 {
+		return out, nil
+	}
+	nodes, _, err := n.membersAndMap()
+	for _, m := range nodes { // which send by whatever address they have
+		blocks, err := n.blocksOf(string(m.ID))
+		if err != nil {
+			return nil, err
+		}
+		if len(blocks) > 0 {
+			out = append(out, adminapi.Egress{Address: "any", Node: string(m.ID), Weight: 1, Blocks: blocks})
+		}
+	}
+	return out, err
 }
 
 // blocksOf lists the receivers that block an address, or did.

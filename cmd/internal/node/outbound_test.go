@@ -19,9 +19,16 @@ type sink struct {
 	mu     sync.Mutex
 	known  map[string]bool // recipients that have been put off
 	octets []string
+	peers  []string // who came: address and name
 }
 
-func (s *sink) NewSession(*gosmtp.Conn) (gosmtp.Session, error) { return &sinkSession{sink: s}, nil }
+func (s *sink) NewSession(c *gosmtp.Conn) (gosmtp.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	host, _, err := net.SplitHostPort(c.Conn().RemoteAddr().String())
+	s.peers = append(s.peers, host+" "+c.Hostname())
+	return &sinkSession{sink: s}, err
+}
 
 type sinkSession struct {
 	*sink
