@@ -157,6 +157,7 @@ func (l *load) submit(ctx context.Context, number int) {
 		if node, err := s.Once(ctx, m, all...); err != nil {
 			l.trouble("submission at "+node.Name, err)
 			l.add(func(n *counts) { n.unknown++ })
+			_ = rest(l.stopping, 10*senderPause) // as below
 		} else {
 			o.acknowledge(m, to)
 			if here != nil {
