@@ -15,6 +15,7 @@ type Zone struct {
 	mu      sync.Mutex
 	records map[string][]dns.RR
 	faults  map[string]error // what a name answers with in place of records
+	kinds   map[uint16]error // what a kind of questions is answered with
 	secure  map[string]bool
 	asked   int
 }
@@ -48,6 +49,16 @@ func (z *Zone) Fail(name string, err error) {
 	z.faults[dns.Fqdn(name)] = err
 }
 
+// FailKind has questions for a kind of records, as "AAAA", fail; nil ends it.
+func (z *Zone) FailKind(kind string, err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.kinds == nil {
+		z.kinds = map[uint16]error{}
+	}
+	z.kinds[dns.StringToType[kind]] = err
+}
+
 // Secure has answers about a name be vouched for.
 func (z *Zone) Secure(names ...string) {
 	z.Add("")
@@ -72,6 +83,9 @@ func (z *Zone) Exchange(ctx context.Context, q *dns.Msg, _ string) (*dns.Msg, er
 	z.asked++
 	name := strings.ToLower(q.Question[0].Name)
 	if err := z.faults[name]; err != nil {
+		return nil, err
+	}
+	if err := z.kinds[q.Question[0].Qtype]; err != nil {
 		return nil, err
 	}
 	m := new(dns.Msg)
