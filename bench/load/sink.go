@@ -14,8 +14,11 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// SinkDomain is the foreign domain whose mail a Sink takes.
-const SinkDomain = "sink.test"
+// SinkDomain is the foreign domain whose mail a Sink takes, and that of sinkDomains domains below it.
+const (
+	SinkDomain  = "sink.test"
+	sinkDomains = 50
+)
 
 // Mix is which part of its recipients a Sink treats badly, in percent; the rest is taken at once.
 type Mix struct {
@@ -27,8 +30,8 @@ type Mix struct {
 // bad is the part that is not taken at once.
 func (m Mix) bad() int { return m.Never + m.Later + m.Cut }
 
-// SinkRecipient is the address of recipient n; how it is treated depends on n alone.
-func SinkRecipient(n int) string { return fmt.Sprintf("r%d@%s", n, SinkDomain) }
+// SinkRecipient is the address of recipient n, in one of many domains; how it is treated depends on n alone.
+func SinkRecipient(n int) string { return fmt.Sprintf("r%d@d%d.%s", n, n%sinkDomains, SinkDomain) }
 
 // treatment is how a recipient fares.
 type treatment int
@@ -157,7 +160,7 @@ func (s *sinkSession) Mail(string, *smtp.MailOptions) error { return nil }
 func (s *sinkSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	local, domain, _ := strings.Cut(to, "@")
 	n, err := strconv.Atoi(strings.TrimPrefix(local, "r"))
-	if err != nil || n < 0 || !strings.EqualFold(domain, SinkDomain) {
+	if err != nil || n < 0 || !strings.HasSuffix(strings.ToLower("."+domain), "."+SinkDomain) {
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such recipient"}
 	}
 	first := s.sink.attempt(n)

@@ -42,7 +42,6 @@ func TestBadInput(t *testing.T) {
 		args       []string
 	}{
 		{"unknown scenario", "there is no scenario", []string{"run", "nonsense"}},
-		{"not yet", "not yet in this version", []string{"run", "outbound"}},
 		{"no binary", "is not a program", []string{"run", "deliver-4k", "--binary", filepath.Join(dir, "none")}},
 		{"binary that dies", "no such luck", []string{"run", "deliver-4k", "--binary", dies}},
 		{"unreachable target", "reach the target", []string{"run", "deliver-4k", "--target", unreachable, "--account", "a@b:c"}},

@@ -51,15 +51,15 @@ type system struct {
 	start func(ctx context.Context) (site.Site, error)
 }
 
-func (f *peersFlags) systems(scenario string) []system {
+func (f *peersFlags) systems(name string) []system {
 	rookery := func(label string, nodes int) system {
 		return system{label, nodes, func(ctx context.Context) (site.Site, error) {
-			return site.StartRookery(ctx, site.RookeryConfig{Binary: f.binary, Label: label, Nodes: nodes, Parent: f.dir})
+			return site.StartRookery(ctx, site.RookeryConfig{Binary: f.binary, Label: label, Nodes: nodes, Parent: f.dir, Outgoing: name == "outbound"})
 		}}
 	}
-	peer := func(name string, cfg site.PeersConfig) system {
+	peer := func(label string, cfg site.PeersConfig) system {
 		cfg.Parent = f.dir
-		return system{name, 1, func(ctx context.Context) (site.Site, error) { return site.StartPeers(ctx, cfg) }}
+		return system{label, 1, func(ctx context.Context) (site.Site, error) { return site.StartPeers(ctx, cfg) }}
 	}
 	out := []system{rookery("rookery-1", 1)}
 	if f.nodes > 1 {
@@ -68,13 +68,10 @@ func (f *peersFlags) systems(scenario string) []system {
 	if f.three {
 		out = append(out, rookery("rookery-3", 3))
 	}
-	if slices.Contains([]string{"imap-5k", "imap-200k"}, scenario) {
+	if slices.Contains([]string{"imap-5k", "imap-200k"}, name) {
 		return append(out, peer("dovecot-maildir", site.PeersConfig{Format: "maildir", LMTPOnly: true}), peer("dovecot-mdbox", site.PeersConfig{Format: "mdbox", LMTPOnly: true}))
 	}
-	if scenario == "outbound" { // Rookery does not relay yet
-		return []system{peer("postfix+dovecot", site.PeersConfig{Format: "maildir"})}
-	}
-	if scenario == "submission" {
+	if name == "submission" || name == "outbound" {
 		return append(out, peer("postfix+dovecot", site.PeersConfig{Format: "maildir"}))
 	}
 	return append(out, peer("postfix+dovecot", site.PeersConfig{Format: "maildir"}), peer("dovecot-lmtp", site.PeersConfig{Format: "maildir", LMTPOnly: true}))

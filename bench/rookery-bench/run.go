@@ -93,8 +93,6 @@ func (f *runFlags) fits(s scenario.Scenario) error {
 	switch {
 	case s.Name == "rehearse":
 		return errors.New("a rehearsal has a command of its own: rookery-bench rehearse A B")
-	case s.Name == "outbound" && f.targets == nil:
-		return fmt.Errorf("outbound: %w: Rookery does not relay; other servers do, by --target with --sink, and `rookery-bench peers outbound`", scenario.ErrNotYet)
 	case f.targets != nil && !s.Peers:
 		return fmt.Errorf("%s starts and ends nodes: it cannot be run against --target", s.Name)
 	case f.targets == nil && f.nodes < s.Nodes:
@@ -124,9 +122,7 @@ func (f *runFlags) sample(ctx context.Context, s scenario.Scenario, i int) (scen
 
 // onCluster starts a cluster, runs the scenario and ends the cluster.
 func onCluster(ctx context.Context, s scenario.Scenario, o scenario.Options, cfg site.RookeryConfig) (r scenario.Result, err error) {
-	if s.Name == "outbound" { // says why without starting anything
-		return s.Run(ctx, nil, o)
-	}
+	cfg.Outgoing = s.Name == "outbound"
 	o.Twin = func(ctx context.Context) (site.Site, error) { return site.StartRookery(ctx, cfg) }
 	o.Store = func(ctx context.Context) (scenario.Store, error) { return startStore(ctx, cfg.Parent) }
 	c, err := site.StartRookery(ctx, cfg)

@@ -32,7 +32,7 @@ func runOutbound(ctx context.Context, s site.Site, o Options) (r Result, err err
 	r = Result{Scenario: "outbound", Site: s.Name()}
 	out, ok := s.(site.Outgoing)
 	if !ok || out.Foreign() == "" {
-		return r, fmt.Errorf("outbound: %w: %s cannot be told where mail for %s goes", ErrNotYet, s.Name(), load.SinkDomain)
+		return r, fmt.Errorf("outbound: %w: %s cannot be told where mail for %s goes", site.ErrUnsupported, s.Name(), load.SinkDomain)
 	}
 	relay, err := prepareRelaying(ctx, out, o)
 	if err != nil {

@@ -5,7 +5,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -136,8 +135,6 @@ type Scenario struct {
 	Pair func(ctx context.Context, sites [2]site.Site, first int, o Options) ([2]Result, error)
 }
 
-// ErrNotYet is returned by scenarios for what this version of Rookery does not have.
-var ErrNotYet = errors.New("not yet in this version")
 
 // All lists the scenarios.
 func All() []Scenario {

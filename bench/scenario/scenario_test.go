@@ -198,13 +198,13 @@ func TestLedgerFindsLostAndDoubled(t *testing.T) {
 	}
 }
 
-func TestNotYet(t *testing.T) {
+func TestNoForeignServer(t *testing.T) {
 	f := startFakeSite(t, 0)
 	s, err := Find("outbound")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Run(t.Context(), f, options()); !errors.Is(err, ErrNotYet) {
+	if _, err := s.Run(t.Context(), f, options()); !errors.Is(err, site.ErrUnsupported) {
 		t.Errorf("%v", err)
 	}
 }

@@ -142,7 +142,7 @@ virtual_transport = lmtp:unix:%[3]s
 smtpd_tls_security_level = none
 smtp_tls_security_level = none
 message_size_limit = 52428800
-transport_maps = inline:{ %[4]s=smtp:[%[5]s]:%[6]d }
+transport_maps = inline:{ { %[4]s=smtp:[%[5]s]:%[6]d }, { .%[4]s=smtp:[%[5]s]:%[6]d } }
 queue_run_delay = 3s
 minimal_backoff_time = 3s
 maximal_backoff_time = 10s

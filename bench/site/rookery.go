@@ -20,6 +20,7 @@ type RookeryConfig struct {
 	Label      string // its name in tables; "" is rookery
 	Nodes      int    // 1, 3 or 5
 	Partitions int    // 0 is what the binary takes by itself
+	Outgoing   bool   // it sends mail to other domains, all of it to Foreign
 	Parent     string // where its directory is made; "" is the system's temporary directory
 	Progress   func(format string, args ...any)
 }
@@ -34,7 +35,10 @@ type Rookery struct {
 	past     Usage // of processes that were stopped or killed
 }
 
-var _ Clustered = (*Rookery)(nil)
+var (
+	_ Clustered = (*Rookery)(nil)
+	_ Outgoing  = (*Rookery)(nil)
+)
 
 // startTimeout bounds the making of a cluster.
 const startTimeout = 3 * time.Minute
@@ -77,7 +81,7 @@ func StartRookery(ctx context.Context, cfg RookeryConfig) (_ *Rookery, err error
 func (s *Rookery) form(ctx context.Context) error {
 	for i := 1; i <= s.cfg.Nodes; i++ {
 		n := &node{name: fmt.Sprintf("n%d", i), host: s.network.host(i), dir: filepath.Join(s.dir, fmt.Sprintf("n%d", i)), binary: s.cfg.Binary}
-		if err := n.writeConfig(); err != nil {
+		if err := n.writeConfig(s.Foreign()); err != nil {
 			return err
 		}
 		if i == 1 {
@@ -96,6 +100,11 @@ func (s *Rookery) form(ctx context.Context) error {
 			return err
 		}
 		s.cfg.Progress("node %d of %d serves", i, s.cfg.Nodes)
+	}
+	if s.cfg.Outgoing { // as soon as Postfix does here
+		if _, err := s.nodes[0].run(ctx, "", "setting", "set", "queue_schedule", "3s"); err != nil {
+			return err
+		}
 	}
 	_, err := s.nodes[0].run(ctx, "", "domain", "add", Domain)
 	return err
@@ -117,6 +126,14 @@ func (s *Rookery) MX() []load.Door { return s.doors(portMX, load.Plain) }
 
 // Submission are doors with STARTTLS.
 func (s *Rookery) Submission() []load.Door { return s.doors(portSubmission, load.StartTLS) }
+
+// Foreign is the relay of the cluster, which nobody listens on yet.
+func (s *Rookery) Foreign() string {
+	if !s.cfg.Outgoing {
+		return ""
+	}
+	return hostPort(s.network.host(100), portMX)
+}
 
 // IMAP are doors with TLS from the first octet.
 func (s *Rookery) IMAP() []load.Door { return s.doors(portIMAP, load.TLS) }
