@@ -41,12 +41,8 @@ func Agenda(r kv.Reader, now int64, n int) (due []Due, next int64, err error) {
 }
 
 // Waiting calls fn for each recipient that waits for a destination and is due by a time, those of the highest priority
-// first and of them those that are due first, until it returns false.
-func Waiting(r kv.Reader, destination string, now int64, fn func(Recipient) (bool, error)) error {
-	rec, err := Destination(r, destination)
-	if err != nil {
-		return err
-	}
+// first and of them those that are due first, until it returns false. rec is the record of the destination.
+func Waiting(r kv.Reader, destination string, rec *queuepb.DestinationRecord, now int64, fn func(Recipient) (bool, error)) error {
 	return eachRank(r, destination, rec, func(_ byte, it kv.Iterator) (bool, error) {
 		for ok := true; ok; ok = it.Next() {
 			due, p, err := readWaiting(it.Key())

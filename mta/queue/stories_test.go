@@ -317,7 +317,11 @@ func TestUncounted(t *testing.T) {
 // waiting are those who may be tried, in order.
 func (w *world) waiting(destination string) string {
 	var out []string
-	err := queue.Waiting(w.b, destination, w.now.UnixMilli(), func(r queue.Recipient) (bool, error) {
+	rec, err := queue.Destination(w.b, destination)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	err = queue.Waiting(w.b, destination, rec, w.now.UnixMilli(), func(r queue.Recipient) (bool, error) {
 		out = append(out, fmt.Sprintf("%d.%d", r.Place.Entry, r.Place.Recipient))
 		return true, nil
 	})

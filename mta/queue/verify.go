@@ -67,7 +67,7 @@ func (v *verifier) destinations() error {
 			return err
 		}
 		first, listed := int64(1<<62), uint64(0)
-		err = Waiting(v.r, name, 1<<62, func(r Recipient) (bool, error) {
+		err = Waiting(v.r, name, rec, 1<<62, func(r Recipient) (bool, error) {
 			first, listed = min(first, r.Record.Due), listed+1
 			return true, nil
 		})

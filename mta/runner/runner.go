@@ -99,10 +99,12 @@ func New(c Config) *Runner {
 	return &Runner{c: c, done: make(chan struct{}, 1), outcomes: newSettling(), alarms: newAlarms()}
 }
 
-// The pace of Run: how long it waits at most, and after an error.
+// The pace of Run: how long it waits at most and at least, and after an error. In a busy queue something changes with each step
+// of each message; what comes within gather is looked at, and claimed, together.
 const (
-	look  = 30 * time.Second
-	pause = time.Second
+	look   = 30 * time.Second
+	gather = 20 * time.Millisecond
+	pause  = time.Second
 )
 
 // Run works until ctx ends, for the leader of a term. Attempts that are under way then are broken off.
@@ -113,8 +115,11 @@ func (r *Runner) Run(ctx context.Context, term uint64) {
 		_ = r.jobs.Wait() // jobs return no errors
 		r.outcomes.drop()
 	}()
+	var looked time.Time
 	for taken := false; ctx.Err() == nil; {
 		r.c.Gate.wait(ctx)
+		sleep(ctx, gather-time.Since(looked))
+		looked = time.Now()
 		wake := r.c.Wake()
 		var wait time.Duration
 		var err error
@@ -179,6 +184,18 @@ func (r *Runner) read(fn func(kv.Reader) error) error {
 	}
 	defer s.Close()
 	return fn(s)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // wake has Run look again.
@@ -271,7 +288,7 @@ func (r *Runner) jobsFor(s kv.Reader, destination string, now time.Time, most in
 		return nil, err
 	}
 	byEntry := map[queue.EntryID]*job{}
-	err = queue.Waiting(s, destination, now.UnixMilli(), func(to queue.Recipient) (bool, error) {
+	err = queue.Waiting(s, destination, rec, now.UnixMilli(), func(to queue.Recipient) (bool, error) {
 		j := byEntry[to.Place.Entry]
 		if j == nil {
 			if len(work) == most {

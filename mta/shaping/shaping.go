@@ -23,11 +23,12 @@ type Config struct {
 	Seen func(site string, o Outcome)
 }
 
-// The bounds of what is remembered, and how many attempts a site begins with.
+// The bounds of what is remembered, how many attempts a site begins with, and for how long its limits are not asked for again.
 const (
 	maxSites   = 10_000
 	maxDomains = 100_000
 	first      = 3
+	limitsAge  = 5 * time.Second
 )
 
 // Sites are the receivers of a node. A site is named as receiver.Site does.
@@ -60,7 +61,8 @@ type site struct {
 	used   int     // attempts that go on
 	most   float64 // attempts that may
 	limits receiver.Limits
-	pace   float64 // messages a minute that may be sent, as learned; 0: no bound of its own
+	asked  time.Time // when limits were asked for
+	pace   float64   // messages a minute that may be sent, as learned; 0: no bound of its own
 	bucket bucket
 	recent window // messages that were taken
 	closed time.Time
@@ -82,9 +84,10 @@ func (s *Sites) at(name string) *site {
 		x = &site{name: name, most: first}
 		s.sites[name] = x
 	}
-	if x.limits = s.c.Limits(name); x.most > float64(x.limits.Connections) {
-		x.most = float64(x.limits.Connections)
+	if now := s.c.Clock(); x.asked.IsZero() || now.Sub(x.asked) > limitsAge {
+		x.limits, x.asked = s.c.Limits(name), now
 	}
+	x.most = min(x.most, float64(x.limits.Connections))
 	return x
 }
 
