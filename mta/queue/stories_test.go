@@ -321,7 +321,12 @@ func (w *world) waiting(destination string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	err = queue.Waiting(w.b, destination, rec, w.now.UnixMilli(), func(r queue.Recipient) (bool, error) {
+	all, err := queue.NewWaiters(w.b)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer all.Close()
+	err = all.Due(destination, rec, w.now.UnixMilli(), func(r queue.Recipient) (bool, error) {
 		out = append(out, fmt.Sprintf("%d.%d", r.Place.Entry, r.Place.Recipient))
 		return true, nil
 	})

@@ -61,13 +61,18 @@ func (v *verifier) entry(id EntryID, e *queuepb.EntryRecord) (bool, error) {
 }
 
 func (v *verifier) destinations() error {
+	all, err := NewWaiters(v.r)
+	if err != nil {
+		return err
+	}
+	defer all.Close()
 	for name, n := range v.waiting {
 		rec, err := Destination(v.r, name)
 		if err != nil {
 			return err
 		}
 		first, listed := int64(1<<62), uint64(0)
-		err = Waiting(v.r, name, rec, 1<<62, func(r Recipient) (bool, error) {
+		err = all.Due(name, rec, 1<<62, func(r Recipient) (bool, error) {
 			first, listed = min(first, r.Record.Due), listed+1
 			return true, nil
 		})

@@ -103,7 +103,7 @@ func New(c Config) *Runner {
 // of each message; what comes within gather is looked at, and claimed, together.
 const (
 	look   = 30 * time.Second
-	gather = 20 * time.Millisecond
+	gather = 50 * time.Millisecond
 	pause  = time.Second
 )
 
@@ -264,6 +264,14 @@ func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error
 		return nil, next, err
 	}
 	next = earlier(next, at)
+	if len(list) == 0 {
+		return nil, next, nil
+	}
+	waiters, err := queue.NewWaiters(s)
+	if err != nil {
+		return nil, next, err
+	}
+	defer waiters.Close()
 	var work []*job
 	for _, d := range list {
 		free, again := r.c.Lanes.Free(d.Destination)
@@ -273,7 +281,7 @@ func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error
 			}
 			continue
 		}
-		some, err := r.jobsFor(s, d.Destination, now, free)
+		some, err := r.jobsFor(s, waiters, d.Destination, now, free)
 		if err != nil {
 			return nil, next, err
 		}
@@ -282,13 +290,13 @@ func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error
 	return work, next, nil
 }
 
-func (r *Runner) jobsFor(s kv.Reader, destination string, now time.Time, most int) (work []*job, err error) {
+func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string, now time.Time, most int) (work []*job, err error) {
 	rec, err := queue.Destination(s, destination)
 	if err != nil {
 		return nil, err
 	}
 	byEntry := map[queue.EntryID]*job{}
-	err = queue.Waiting(s, destination, rec, now.UnixMilli(), func(to queue.Recipient) (bool, error) {
+	err = waiters.Due(destination, rec, now.UnixMilli(), func(to queue.Recipient) (bool, error) {
 		j := byEntry[to.Place.Entry]
 		if j == nil {
 			if len(work) == most {
