@@ -92,7 +92,58 @@ func (q *machine) finish() error {
 			return fmt.Errorf("write destination %s: %w", name, err)
 		}
 	}
-	return nil
+	return q.finishFloor()
+}
+
+// staleAtMost is how many deleted keys may lie before the first of the agenda: a store steps over them one by one, at each look,
+// until it has compacted them.
+const staleAtMost = 64
+
+// finishFloor notes where the agenda begins, as far as that is known without looking each time.
+func (q *machine) finishFloor() error {
+	if q.lowest != 0 {
+		floor, err := q.counter(controlFloor)
+		if err == nil && q.lowest < int64(floor) {
+			err = q.setCounter(controlFloor, uint64(q.lowest))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if q.deleted == 0 {
+		return nil
+	}
+	stale, err := q.counter(controlStale)
+	if err != nil {
+		return err
+	}
+	if stale += q.deleted; stale < staleAtMost {
+		return q.setCounter(controlStale, stale)
+	}
+	floor, err := q.counter(controlFloor)
+	if err != nil {
+		return err
+	}
+	it, err := q.b.Scan(agendaKey(nil, int64(floor), ""), keys.After(nil, []byte{tableAgenda}))
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	floor = max(floor, uint64(q.now)) // where nothing is left: what comes with an earlier time lowers it
+	if it.First() {
+		at, _, err := readAgenda(it.Key())
+		if err != nil {
+			return fmt.Errorf("%w: %w", err, ErrCorrupt)
+		}
+		floor = uint64(at)
+	}
+	if err := it.Error(); err != nil {
+		return err
+	}
+	if err := q.setCounter(controlFloor, floor); err != nil {
+		return err
+	}
+	return q.setCounter(controlStale, 0)
 }
 
 func (q *machine) finishDestination(d *destination) error {
@@ -104,11 +155,15 @@ func (q *machine) finishDestination(d *destination) error {
 		d.rec.Next = next
 	}
 	if d.was != 0 && d.was != d.rec.Next {
+		q.deleted++
 		if err := q.b.Delete(agendaKey(nil, d.was, d.name)); err != nil {
 			return err
 		}
 	}
 	if d.rec.Next != 0 && d.was != d.rec.Next {
+		if q.lowest == 0 || d.rec.Next < q.lowest {
+			q.lowest = d.rec.Next
+		}
 		if err := q.b.Set(agendaKey(nil, d.rec.Next, d.name), nil); err != nil {
 			return err
 		}

@@ -49,6 +49,8 @@ const (
 const (
 	controlLastEntry = 1
 	controlTerm      = 2
+	controlFloor     = 3 // no destination is tried before that time
+	controlStale     = 4 // keys of the agenda that were deleted since the floor was found
 )
 
 // errKey says that a stored key or value is not what KEYS.md says.

@@ -120,6 +120,8 @@ type machine struct {
 	x            *mailbox.Execution
 	now          int64
 	destinations map[string]*destination
+	lowest       int64               // time of the agenda's keys that were set; 0: none was
+	deleted      uint64              // of its keys
 	conducts     map[uint64]*conduct // nil before one is touched
 }
 

@@ -21,8 +21,11 @@ type Due struct {
 // Agenda returns up to n destinations that are to be tried by a time in Unix milliseconds, in that order, and
 // when the next one after it is; 0 for none.
 func Agenda(r kv.Reader, now int64, n int) (due []Due, next int64, err error) {
-	prefix := []byte{tableAgenda}
-	it, err := r.Scan(prefix, keys.After(nil, prefix))
+	floor, err := counter(r, controlFloor)
+	if err != nil {
+		return nil, 0, err
+	}
+	it, err := r.Scan(agendaKey(nil, int64(floor), ""), keys.After(nil, []byte{tableAgenda}))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -103,10 +106,10 @@ func (w *Waiters) tell(p Place, fn func(Recipient) (bool, error)) (more bool, er
 }
 
 // Alarms returns up to n entries whose delay is to be told, or whose time is over, by a time in Unix milliseconds, and when
-// the next one after it is; 0 for none.
-func Alarms(r kv.Reader, now int64, n int) (list []EntryID, next int64, err error) {
-	prefix := []byte{tableAlarm}
-	it, err := r.Scan(prefix, keys.After(nil, prefix))
+// the next one after it is, if that is before a later time; 0 for none. Keys of what was delivered long before its alarm
+// lie behind, and are not looked at.
+func Alarms(r kv.Reader, now, until int64, n int) (list []EntryID, next int64, err error) {
+	it, err := r.Scan([]byte{tableAlarm}, alarmKey(nil, until, 0))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -167,7 +167,7 @@ func TestDelayIsToldOnce(t *testing.T) {
 	w.do(command.Submit, message(w, "bob@example.com"))
 	alarms := func() int {
 		t.Helper()
-		list, _, err := queue.Alarms(w.b, w.now.UnixMilli(), 10)
+		list, _, err := queue.Alarms(w.b, w.now.UnixMilli(), 1<<62, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestReturned(t *testing.T) {
 		  0 <bob@example.com> waiting
 		  1 <eve@example.net> waiting
 	`)
-	if list, _, err := queue.Alarms(w.b, w.now.UnixMilli(), 10); len(list) != 1 || err != nil {
+	if list, _, err := queue.Alarms(w.b, w.now.UnixMilli(), 1<<62, 10); len(list) != 1 || err != nil {
 		t.Errorf("alarms %v, %v", list, err)
 	}
 	if res := w.claim(1, at(1, 0), at(1, 1)); len(res.Places) != 2 {

@@ -61,6 +61,10 @@ func (v *verifier) entry(id EntryID, e *queuepb.EntryRecord) (bool, error) {
 }
 
 func (v *verifier) destinations() error {
+	floor, err := counter(v.r, controlFloor)
+	if err != nil {
+		return err
+	}
 	all, err := NewWaiters(v.r)
 	if err != nil {
 		return err
@@ -78,6 +82,9 @@ func (v *verifier) destinations() error {
 		})
 		if err != nil {
 			return err
+		}
+		if int64(floor) > rec.Next {
+			return fmt.Errorf("%s is tried at %d, before the agenda begins at %d: %w", name, rec.Next, floor, ErrCorrupt)
 		}
 		if rec.Waiting != n || listed != n || rec.First > first || rec.Next != max(first, rec.ClosedUntil) {
 			return fmt.Errorf("%d wait for %s, which says %v: %w", n, name, rec, ErrCorrupt)

@@ -50,7 +50,7 @@ func (a *alarms) end(late []queue.EntryID, now time.Time) {
 
 // look finds the alarms that are due and when to look again.
 func (a *alarms) look(s kv.Reader, now, next time.Time) ([]queue.EntryID, time.Time, error) {
-	all, at, err := queue.Alarms(s, now.UnixMilli(), alarmsAtOnce+len(a.late))
+	all, at, err := queue.Alarms(s, now.UnixMilli(), now.Add(look).UnixMilli(), alarmsAtOnce+len(a.late))
 	next = earlier(next, at)
 	var list []queue.EntryID
 	for _, id := range all {
