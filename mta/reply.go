@@ -23,6 +23,7 @@ const (
 	TempTimeout      Enhanced = "4.4.2"
 	TempRecipients   Enhanced = "4.5.3"
 	TempSecurity     Enhanced = "4.7.0"
+	TempNotNow       Enhanced = "4.7.1"
 	BadMailbox       Enhanced = "5.1.1"
 	BadRecipient     Enhanced = "5.1.3"
 	BadSender        Enhanced = "5.1.7"

@@ -57,14 +57,38 @@ func (v View) Caretaker() (Account, error) {
 	return Account{}, refuse(ErrNoUser, "there is no account")
 }
 
+// Administrators are the accounts that administer the cluster and are not disabled, by id.
+func (v View) Administrators() (list []Account, err error) {
+	err = scanKeys(v.R, []byte{keyAdmin}, nil, 0, func(key, _ []byte) error {
+		id, err := accountOfKey(key)
+		if err != nil {
+			return err
+		}
+		a, err := v.Account(id)
+		if err == nil && !a.Disabled {
+			list = append(list, a)
+		}
+		return err
+	})
+	return list, err
+}
+
+func accountOfKey(key []byte) (cluster.AccountID, error) {
+	if len(key) != 9 {
+		return 0, fmt.Errorf("key %x names no account: %w", key, ErrCorrupt)
+	}
+	return cluster.AccountID(binary.BigEndian.Uint64(key[1:])), nil
+}
+
 // firstEnabled is the account of the lowest id that is not disabled, among the keys of a prefix, which
 // end in the id.
 func (v View) firstEnabled(prefix byte) (account Account, found bool, err error) {
 	err = scanKeys(v.R, []byte{prefix}, nil, 0, func(key, _ []byte) error {
-		if len(key) != 9 {
-			return fmt.Errorf("key %x names no account: %w", key, ErrCorrupt)
+		id, err := accountOfKey(key)
+		if err != nil {
+			return err
 		}
-		account, err = v.Account(cluster.AccountID(binary.BigEndian.Uint64(key[1:])))
+		account, err = v.Account(id)
 		if err == nil && !account.Disabled {
 			found, err = true, errStop
 		}

@@ -45,6 +45,12 @@ type Settings struct {
 	QueueNotice    time.Duration   // after which its sender is told that it is late, 0: never
 	QueueSchedule  []time.Duration // from one attempt to the next; the last again and again
 	ReceiverLimits string          // what a receiver is sent at most, as receiver.ParseTable of mta reads it
+
+	SendMessagesHour  int    // messages to other domains that an account may send in an hour, 0: any number
+	SendRecipientsDay int    // recipients there in a day
+	SendStrangersDay  int    // those of them in a day that it never wrote to before
+	SendRejectionsDay int    // those of them in a day whose hosts may refuse them
+	SendOver          string // refuse or hold: what becomes of more
 }
 
 // Definition is one row of the table of settings.
@@ -107,6 +113,16 @@ func Definitions() []Definition {
 			oddSetting(1, 7, func(s *Settings) *int { return &s.ReplicationFactor })},
 		{"scram_sha1", "on or off", "off", "Whether SCRAM-SHA-1 is offered and new passwords keep its keys; it makes guesses against a stolen directory cheaper.",
 			switchSetting(func(s *Settings) *bool { return &s.SCRAMSHA1 })},
+		{"send_messages_hour", "0 to 1000000, 0 for any number", "500", "How many messages to other domains an account may send in an hour.",
+			intSetting(0, 1_000_000, func(s *Settings) *int { return &s.SendMessagesHour })},
+		{"send_over", "refuse or hold", "refuse", "What becomes of an account's mail to other domains above one of the send_ bounds: refuse puts it off with a reply that says until when, hold keeps it, and all that comes, until an administrator releases the account.",
+			choiceSetting(func(s *Settings) *string { return &s.SendOver }, "refuse", "hold")},
+		{"send_recipients_day", "0 to 1000000, 0 for any number", "5000", "How many recipients in other domains an account may write to in a day.",
+			intSetting(0, 1_000_000, func(s *Settings) *int { return &s.SendRecipientsDay })},
+		{"send_rejections_day", "0 to 1000000, 0 for any number", "200", "How many recipients of an account their hosts may refuse for good in a day. An account that has half of these, and half of send_strangers_day, is held in any case.",
+			intSetting(0, 1_000_000, func(s *Settings) *int { return &s.SendRejectionsDay })},
+		{"send_strangers_day", "0 to 1000000, 0 for any number", "1000", "How many recipients in other domains an account may write to in a day that it never wrote to before.",
+			intSetting(0, 1_000_000, func(s *Settings) *int { return &s.SendStrangersDay })},
 		{"srs", "on or off", "on", "Whether mail that an alias sends on to another domain gets a sender of the alias's domain, by which bounces find back (SRS); without it receivers see a forgery (SPF).",
 			switchSetting(func(s *Settings) *bool { return &s.SRS })},
 		{"subaddress_delimiter", "up to 4 of + - . _ = # ~, or empty", defaultDelimiter, "The characters of which each ends the user's name in user+detail@domain.",

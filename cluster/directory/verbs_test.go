@@ -222,6 +222,14 @@ func reads() map[string]func(directory.View, args) (string, error) {
 		"tokens":    tokens,
 		"partition": func(v directory.View, _ args) (string, error) { return line(v.PartitionMap()) },
 		"resolve":   resolve,
+		"administrators": func(v directory.View, _ args) (string, error) {
+			list, err := v.Administrators()
+			var out []string
+			for _, a := range list {
+				out = append(out, a.Address)
+			}
+			return strings.Join(out, " "), err
+		},
 		"caretaker": func(v directory.View, _ args) (string, error) {
 			a, err := v.Caretaker()
 			return a.Address, err

@@ -27,17 +27,28 @@ func count(rec *queuepb.ConductRecord, n *queuepb.NewEntry, strangers int) *tall
 	return &t
 }
 
-// exceeded says which bound a tally with the entry n in it is over, nil for none.
-func exceeded(b *queuepb.Brakes, c *conduct, t *tally, n *queuepb.NewEntry, strangers int) *queuepb.Refusal {
+// roll begins the windows anew that are over.
+func roll(rec *queuepb.ConductRecord, now int64) {
+	if now >= rec.Hour+hour {
+		rec.Hour, rec.Messages = now, 0
+	}
+	if now >= rec.Day+day {
+		rec.Day, rec.Recipients, rec.Strangers, rec.Rejections = now, 0, 0, 0
+	}
+}
+
+// exceeded says which bound a tally is over in the windows of rec, nil for none. In it is a message with so many recipients, of
+// whom so many are strangers.
+func exceeded(b *queuepb.Brakes, rec *queuepb.ConductRecord, t *tally, recipients, strangers int) *queuepb.Refusal {
 	for _, bound := range []struct {
-		most, is, alone uint32 // alone is what the entry has by itself
+		most, is, alone uint32 // alone is what the message has by itself
 		until           int64
 		what            string
 	}{
-		{b.MessagesHour, t.messages, 1, c.rec.Hour + hour, "messages an hour"},
-		{b.RecipientsDay, t.recipients, uint32(len(n.Recipients)), c.rec.Day + day, "recipients a day"},
-		{b.StrangersDay, t.strangers, uint32(strangers), c.rec.Day + day, "recipients a day that it never wrote to before"},
-		{b.RejectionsDay, t.rejections, 0, c.rec.Day + day, "recipients a day that their hosts refuse"},
+		{b.MessagesHour, t.messages, 1, rec.Hour + hour, "messages an hour"},
+		{b.RecipientsDay, t.recipients, uint32(recipients), rec.Day + day, "recipients a day"},
+		{b.StrangersDay, t.strangers, uint32(strangers), rec.Day + day, "recipients a day that it never wrote to before"},
+		{b.RejectionsDay, t.rejections, 0, rec.Day + day, "recipients a day that their hosts refuse"},
 	} {
 		if bound.most == 0 || bound.is <= bound.most {
 			continue

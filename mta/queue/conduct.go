@@ -38,12 +38,7 @@ func (q *machine) conductOf(account uint64) (*conduct, error) {
 	if _, err := read(q.b, conductKey(nil, account), &c.rec); err != nil {
 		return nil, fmt.Errorf("read conduct of account %d: %w", account, err)
 	}
-	if q.now >= c.rec.Hour+hour {
-		c.rec.Hour, c.rec.Messages = q.now, 0
-	}
-	if q.now >= c.rec.Day+day {
-		c.rec.Day, c.rec.Recipients, c.rec.Strangers, c.rec.Rejections = q.now, 0, 0, 0
-	}
+	roll(&c.rec, q.now)
 	if q.conducts == nil {
 		q.conducts = map[uint64]*conduct{}
 	}
@@ -88,7 +83,7 @@ func (q *machine) judge(n *queuepb.NewEntry) (why string, refused *queuepb.Refus
 		return "", nil, err
 	}
 	after := count(&c.rec, n, len(strangers))
-	switch over := exceeded(n.Brakes, c, after, n, len(strangers)); {
+	switch over := exceeded(n.Brakes, &c.rec, after, len(n.Recipients), len(strangers)); {
 	case c.rec.HeldSince != 0 && c.rec.HeldMessages >= maxHeldMessages:
 		return "", &queuepb.Refusal{What: fmt.Sprintf("%d messages while it is held", maxHeldMessages), Until: q.now + hour}, nil
 	case c.rec.HeldSince != 0:

@@ -26,9 +26,12 @@ type Submission struct {
 	Notice     time.Time // when a delay is told; zero is never
 	// Forward says that the message came from elsewhere: its sender is not the account, and hears of it through the queue.
 	Forward bool
+	// Counts says that the account's own doing it is, which its brakes bound.
+	Counts bool
+	Brakes *queuepb.Brakes // of an account whose doing counts; nil: none
 }
 
-// Also queues s in the step that delivers the message to accounts of the same partition. A submission of the same
+// Also queues s in the step that delivers the message to accounts of the same partition, and fails with an OverError where brakes hold against it. A submission of the same
 // message by the same account to the same recipients within mailbox.DedupWindow is queued once.
 func (s Submission) Also() *access.Also {
 	return &access.Also{
@@ -40,6 +43,9 @@ func (s Submission) Also() *access.Also {
 			res := new(queuepb.Result)
 			if err := res.UnmarshalVT(result); err != nil {
 				return nil, err
+			}
+			if res.Refusal != nil {
+				return nil, overError(res.Refusal)
 			}
 			if res.Mail == nil {
 				return nil, fmt.Errorf("a result without one of the delivery: %w", ErrCorrupt)
@@ -55,7 +61,7 @@ func (s Submission) Entry(content []byte, messageID string) *queuepb.NewEntry {
 		Account: uint64(s.Account), Sender: s.Envelope.From, Expires: s.Expires.UnixMilli(),
 		Envid: s.Envelope.EnvID, Ret: uint32(s.Envelope.Return),
 		EightBit: s.Envelope.Body == mta.Body8Bit, Utf8: s.Envelope.UTF8, RequireTls: s.Envelope.RequireTLS, TlsOptional: s.Envelope.TLSOptional,
-		Priority: int32(s.Envelope.Priority), Forward: s.Forward,
+		Priority: int32(s.Envelope.Priority), Forward: s.Forward, Brakes: s.Brakes,
 		Id: string(s.ID), MessageId: clip(messageID), DedupKey: s.dedupKey(content, messageID),
 	}
 	if !s.Notice.IsZero() {

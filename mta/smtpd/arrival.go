@@ -10,6 +10,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/wire"
 )
 
@@ -135,6 +136,14 @@ func (a *arrival) discard() {
 	}
 }
 
+// overBound is the reply to an account that sends more than it may.
+func overBound(over *queue.OverError) *mta.Reply {
+	if over.Until.IsZero() {
+		return mta.Replyf(550, mta.NotAuthorized, "Your account may not write to so many at once: the bound is %s", over.What)
+	}
+	return mta.Replyf(450, mta.TempNotNow, "Your account has sent what it may: %s. Try again after %s", over.What, over.Until.UTC().Format("15:04 MST on 2 Jan"))
+}
+
 func tooBig(limit int64) *mta.Reply {
 	return mta.Replyf(552, mta.TooBig, "The largest message taken here has %d octets", limit)
 }
@@ -154,9 +163,12 @@ func (c *conn) failed(doing string, err error) *mta.Reply {
 // known gives the reply for an error that the store or the message stands for, nil for others.
 func known(err error) *mta.Reply {
 	var r *mta.Reply
+	var over *queue.OverError
 	switch {
 	case errors.As(err, &r):
 		return r
+	case errors.As(err, &over):
+		return overBound(over)
 	case errors.Is(err, cluster.ErrUnavailable), errors.Is(err, cluster.ErrStopped), errors.Is(err, cluster.ErrNotLeader),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return mta.Replyf(451, mta.TempNotAccepting, "The mail store cannot take mail now, try again later")

@@ -120,13 +120,19 @@ func (c *conn) receive(r io.Reader) error {
 
 // openStore checks the header and starts the message in the store, behind our trace fields.
 func (c *conn) openStore(ctx context.Context, header []byte) (Incoming, error) {
-	if n := wire.CountField(header, "received"); exceeds(n, c.srv.c.Limits.Received) {
-		return nil, mta.Replyf(554, mta.Loop, "Too many hops: the message has %d Received fields", n)
+	if r := c.checkLoop(header); r != nil {
+		return nil, r
 	}
 	c.mail.env.TLSOptional = !c.mail.env.RequireTLS && wire.TLSOptional(header)
 	accounts := c.mail.accounts()
-	if len(c.mail.queued()) > 0 && !slices.Contains(accounts, c.account) {
-		accounts = append(accounts, c.account)
+	if len(c.mail.queued()) > 0 {
+		owner, err := c.owner()
+		if err != nil {
+			return nil, fmt.Errorf("find who has what is sent on: %w", err)
+		}
+		if c.mail.owner = owner; !slices.Contains(accounts, owner) {
+			accounts = append(accounts, owner)
+		}
 	}
 	return c.srv.c.Store.NewIncoming(ctx, accounts, c.trace(header)), nil
 }
@@ -159,7 +165,7 @@ func (c *conn) trace(header []byte) []byte {
 	if len(t.rcpts) == 1 {
 		rec.For = t.rcpts[0].Address
 	}
-	fields := append(mta.ReturnPath(t.env.From), rec.Field()...)
+	fields := append(c.marked(mta.ReturnPath(t.env.From)), rec.Field()...)
 	if c.kind.submits() {
 		fields = c.complete(fields, header)
 	}

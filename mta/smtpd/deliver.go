@@ -7,7 +7,6 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
-	"github.com/rookery-mail/rookery/mta/queue"
 )
 
 // deliver ends the transaction: it has the store commit the message and replies. LMTP has a reply
@@ -59,8 +58,8 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 	targets, owner := c.mail.targets()
 	d := mailstore.Delivery{Targets: targets, Received: c.mail.started}
 	expected := len(targets)
-	if to := c.mail.queued(); len(to) > 0 {
-		d.Also = c.srv.c.Queue.Entry(queue.Submission{Account: c.account, ID: c.mail.id, Envelope: c.mail.env, Recipients: to})
+	if s, ok := c.submission(); ok {
+		d.Also = c.srv.c.Queue.Entry(s)
 		expected++
 	}
 	outcomes, err := in.Deliver(ctx, d)
@@ -81,11 +80,14 @@ func (c *conn) replies(outcomes []mailstore.Outcome, targets []mailstore.Target,
 	}
 	replies := make([]*mta.Reply, 0, len(c.mail.rcpts))
 	for _, rcpt := range c.mail.rcpts {
+		var of []*mta.Reply
+		if rcpt.queued || len(rcpt.remote) > 0 {
+			of = append(of, c.queued(outcomes[len(targets)], rcpt.Address))
+		}
 		if rcpt.queued {
-			replies = append(replies, c.queued(outcomes[len(targets)], rcpt.Address))
+			replies = append(replies, of[0])
 			continue
 		}
-		var of []*mta.Reply
 		for _, id := range rcpt.accounts {
 			of = append(of, byAccount[id])
 		}

@@ -94,12 +94,12 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		c.reply(mta.Replyf(452, mta.TempRecipients, "Too many recipients, send the message again to the others"))
 		return
 	}
-	accounts, r := c.resolve(to.Address)
+	found, r := c.resolve(to.Address)
 	if r == nil {
 		r = c.checkBounce(to.Address)
 	}
 	if r == nil {
-		r = c.checkQuota(ctx, accounts)
+		r = c.checkQuota(ctx, found.accounts)
 	}
 	if r != nil {
 		if r.Permanent() {
@@ -111,8 +111,9 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		return
 	}
 	// Who delivers, tells and waits is the queue.
-	queued := len(accounts) == 0 || to.Notify&mta.NotifySuccess != 0 || !c.mail.env.Release.IsZero()
-	c.mail.rcpts = append(c.mail.rcpts, recipient{Recipient: to, accounts: accounts, queued: queued})
+	found.queued = to.Notify&mta.NotifySuccess != 0 || !c.mail.env.Release.IsZero()
+	found.Recipient = to
+	c.mail.rcpts = append(c.mail.rcpts, found)
 	c.mail.env.To = append(c.mail.env.To, to.Address)
 	c.reply(mta.Replyf(250, mta.OKRecipient, "OK"))
 }
@@ -125,50 +126,36 @@ func (c *conn) known() wire.Known {
 	return wire.Known{Auth: c.kind.submits(), DSN: submits, Queue: submits, Now: c.srv.c.Clock(), RequireTLS: queue && c.secure}
 }
 
-// resolve finds the accounts behind a recipient; none is one of another domain that the queue takes.
-func (c *conn) resolve(address string) ([]index.AccountID, *mta.Reply) {
+// resolve finds the accounts behind a recipient, and the addresses elsewhere that the queue takes: itself, where it is of another
+// domain, or those that an alias or a catch-all leads to.
+func (c *conn) resolve(address string) (found recipient, r *mta.Reply) {
 	who, err := c.srv.c.Directory.Resolve(address)
 	switch {
 	case errors.Is(err, directory.ErrNoDomain):
-		return nil, c.elsewhere(address)
+		found.remote = []string{address}
+		return found, c.elsewhere(address)
 	case errors.Is(err, directory.ErrNoUser):
-		return nil, mta.Replyf(550, mta.BadMailbox, "No such user here: <%s>", address)
+		return found, mta.Replyf(550, mta.BadMailbox, "No such user here: <%s>", address)
 	case errors.Is(err, directory.ErrInvalid):
-		return nil, mta.Replyf(501, mta.BadRecipient, "This is not an address")
+		return found, mta.Replyf(501, mta.BadRecipient, "This is not an address")
 	case err != nil:
-		return nil, c.failed("resolve a recipient", err)
-	case len(who.Remote) > 0:
-		// Delivering to a part of an alias would lose the message for the rest of it.
-		return nil, mta.Replyf(550, mta.NotAuthorized,
-			"<%s> forwards to another domain; sending to other domains is not available yet in this version", address)
+		return found, c.failed("resolve a recipient", err)
 	}
 	// A disabled account gets its mail all the same: it is its user who is locked out.
-	var accounts []index.AccountID
 	for _, target := range who.Accounts {
-		accounts = append(accounts, target.Account.ID)
+		found.accounts = append(found.accounts, target.Account.ID)
 	}
 	if len(who.Broken) > 0 {
 		c.log.Warn("alias with addresses that nobody has", "to", address, "broken", who.Broken)
 	}
-	if len(accounts) == 0 {
-		return nil, mta.Replyf(550, mta.BadMailbox, "Nobody is behind <%s>", address)
+	if found.remote = who.Remote; len(found.remote) > 0 {
+		// Delivering to a part of an alias would lose the message for the rest of it.
+		return found, c.mayQueue(found.remote)
 	}
-	return accounts, nil
-}
-
-// elsewhere says why a recipient of another domain is not taken; nil where the queue takes it.
-func (c *conn) elsewhere(to string) *mta.Reply {
-	if !c.kind.submits() {
-		return mta.Replyf(550, mta.NotAuthorized, "Relaying denied")
+	if len(found.accounts) == 0 {
+		return found, mta.Replyf(550, mta.BadMailbox, "Nobody is behind <%s>", address)
 	}
-	refused := c.srv.c.Queue.Refuses()
-	switch {
-	case refused != nil:
-		return refused
-	case strings.HasSuffix(to, "]"):
-		return mta.Replyf(550, mta.BadRecipient, "Mail to addresses of hosts in brackets is not sent")
-	}
-	return nil
+	return found, nil
 }
 
 // checkQuota refuses a recipient whose account is full, or too full for the size that MAIL declared.

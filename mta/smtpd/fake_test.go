@@ -75,6 +75,12 @@ func (fakeDirectory) Resolve(address string) (directory.Resolution, error) {
 		r, err := one(1)
 		r.Remote = []string{"alice@example.net"}
 		return r, err
+	case local == "away":
+		return directory.Resolution{Remote: []string{"alice@example.net", "alice@example.com"}}, nil
+	case local == "bracket":
+		return directory.Resolution{Remote: []string{"alice@[192.0.2.1]"}}, nil
+	case local == "many":
+		return directory.Resolution{Remote: make([]string, queue.MaxRecipients+1)}, nil
 	case local == "minority":
 		return directory.Resolution{}, cluster.ErrUnavailable
 	}
@@ -85,6 +91,15 @@ func (fakeDirectory) Resolve(address string) (directory.Resolution, error) {
 type fakeQueue struct{}
 
 func (fakeQueue) Refuses() *mta.Reply { return nil }
+
+func (fakeQueue) May(a index.AccountID, recipients int) error {
+	if recipients > 4 {
+		return &queue.OverError{What: "4 recipients a day", Until: time.Date(2026, 3, 2, 11, 0, 0, 0, time.UTC)}
+	}
+	return nil
+}
+
+func (fakeQueue) Caretaker() (index.AccountID, error) { return 1, nil }
 
 func (fakeQueue) Entry(s queue.Submission) *mailstore.Also {
 	s.Expires = s.Expires.Add(120 * time.Hour)
@@ -168,12 +183,26 @@ func (in *fakeIncoming) Deliver(_ context.Context, d mailstore.Delivery) ([]mail
 	if d.Also != nil {
 		_, cmd := d.Also.Wrap(&indexpb.DeliverCommand{Summary: &indexpb.Summary{}}, "")
 		entry = cmd.(*queuepb.SubmitCommand).Entry
-		outcomes = append(outcomes, mailstore.Outcome{})
+		outcome := mailstore.Outcome{}
+		if until, over := map[string]int64{"over@example.net": 1_772_370_000_000, "never@example.net": 0}[entry.Recipients[0].Address]; over {
+			outcome.Err = refusedBy(d.Also, until)
+			entry = nil
+		}
+		outcomes = append(outcomes, outcome)
 	}
 	if !in.s.drop && (len(stored) > 0 || entry != nil) {
 		in.s.messages = append(in.s.messages, message{entry, stored, in.b.String()})
 	}
 	return outcomes, nil
+}
+
+// refusedBy is what the store makes of a result that says the account is over a bound.
+func refusedBy(a *mailstore.Also, until int64) error {
+	result, err := (&queuepb.Result{Refusal: &queuepb.Refusal{What: "4 recipients a day", Until: until}}).MarshalVT()
+	if err == nil {
+		_, err = a.Unwrap(result)
+	}
+	return fmt.Errorf("deliver: %w", err)
 }
 
 func (in *fakeIncoming) Discard() {

@@ -85,6 +85,11 @@ type Store interface {
 type Queue interface {
 	// Refuses says why nothing can be queued now; nil where it can.
 	Refuses() *mta.Reply
+	// May says why an account may not send a message to so many recipients now, whoever they are: a *queue.OverError. Nil
+	// promises nothing.
+	May(account index.AccountID, recipients int) error
+	// Caretaker is the account that answers for what is sent on for nobody here.
+	Caretaker() (index.AccountID, error)
 	// Entry makes what queues a submission in one step with its delivery. Its times are set here.
 	Entry(s queue.Submission) *mailstore.Also
 }
@@ -96,6 +101,12 @@ type NoQueue struct{}
 func (NoQueue) Refuses() *mta.Reply {
 	return mta.Replyf(550, mta.NotAuthorized, "Sending to other domains is off here (outbound.enabled)")
 }
+
+// May implements Queue; it is not called.
+func (NoQueue) May(index.AccountID, int) error { return nil }
+
+// Caretaker implements Queue; it is not called.
+func (NoQueue) Caretaker() (index.AccountID, error) { return 0, directory.ErrNoUser }
 
 // Entry implements Queue; it is not called.
 func (NoQueue) Entry(queue.Submission) *mailstore.Also { return nil }

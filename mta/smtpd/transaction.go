@@ -13,25 +13,18 @@ type transaction struct {
 	env      mta.Envelope
 	rcpts    []recipient
 	started  time.Time
-	received time.Time // the last octet so far
-	arriving *arrival  // the message, from DATA or the first BDAT on
+	received time.Time       // the last octet so far
+	arriving *arrival        // the message, from DATA or the first BDAT on
+	owner    index.AccountID // in whose partition it is queued; 0 before the header is seen, or where nothing is
 }
 
-// recipient is an accepted recipient with the accounts behind it.
+// recipient is an accepted recipient with the accounts behind it, and the addresses elsewhere that it leads to. One of another
+// domain leads to itself.
 type recipient struct {
 	mta.Recipient
 	accounts []index.AccountID
-	queued   bool // the queue delivers to it
-}
-
-// queued lists the recipients that the queue delivers to.
-func (t *transaction) queued() (list []mta.Recipient) {
-	for _, r := range t.rcpts {
-		if r.queued {
-			list = append(list, r.Recipient)
-		}
-	}
-	return list
+	remote   []string
+	queued   bool // the queue delivers to all of it
 }
 
 // accounts lists the accounts of all recipients, each once, in the order of RCPT.

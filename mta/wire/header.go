@@ -34,6 +34,18 @@ func CountField(header []byte, name string) int {
 	return count
 }
 
+// HasField reports whether a field of the header that is called name, which is in lower case, has a value, whatever its case. A
+// value that is folded is not found.
+func HasField(header []byte, name, value string) bool {
+	for line := range bytes.Lines(header) {
+		if key, rest, ok := bytes.Cut(line, []byte{':'}); ok && bytes.EqualFold(bytes.TrimRight(key, " \t"), []byte(name)) &&
+			bytes.EqualFold(bytes.TrimSpace(rest), []byte(value)) {
+			return true
+		}
+	}
+	return false
+}
+
 // StartsWithField reports whether p starts with a header field (RFC 5322, section 2.2) or is empty.
 // A message that does not is all body.
 func StartsWithField(p []byte) bool {

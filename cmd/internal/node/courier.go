@@ -16,9 +16,8 @@ import (
 
 // courier brings a message to all that an address leads to: mailboxes here, and the queue for what is elsewhere.
 type courier struct {
-	caretaker func() (index.AccountID, error) // who has what nobody else has
-	store     smtpd.Store
-	queue     smtpd.Queue
+	store smtpd.Store
+	queue smtpd.Queue
 }
 
 // parcel is a message on its way to one recipient.
@@ -64,7 +63,7 @@ func (c courier) owner(p parcel, who directory.Resolution) (index.AccountID, err
 	case len(who.Accounts) > 0:
 		return who.Accounts[0].Account.ID, nil
 	}
-	return c.caretaker()
+	return c.queue.Caretaker()
 }
 
 // submission is what goes to addresses elsewhere.

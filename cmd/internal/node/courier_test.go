@@ -31,7 +31,7 @@ func newRound(t *testing.T) *round {
 	t.Helper()
 	c := mailstoretest.NewExtendedCluster(t, func(cluster.GroupID) partition.Extension { return queue.New() })
 	r := &round{t: t, cluster: c, store: c.Store()}
-	r.courier = courier{store: smtpd.Mailstore(r.store), queue: openQueue{}, caretaker: func() (index.AccountID, error) { return 9, nil }}
+	r.courier = courier{store: smtpd.Mailstore(r.store), queue: openQueue{}}
 	return r
 }
 
@@ -39,6 +39,10 @@ func newRound(t *testing.T) *round {
 type openQueue struct{}
 
 func (openQueue) Refuses() *mta.Reply { return nil }
+
+func (openQueue) May(index.AccountID, int) error { return nil }
+
+func (openQueue) Caretaker() (index.AccountID, error) { return 9, nil }
 
 func (openQueue) Entry(s queue.Submission) *mailstore.Also {
 	s.Expires = time.Now().Add(time.Hour)

@@ -42,13 +42,9 @@ func (n *Node) post(ctx context.Context, p post) error {
 	return nil
 }
 
-// resolve finds whom an address leads to, as this node's directory says.
-func (n *Node) resolve(address string) (who directory.Resolution, err error) {
-	err = n.view(func(v directory.View) error {
-		who, err = v.Resolve(address)
-		return err
-	})
-	return who, err
+// resolve finds whom an address leads to, as this node's directory says. The addresses that senders of ours go out with are known.
+func (n *Node) resolve(address string) (directory.Resolution, error) {
+	return returning{smtpd.Members(directorySource{n}), n.view, time.Now}.Resolve(address)
 }
 
 // courier is that of this node.
@@ -57,14 +53,17 @@ func (n *Node) courier() courier {
 	if queue == nil {
 		queue = smtpd.NoQueue{}
 	}
-	return courier{queue: queue, store: smtpd.Mailstore(n.store), caretaker: func() (index.AccountID, error) {
-		var a directory.Account
-		err := n.view(func(v directory.View) (err error) {
-			a, err = v.Caretaker()
-			return err
-		})
-		return a.ID, err
-	}}
+	return courier{queue: queue, store: smtpd.Mailstore(n.store)}
+}
+
+// caretaker is the account that has what belongs to nobody.
+func (n *Node) caretaker() (index.AccountID, error) {
+	var a directory.Account
+	err := n.view(func(v directory.View) (err error) {
+		a, err = v.Caretaker()
+		return err
+	})
+	return a.ID, err
 }
 
 // envelopeOf is that of a message: its header may say that TLS is no must (RFC 8689, section 5).

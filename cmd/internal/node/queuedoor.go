@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster/command"
+	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/queue"
@@ -29,5 +30,14 @@ func (d queueDoor) Refuses() *mta.Reply {
 
 func (d queueDoor) Entry(s queue.Submission) *mailstore.Also {
 	d.n.outbound.policy.times(&s, time.Now())
+	if s.Counts {
+		s.Brakes = d.n.outbound.policy.brakes()
+	}
 	return s.Also()
 }
+
+func (d queueDoor) May(account index.AccountID, recipients int) error {
+	return d.n.may(account, recipients)
+}
+
+func (d queueDoor) Caretaker() (index.AccountID, error) { return d.n.caretaker() }

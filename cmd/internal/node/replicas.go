@@ -74,6 +74,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
 			work.Go(func() { n.pack(ctx, g.ID()) })
 			work.Go(func() { n.sendMail(ctx, r, term) })
+			work.Go(func() { n.tellHolds(ctx, r) })
 		}
 		work.Wait()
 	})
