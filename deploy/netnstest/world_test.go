@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 		binary = "../../bin/rookery"
 	}
 	c, err := harness.New(harness.Config{Binary: binary, Nodes: 1, Partitions: 2, Domain: domain, Progress: t.Logf,
-		ExtraTOML: "outbound.enabled = true\noutbound.resolvers = [\"127.0.0.1\"]"})
+		ExtraTOML: "outbound.enabled = true\noutbound.resolvers = [\"127.0.0.1\"]\noutbound.dnssec = true"})
 	if err != nil {
 		t.Fatal(err)
 	}
