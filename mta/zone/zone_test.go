@@ -209,3 +209,22 @@ func TestFetched(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCheck: whatever DNS says is judged, and what is judged right is there.
+func FuzzCheck(f *testing.F) {
+	for _, text := range []string{"v=spf1 +ip4:192.0.2.0/24 -all", "v=spf1 ip6:x redirect=", "v=DMARC1;p=reject", "v=STSv1; id=", "v=TLSRPTv1;rua=", "v=DKIM1;p=", "3 1 1", " "} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		known := facts()
+		answers := map[zone.Question]zone.Answer{}
+		for _, q := range zone.Questions(known) {
+			answers[q] = zone.Answer{Data: []string{text}}
+		}
+		for _, found := range zone.Check(known, answers) {
+			if found.State == zone.OK && len(found.Found) == 0 {
+				t.Errorf("%+v", found)
+			}
+		}
+	})
+}
