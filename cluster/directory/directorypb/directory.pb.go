@@ -1905,7 +1905,7 @@ func (x *StsPolicy) GetUsed() int64 {
 type TlsResults struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Results       []byte                 `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"`           // JSON: the policies of a report, of this node alone
-	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`              // up to when they are counted
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`              // up to when they are counted; of a claim: when it was made
 	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`                     // of the report
 	Report        []byte                 `protobuf:"bytes,4,opt,name=report,proto3" json:"report,omitempty"`             // JSON, in gzip
 	To            []string               `protobuf:"bytes,5,rep,name=to,proto3" json:"to,omitempty"`                     // where it is still to be sent

@@ -88,6 +88,9 @@ type Search struct {
 // empty list turns it off.
 type HTTPS struct {
 	Listen []string `toml:"listen"`
+	// Certificate and Key are of the names mta-sts.DOMAIN. Empty: those of TLS, which have them too.
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
 }
 
 // TLS names the certificate of the mail doors, and whose certificates users may show there.
@@ -189,6 +192,9 @@ func (c *Config) check() error {
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		return errors.New("tls: give both certificate and key, or neither for a generated one")
+	}
+	if (c.HTTPS.Certificate == "") != (c.HTTPS.Key == "") {
+		return errors.New("https: give both certificate and key, or neither for those of [tls]")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return fmt.Errorf("log.format = %q: use \"text\" or \"json\"", c.Log.Format)

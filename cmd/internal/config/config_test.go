@@ -46,6 +46,7 @@ func TestErrorsSayWhatToWrite(t *testing.T) {
 		"no host name":    {"node = \"mx1\"\n[smtp]\nhostname = \"\"\n", "smtp.hostname"},
 		"bad timing":      {base + "[cluster]\ntiming = \"moon\"\n", "lan"},
 		"half a key pair": {base + "[tls]\ncertificate = \"/x.pem\"\n", "both certificate and key"},
+		"half a web key":  {base + "[https]\nkey = \"/x.pem\"\n", "https: give both certificate and key"},
 		"bad address":     {base + "[imap]\nlisten = [\"143\"]\n", "imap.listen"},
 		"low limit":       {base + "[imap]\nmessage_limit = 999\n", "imap.message_limit = 999: use a number from 1000"},
 		"limit of none":   {base + "[imap]\nsave_limit = 0\n", "imap.save_limit"},

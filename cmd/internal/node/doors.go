@@ -104,6 +104,10 @@ func (n *Node) serveMail(life context.Context) error {
 	})
 	n.openIMAP(auth, certificate.config(), authorities)
 	n.https = n.newHTTPS()
+	web, err := n.webCertificate(certificate)
+	if err != nil {
+		return err
+	}
 	n.keepTexts(life)
 	for _, door := range []struct {
 		field     string
@@ -116,7 +120,7 @@ func (n *Node) serveMail(life context.Context) error {
 		{"smtp.lmtp", n.cfg.SMTP.LMTP, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.LMTP) }},
 		{"imap.listen", n.cfg.IMAP.Listen, func(l net.Listener) error { return n.imap.Serve(l, imapd.IMAP) }},
 		{"imap.tls_listen", n.cfg.IMAP.TLSListen, func(l net.Listener) error { return n.imap.Serve(l, imapd.IMAPS) }},
-		{"https.listen", n.cfg.HTTPS.Listen, func(l net.Listener) error { return n.https.Serve(tlsListener(l, certificate)) }},
+		{"https.listen", n.cfg.HTTPS.Listen, func(l net.Listener) error { return n.https.Serve(tlsListener(l, web)) }},
 	} {
 		for _, address := range door.addresses {
 			l, err := net.Listen("tcp", address)

@@ -47,7 +47,7 @@ func openDoorCertificate(cfg config.Config, ca func() (*certs.CA, error), now ti
 		log.Warn("SMTP and IMAP use a generated certificate that mail clients do not know; set tls.certificate and tls.key", "name", cfg.SMTP.Hostname)
 	}
 	if err := d.load(now); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tls: %w", err)
 	}
 	return d, nil
 }
@@ -81,11 +81,11 @@ func generate(certPath, keyPath, name string, ca func() (*certs.CA, error), now 
 func (d *doorCertificate) load(now time.Time) error {
 	info, err := os.Stat(d.certPath)
 	if err != nil {
-		return fmt.Errorf("tls.certificate: %w", err)
+		return fmt.Errorf("certificate: %w", err)
 	}
 	pair, err := tls.LoadX509KeyPair(d.certPath, d.keyPath)
 	if err != nil {
-		return fmt.Errorf("tls.certificate %s with tls.key %s: %w", d.certPath, d.keyPath, err)
+		return fmt.Errorf("certificate %s with key %s: %w", d.certPath, d.keyPath, err)
 	}
 	d.current, d.checked, d.changed = &pair, now, info.ModTime()
 	return nil

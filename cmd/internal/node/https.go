@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
@@ -16,6 +18,19 @@ import (
 // newHTTPS makes the door for policies and reports.
 func (n *Node) newHTTPS() *httpd.Server {
 	return httpd.New(httpd.Config{Policy: n.servedPolicy, Report: n.tlsReports.box.Stranger, Logger: n.log})
+}
+
+// webCertificate is that of HTTPS: of its own, or that of the mail doors.
+func (n *Node) webCertificate(mail *doorCertificate) (*doorCertificate, error) {
+	c := n.cfg.HTTPS
+	if c.Certificate == "" {
+		return mail, nil
+	}
+	d := &doorCertificate{certPath: c.Certificate, keyPath: c.Key, log: n.log}
+	if err := d.load(time.Now()); err != nil {
+		return nil, fmt.Errorf("https: %w", err)
+	}
+	return d, nil
 }
 
 // servedPolicy is the policy of a domain; empty where it is not ours, or has none.
