@@ -43,7 +43,7 @@ type Config struct {
 	Directory Directory
 	Resolver  Resolver
 	Relay     *remote.Hop // takes what no route is for; nil: the hosts of the domain do
-	// Limits gives those of a site. Nil: receiver.Table(nil).Of.
+	// Limits gives those of a site. Nil: receiver.Known().Of.
 	Limits func(site string) receiver.Limits
 	Clock  func() time.Time
 	Random func() float64 // in [0, 1)
@@ -65,7 +65,7 @@ var _ Deliverer = (*Dispatcher)(nil)
 // New makes a Dispatcher.
 func New(c Config) *Dispatcher {
 	if c.Limits == nil {
-		c.Limits = receiver.Table(nil).Of
+		c.Limits = receiver.Known().Of
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -18,11 +18,10 @@ type Limits struct {
 // Default is for receivers that the table does not have.
 func Default() Limits { return Limits{Connections: 20, Messages: 100} }
 
-// Known is the table of large receivers by site. Few of them publish figures: Yahoo (20 messages over a connection), Comcast
-// (25 connections), Microsoft (500 connections for its free mail). The others are told by practice what they bear;
-// where a figure is published ours is below it, since all nodes of a cluster send.
-func Known() map[string]Limits {
-	return map[string]Limits{
+// Known is the table of large receivers by site. Two publish a figure: Yahoo takes 20 messages over a connection, and
+// Microsoft's free mail asks for no more than 500 connections. The others are what they bear in practice, for one node.
+func Known() Table {
+	return Table{
 		"google.com":            {20, 50, 0},
 		"outlook.com":           {20, 50, 0},
 		"yahoodns.net":          {10, 20, 0},
@@ -52,15 +51,12 @@ func Known() map[string]Limits {
 	}
 }
 
-// Table is limits by site, in the place of what is known.
+// Table is limits by site, with * for all that it does not have.
 type Table map[string]Limits
 
 // Of gives the limits of a site.
 func (t Table) Of(site string) Limits {
 	if l, ok := t[site]; ok {
-		return l
-	}
-	if l, ok := Known()[site]; ok {
 		return l
 	}
 	if l, ok := t["*"]; ok {
@@ -70,9 +66,9 @@ func (t Table) Of(site string) Limits {
 }
 
 // ParseTable reads limits as the setting receiver_limits has them: "site=connections/messages/rate" apart by spaces,
-// with * for all that are not in the table of large receivers.
+// with * for all that are not in it. What it does not have is as in Known.
 func ParseTable(text string) (Table, error) {
-	t := Table{}
+	t := Known()
 	for _, word := range strings.Fields(text) {
 		site, figures, ok := strings.Cut(word, "=")
 		parts := strings.Split(figures, "/")

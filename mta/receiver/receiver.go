@@ -20,24 +20,24 @@ func Site(host string) string {
 	if err != nil {
 		site = host
 	}
-	if other, ok := otherNames()[site]; ok {
-		return other
-	}
-	return site
+	return mainName(site)
 }
 
-// otherNames are further domains of the hosts of a site.
-func otherNames() map[string]string {
-	return map[string]string{
-		"googlemail.com": "google.com",
-		"gmail.com":      "google.com",
-		"mx.microsoft":   "outlook.com",
-		"hotmail.com":    "outlook.com",
-		"yahoo.com":      "yahoodns.net",
-		"aol.com":        "yahoodns.net",
-		"me.com":         "icloud.com",
-		"mac.com":        "icloud.com",
-		"gmx.de":         "gmx.net",
-		"wanadoo.fr":     "orange.fr",
+// mainName is what a site is called that has hosts in several domains.
+func mainName(site string) string {
+	switch site {
+	case "googlemail.com", "gmail.com":
+		return "google.com"
+	case "mx.microsoft", "hotmail.com":
+		return "outlook.com"
+	case "yahoo.com", "aol.com":
+		return "yahoodns.net"
+	case "me.com", "mac.com":
+		return "icloud.com"
+	case "gmx.de":
+		return "gmx.net"
+	case "wanadoo.fr":
+		return "orange.fr"
 	}
+	return site
 }

@@ -37,6 +37,7 @@ func TestRead(t *testing.T) {
 		{550, "5.7.1", "Unfortunately, messages from [192.0.2.1] weren't sent. Please contact your Internet service provider since part of their network is on our block list (S3150).", receiver.Blocked},
 		{451, "4.7.650", "The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation. (S775)", receiver.Blocked},
 		{421, "", "RP-001 (BAY004-MC1F1) Unfortunately, some messages from 192.0.2.1 weren't sent. The mail server IP connecting to Outlook.com server has exceeded the rate limit allowed.", receiver.Slower},
+		{451, "4.7.652", "The mail server [192.0.2.1] has exceeded the maximum number of connections.", receiver.Slower},
 		{550, "5.7.606", "Access denied, banned sending IP [192.0.2.1]", receiver.Blocked},
 		{421, "4.7.0", "[TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints", receiver.Blocked},
 		{553, "5.7.1", "[BL21] Connections will not be accepted from 192.0.2.1, because the ip is in Spamhaus's list", receiver.Blocked},

@@ -48,7 +48,7 @@ var (
 		{means: Slower, text: regexp.MustCompile(`\b(ofr004|ofr_?10[0-9]|lpn007_510)\b`)},
 		{means: Blocked, text: regexp.MustCompile(`\b(ofr005|ofr_?50[0-9]|lpnaab_|lpn007_4)`)},
 		// Anybody
-		{means: Slower, text: regexp.MustCompile(`too many (concurrent |simultaneous |smtp )*(connections|sessions|messages)|concurrent connections|connection (rate|limit)|rate.?limit|throttl|` +
+		{means: Slower, text: regexp.MustCompile(`maximum number of connections|too many (concurrent |simultaneous |smtp )*(connections|sessions|messages)|concurrent connections|connection (rate|limit)|rate.?limit|throttl|` +
 			`too (fast|quickly)|slow down|unusual rate|sending rate|excessive rate|too much mail`)},
 		{means: Blocked, text: regexp.MustCompile(`(client host|host|ip|address|server|\]) (was |is |has been |were )?(temporarily )?(blocked|banned|blacklisted|blocklisted|denylisted)|` +
 			`spamhaus|spamcop|barracudacentral|uceprotect|abusix|\b(dnsbl|rbl|senderbase|senderscore)\b|(black|block|deny)[ -]?list|` +

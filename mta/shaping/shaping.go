@@ -16,7 +16,7 @@ import (
 // Config is what Sites work with. Clock is required.
 type Config struct {
 	Clock func() time.Time
-	// Limits gives those of a site. Nil: receiver.Table(nil).Of.
+	// Limits gives those of a site. Nil: receiver.Known().Of.
 	Limits func(site string) receiver.Limits
 	Most   int // attempts of all sites at a time; 200
 	// Seen hears of each attempt that ended, with the site that it was for. It must not call Sites. Nil: nobody does.
@@ -44,7 +44,7 @@ type Sites struct {
 // New makes Sites.
 func New(c Config) *Sites {
 	if c.Limits == nil {
-		c.Limits = receiver.Table(nil).Of
+		c.Limits = receiver.Known().Of
 	}
 	if c.Seen == nil {
 		c.Seen = func(string, Outcome) {}

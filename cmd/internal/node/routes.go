@@ -19,7 +19,7 @@ import (
 
 // openRoutes makes what decides how mail leaves. next makes the attempts.
 func (n *Node) openRoutes(resolver dispatch.Resolver, next dispatch.Deliverer) {
-	limits := &siteLimits{settings: n.outbound.policy.settings}
+	limits := &siteLimits{settings: n.outbound.policy.settings, table: receiver.Known()}
 	var relay *remote.Hop
 	if host := n.cfg.Outbound.Relay; host != "" {
 		relay = &remote.Hop{Route: "outbound.relay", Hosts: []string{host}}
