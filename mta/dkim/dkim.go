@@ -26,41 +26,69 @@ type Digest = [sha256.Size]byte
 // Message is what signatures are made of: the header of a message and the digests of its body.
 type Message struct {
 	Header Header
-	// Relaxed and Simple are the digests of the body in its two canonical forms (RFC 6376, section 3.4).
+	// Relaxed and Simple are the digests of the body in its two canonical forms (RFC 6376, section 3.4). Simple is that only
+	// where it was asked for.
 	Relaxed, Simple Digest
 }
 
-// Read reads a message to its end. The error is ErrHeader, or one of r.
-func Read(r io.Reader) (*Message, error) {
+// Reader reads a message: its header first, which says whether it is worth to read the rest.
+type Reader struct {
+	Header Header
+	lines  *bufio.Reader
+}
+
+// Begin reads the header of a message. The error is ErrHeader, or one of r.
+func Begin(r io.Reader) (*Reader, error) {
 	lines := bufio.NewReaderSize(r, 32<<10)
 	header, err := readHeader(lines)
 	if err != nil {
 		return nil, err
 	}
-	relaxed, simple := newBody(Relaxed), newBody(Simple)
-	both := []*body{relaxed, simple}
+	return &Reader{header, lines}, nil
+}
+
+// Read reads a message to its end, for both forms. The error is ErrHeader, or one of r.
+func Read(r io.Reader) (*Message, error) {
+	begun, err := Begin(r)
+	if err != nil {
+		return nil, err
+	}
+	return begun.Body(true)
+}
+
+// Body reads the message to its end. The digest of its simple form costs as much again as the relaxed one. The error is one of the
+// source.
+func (r *Reader) Body(simple bool) (*Message, error) {
+	m := &Message{Header: r.Header}
+	both := []*body{newBody(Relaxed), newBody(Simple)}
+	if !simple {
+		both = both[:1]
+	}
 	held := false // a CR at the end of the buffer, which may be half of the end of a line
 	for {
-		p, err := lines.ReadSlice('\n')
+		p, err := r.lines.ReadSlice('\n')
+		full := errors.Is(err, bufio.ErrBufferFull)
 		text, end := cutEnd(p)
+		if held && !(end && len(text) == 0) {
+			text = append([]byte{'\r'}, text...)
+		}
+		if held = full && text[len(text)-1] == '\r'; held {
+			text = text[:len(text)-1]
+		}
 		for _, b := range both {
-			if held && !(end && len(text) == 0) {
-				b.add([]byte{'\r'})
-			}
-			if cr := len(text) - 1; errors.Is(err, bufio.ErrBufferFull) && text[cr] == '\r' {
-				b.add(text[:cr])
-				continue
-			}
 			b.add(text)
 			if end {
 				b.endLine()
 			}
 		}
-		held = errors.Is(err, bufio.ErrBufferFull) && text[len(text)-1] == '\r'
 		switch {
 		case err == io.EOF:
-			return &Message{Header: header, Relaxed: relaxed.sum(), Simple: simple.sum()}, nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			m.Relaxed = both[0].sum()
+			if simple {
+				m.Simple = both[1].sum()
+			}
+			return m, nil
+		case err != nil && !full:
 			return nil, fmt.Errorf("read a message to be signed: %w", err)
 		}
 	}

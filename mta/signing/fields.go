@@ -17,19 +17,15 @@ import (
 	"github.com/rookery-mail/rookery/mta/remote"
 )
 
-// read reads the message of a job.
-func read(job remote.Job) (*dkim.Message, error) {
+// sign gives the signatures of a message; none where no domain of ours answers for it, or no key of it signs. What is not
+// signed is read no further than its header.
+func (l *Link) sign(job remote.Job) (string, error) {
 	text, err := job.Open()
 	if err != nil {
-		return nil, fmt.Errorf("open a message to be signed: %w", err)
+		return "", fmt.Errorf("open a message to be signed: %w", err)
 	}
 	defer text.Close()
-	return dkim.Read(text)
-}
-
-// sign gives the signatures of a message; none where no domain of ours answers for it, or no key of it signs.
-func (l *Link) sign(job remote.Job) (string, error) {
-	m, err := read(job)
+	r, err := dkim.Begin(text)
 	if errors.Is(err, dkim.ErrHeader) {
 		l.c.Logger.Info("a message is sent without a signature", "id", job.ID, "error", err)
 		return "", nil
@@ -37,13 +33,20 @@ func (l *Link) sign(job remote.Job) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	domain, err := l.domain(job, m.Header)
+	domain, err := l.domain(job, r.Header)
 	if err != nil || domain == "" {
 		return "", err
 	}
 	keys, err := l.c.Book.Signers(domain)
 	if err != nil {
 		return "", fmt.Errorf("find the keys of %s: %w", domain, err)
+	}
+	if len(keys) == 0 {
+		return "", nil
+	}
+	m, err := r.Body(false)
+	if err != nil {
+		return "", err
 	}
 	fields := ""
 	for _, k := range keys {
@@ -151,7 +154,7 @@ func (l *Link) seal(ctx context.Context, job remote.Job, home string) (string, e
 	if len(keys) == 0 {
 		return "", nil
 	}
-	m, err := read(job)
+	m, err := whole(job)
 	if err == nil {
 		var fields string
 		if fields, err = l.sealWith(ctx, job, m, keys[0]); err == nil && ctx.Err() == nil { // else what DNS said is not all
@@ -166,6 +169,16 @@ func (l *Link) seal(ctx context.Context, job remote.Job, home string) (string, e
 		return "", nil
 	}
 	return "", err
+}
+
+// whole reads the message of a job.
+func whole(job remote.Job) (*dkim.Message, error) {
+	text, err := job.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open a message to be sealed: %w", err)
+	}
+	defer text.Close()
+	return dkim.Read(text)
 }
 
 func (l *Link) sealWith(ctx context.Context, job remote.Job, m *dkim.Message, key dkim.Key) (string, error) {
@@ -191,16 +204,16 @@ func (l *Link) results(ctx context.Context, job remote.Job, m *dkim.Message) ([]
 		return nil, fmt.Errorf("open a message to be sealed: %w", err)
 	}
 	defer text.Close()
-	whole := &untroubled{r: text}
-	list, err := msgauth.VerifyWithOptions(whole, &msgauth.VerifyOptions{MaxVerifications: maxVerified, LookupTXT: func(name string) ([]string, error) {
+	source := &untroubled{r: text}
+	list, err := msgauth.VerifyWithOptions(source, &msgauth.VerifyOptions{MaxVerifications: maxVerified, LookupTXT: func(name string) ([]string, error) {
 		texts, err := l.c.Lookup(ctx, name)
 		if err != nil {
 			return nil, noAnswer{err}
 		}
 		return texts, nil
 	}})
-	if whole.err != nil {
-		return nil, fmt.Errorf("read a message to be sealed: %w", whole.err)
+	if source.err != nil {
+		return nil, fmt.Errorf("read a message to be sealed: %w", source.err)
 	}
 	if err != nil && !errors.Is(err, msgauth.ErrTooManySignatures) {
 		l.c.Logger.Info("the signatures of a message are not read", "id", job.ID, "error", err)
