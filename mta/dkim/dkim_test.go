@@ -321,11 +321,19 @@ func FuzzRecord(f *testing.F) {
 
 func BenchmarkRead(b *testing.B) {
 	text := "From: a@example.org\r\n\r\n" + strings.Repeat("The quick brown fox jumps over the lazy dog.\r\n", 100)
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		if _, err := dkim.Read(strings.NewReader(text)); err != nil {
-			b.Fatal(err)
-		}
+	for name, simple := range map[string]bool{"relaxed": false, "both": true} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				r, err := dkim.Begin(strings.NewReader(text))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := r.Body(simple); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

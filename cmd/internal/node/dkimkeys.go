@@ -57,45 +57,64 @@ func (n *Node) tendKeysOnce(ctx context.Context) error {
 	if n.level() < command.PutSending.Level() {
 		return nil
 	}
-	var s directory.Settings
-	domains := map[string][]*directorypb.Sending{}
-	secrets := map[string][]keychain.Secret{}
-	err := n.view(func(v directory.View) (err error) {
-		if s, err = v.Settings(); err != nil {
-			return err
-		}
-		for _, use := range []string{keychain.SRS, keychain.BATV} {
-			if secrets[use], err = secretsOf(v, use); err != nil {
-				return err
-			}
-		}
-		all, err := v.Domains()
-		for _, d := range all {
-			domains[d.Name] = nil
-		}
-		return errors.Join(err, v.EachSending(directory.SendingDkimKey, "", func(r *directorypb.Sending) error {
-			domain := r.GetDkimKey().Domain
-			if list, ours := domains[domain]; ours { // those of a domain that went stay, it may come back
-				domains[domain] = append(list, r)
-			}
-			return nil
-		}))
-	})
+	k, err := n.readKeys()
 	if err != nil {
 		return err
 	}
-	err = errors.Join(n.tendSecrets(ctx, keychain.SRS, s.SRS, secrets), n.tendSecrets(ctx, keychain.BATV, s.BounceTags != "off", secrets))
-	for domain, records := range domains {
-		if !s.DKIM || ctx.Err() != nil {
+	for _, r := range k.gone {
+		err = errors.Join(err, n.changeKeys(ctx, r.GetDkimKey().Domain, []*directorypb.Sending{r}, keychain.Change{Remove: []*directorypb.DkimKey{r.GetDkimKey()}}))
+	}
+	err = errors.Join(err, n.tendSecrets(ctx, keychain.SRS, k.settings.SRS, k.secrets), n.tendSecrets(ctx, keychain.BATV, k.settings.BounceTags != "off", k.secrets))
+	for domain, records := range k.domains {
+		if !k.settings.DKIM || ctx.Err() != nil {
 			break
 		}
-		f := keychain.Facts{Keys: keysOf(records), Now: time.Now(), Rotate: time.Duration(s.DKIMRotationDays) * 24 * time.Hour}
+		f := keychain.Facts{Keys: keysOf(records), Now: time.Now(), Rotate: time.Duration(k.settings.DKIMRotationDays) * 24 * time.Hour}
 		f.Seen = keysSeen(ctx, n.outbound.resolver, f.Keys, func(s keychain.State) bool { return s == keychain.Waiting || s == keychain.Removable })
 		if e := n.changeKeys(ctx, domain, records, keychain.Plan(f)); e != nil {
 			err = errors.Join(err, fmt.Errorf("keys of %s: %w", domain, e))
 		}
 	}
 	return err
+}
+
+// allKeys are those of the directory at a moment.
+type allKeys struct {
+	settings directory.Settings
+	domains  map[string][]*directorypb.Sending // DKIM keys of each domain
+	gone     []*directorypb.Sending            // of domains that are ours no more
+	secrets  map[string][]keychain.Secret      // by use
+}
+
+func (n *Node) readKeys() (k allKeys, err error) {
+	k.domains, k.secrets = map[string][]*directorypb.Sending{}, map[string][]keychain.Secret{}
+	err = n.view(func(v directory.View) (err error) {
+		if k.settings, err = v.Settings(); err != nil {
+			return err
+		}
+		for _, use := range []string{keychain.SRS, keychain.BATV} {
+			if k.secrets[use], err = secretsOf(v, use); err != nil {
+				return err
+			}
+		}
+		all, err := v.Domains()
+		if err != nil {
+			return err
+		}
+		for _, d := range all {
+			k.domains[d.Name] = nil
+		}
+		return v.EachSending(directory.SendingDkimKey, "", func(r *directorypb.Sending) error {
+			domain := r.GetDkimKey().Domain
+			if list, ours := k.domains[domain]; ours {
+				k.domains[domain] = append(list, r)
+			} else {
+				k.gone = append(k.gone, r)
+			}
+			return nil
+		})
+	})
+	return k, err
 }
 
 // keysSeen asks DNS about the keys in some states.
