@@ -15,12 +15,10 @@ import (
 
 // policy is what is asked of all hosts of an attempt.
 type policy struct {
-	domain string // whose hosts they are: the destination, or a smart host (RFC 8461, section 3)
 	rule   tlspolicy.Rule
-	known  bool // that the hosts are those of the domain is sure
-	asked  bool // sts and unsure hold
+	known  bool   // that the hosts are those of the domain is sure
+	domain string // whose policy sts is: the destination, or a smart host (RFC 8461, section 5); empty: none was asked for
 	sts    STS
-	unsure error
 }
 
 // rule finds what the operator asks for: of the destination, and of a smart host where one takes the mail.
@@ -65,12 +63,15 @@ func (a *attempt) need(ctx context.Context, h target, addresses dns.Addresses) (
 		}
 	}
 	if !f.Waived && len(dane.Usable(f.TLSA)) == 0 {
-		a.askSTS(ctx, f.Domain)
-		f.STS, f.Text = a.policy.sts.Policy, a.policy.sts.Text
-		if a.policy.unsure != nil && f.Required && !f.Known {
-			a.unresolved(host, a.policy.unsure)
+		err := a.askSTS(ctx, f.Domain)
+		if err == nil && f.Required && !f.Known {
+			err = a.policy.sts.Unknown
+		}
+		if err != nil {
+			a.unresolved(host, err)
 			return n, false
 		}
+		f.STS, f.Text = a.policy.sts.Policy, a.policy.sts.Text
 	}
 	n, err := tlspolicy.Decide(f)
 	if err != nil {
@@ -89,21 +90,23 @@ func (a *attempt) refused(n tlspolicy.Need, err error) {
 	a.failed(place{host: n.Host}, nil, err)
 }
 
-// askSTS finds the MTA-STS policy, once for all hosts of a domain.
-func (a *attempt) askSTS(ctx context.Context, domain string) {
+// askSTS finds the MTA-STS policy of a domain, once for all of its hosts. An address has none.
+func (a *attempt) askSTS(ctx context.Context, domain string) (err error) {
 	p := a.client.c.Policies
-	if p == nil || a.policy.asked && a.policy.domain == domain {
-		return
+	_, address := netip.ParseAddr(domain)
+	if p == nil || address == nil || a.policy.domain == domain {
+		return nil
 	}
-	if _, err := netip.ParseAddr(domain); err == nil {
-		return
+	a.policy.sts = STS{}
+	if a.policy.sts, err = p.STS(ctx, domain); err != nil {
+		return err
 	}
-	a.policy.asked, a.policy.domain = true, domain
-	a.policy.sts, a.policy.unsure = p.STS(ctx, domain)
+	a.policy.domain = domain
 	if f := a.policy.sts.Failure; f != "" {
 		n := tlspolicy.Need{Domain: domain, Kind: tlsrpt.STS, Text: a.policy.sts.Text}
 		a.client.observe(a.job.Hop, event(n, f, a.policy.sts.Detail))
 	}
+	return nil
 }
 
 // tlsa finds the TLSA records of a host that DNSSEC vouches for, and their base domain (RFC 7672, section 2.2.3): there

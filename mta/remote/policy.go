@@ -22,7 +22,7 @@ const (
 type Policies interface {
 	// Rule is what the operator asks for of a domain; the zero Rule: nothing. An error puts the message off.
 	Rule(ctx context.Context, domain string) (tlspolicy.Rule, error)
-	// STS finds a domain's MTA-STS policy. An error says that it is not known whether there is one, nor was one kept.
+	// STS finds a domain's MTA-STS policy. An error puts the message off.
 	STS(ctx context.Context, domain string) (STS, error)
 }
 
@@ -33,4 +33,7 @@ type STS struct {
 	// Failure says that the policy which the domain has now could not be had, or was none: Policy is the one before, or nil.
 	Failure tlsrpt.Failure
 	Detail  string
+	// Unknown says why nobody knows whether the domain has a policy: DNS does not answer, and none was kept. It counts as none, as
+	// an answer that denied it would (RFC 8461, section 10.2), but not for what REQUIRETLS needs.
+	Unknown error
 }

@@ -316,7 +316,9 @@ func TestTold(t *testing.T) {
 			"5.7.30 REQUIRETLS asks for authenticated TLS with mx.one.example: it does not support REQUIRETLS", remote.Permanent, "no-policy-found ok", ""},
 		"TLSA without an answer": {attempt{h: secure(), tlsa: "fail"}, "", "4.7.5 DANE asks for authenticated TLS with mx.one.example: its TLSA records cannot be looked up", remote.Temporary,
 			"tlsa dnssec-invalid", ""},
-		"required, policy unknown": {attempt{h: secure(), unsigned: true, policies: fixed{err: errors.New("DNS is away")}, change: func(j *remote.Job) { j.Envelope.RequireTLS = true }}, "",
+		"policy unknown":    {attempt{h: secure(), policies: fixed{sts: remote.STS{Unknown: errors.New("DNS is away")}}}, "not authenticated", "250 ok", remote.Delivered, "no-policy-found ok", "MAIL FROM:<ada@example.org>"},
+		"policies are away": {attempt{h: secure(), policies: fixed{err: errors.New("no replica")}}, "", "4.4.3 no replica", remote.Temporary, "", ""},
+		"required, policy unknown": {attempt{h: secure(), unsigned: true, policies: fixed{sts: remote.STS{Unknown: errors.New("DNS is away")}}, change: func(j *remote.Job) { j.Envelope.RequireTLS = true }}, "",
 			"4.4.3 DNS is away", remote.Temporary, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,7 @@ var _ remote.Policies = (*tlsPolicies)(nil)
 
 // newTLSPolicies makes those of this node.
 func (n *Node) newTLSPolicies(r *dns.Resolver) *tlsPolicies {
-	return &tlsPolicies{n, cache.New(cache.Config{Resolver: r, Fetcher: fetch.New(fetch.Config{Resolver: r}), Store: stsStore{n}, Logger: n.log})}
+	return &tlsPolicies{n, cache.New(cache.Config{Resolver: r, Fetcher: fetch.New(fetch.Config{Resolver: r}), Store: stsStore{n.view, n.change, n.level}, Logger: n.log})}
 }
 
 // Rule implements remote.Policies.
@@ -83,7 +83,11 @@ func (n *Node) refreshPolicies(ctx context.Context) {
 }
 
 // stsStore keeps MTA-STS policies in the directory.
-type stsStore struct{ n *Node }
+type stsStore struct {
+	view   func(func(directory.View) error) error
+	change func(context.Context, command.Command, error) error
+	level  func() command.Level
+}
 
 var _ cache.Store = stsStore{}
 
@@ -92,7 +96,7 @@ const maxKeptPolicy = 8 << 10
 
 // Load implements cache.Store.
 func (s stsStore) Load(domain string) (k mtasts.Kept, version uint64, err error) {
-	err = s.n.view(func(v directory.View) error {
+	err = s.view(func(v directory.View) error {
 		m, err := v.Sending(directory.SendingSTSPolicy, domain)
 		if errors.Is(err, directory.ErrNotFound) {
 			return nil
@@ -107,7 +111,7 @@ func (s stsStore) Load(domain string) (k mtasts.Kept, version uint64, err error)
 
 // Save implements cache.Store.
 func (s stsStore) Save(ctx context.Context, domain string, k mtasts.Kept, version uint64) error {
-	if s.n.level() < command.LevelThird {
+	if s.level() < command.LevelThird {
 		return errors.New("not every node of the cluster runs this version")
 	}
 	if len(k.Text) > maxKeptPolicy {
@@ -126,7 +130,7 @@ func (s stsStore) Remove(ctx context.Context, domain string, version uint64) err
 
 func (s stsStore) put(ctx context.Context, change directory.SendingChange) error {
 	c, err := directory.PutSending(change)
-	if err = s.n.change(ctx, c, err); errors.Is(err, directory.ErrConflict) {
+	if err = s.change(ctx, c, err); errors.Is(err, directory.ErrConflict) {
 		return nil // another node was faster
 	}
 	return err
@@ -134,7 +138,7 @@ func (s stsStore) put(ctx context.Context, change directory.SendingChange) error
 
 // Each implements cache.Store.
 func (s stsStore) Each(fn func(string, mtasts.Kept, uint64) error) error {
-	return s.n.view(func(v directory.View) error {
+	return s.view(func(v directory.View) error {
 		return v.EachSending(directory.SendingSTSPolicy, "", func(m *directorypb.Sending) error {
 			return fn(m.Name, keptPolicy(m.GetStsPolicy()), m.Version)
 		})

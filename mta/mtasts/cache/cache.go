@@ -97,7 +97,10 @@ func (c *Cache) STS(ctx context.Context, name string) (remote.STS, error) {
 	case err == nil:
 		id, _ = mtasts.ParseRecord(texts) // one that is wrong is none (RFC 8461, section 3.1)
 	case !errors.Is(err, dns.ErrNoName) && !errors.Is(err, dns.ErrNoRecord) && !counts:
-		return remote.STS{}, fmt.Errorf("look up whether %s has an MTA-STS policy: %w", name, err)
+		if ctx.Err() != nil {
+			return remote.STS{}, ctx.Err()
+		}
+		return remote.STS{Unknown: fmt.Errorf("look up whether %s has an MTA-STS policy: %w", name, err)}, nil
 	}
 	switch {
 	case id == "" && !counts:

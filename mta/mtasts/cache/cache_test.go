@@ -36,6 +36,7 @@ type web struct {
 	kept    map[string]mtasts.Kept
 	version uint64
 	saveErr error
+	loadErr error
 	saves   int
 }
 
@@ -77,8 +78,8 @@ func (w *web) Load(domain string) (mtasts.Kept, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	k, ok := w.kept[domain]
-	if !ok {
-		return mtasts.Kept{}, 0, nil
+	if !ok || w.loadErr != nil {
+		return mtasts.Kept{}, 0, w.loadErr
 	}
 	return k, w.version, nil
 }
@@ -119,6 +120,8 @@ func describe(s remote.STS, err error) string {
 	switch {
 	case err != nil:
 		return "error"
+	case s.Unknown != nil:
+		return "unknown"
 	case s.Policy == nil && s.Failure == "":
 		return "none"
 	case s.Policy == nil:
@@ -159,8 +162,9 @@ func TestSTS(t *testing.T) {
 		{"what comes is none", func() { w.now = w.now.Add(time.Hour); w.httpErr, w.policy = nil, "<html>" }, "sts-policy-invalid", 1},
 		{"it comes", func() { w.now = w.now.Add(time.Hour); w.publish("3", "enforce", time.Hour) }, "enforce mx3.one.example", 1},
 		{"it expires, and DNS says nothing", func() { w.now = w.now.Add(time.Hour); w.dnsErr = dns.ErrNoRecord }, "none", 0},
-		{"and is away", func() { w.dnsErr = dns.ErrTemporary }, "error", 0},
-		{"one that is for this moment", func() { w.dnsErr = nil; w.publish("4", "enforce", 0) }, "enforce mx4.one.example", 1},
+		{"and is away", func() { w.dnsErr = dns.ErrTemporary }, "unknown", 0},
+		{"the store cannot be read", func() { w.loadErr = errors.New("no replica") }, "error", 0},
+		{"one that is for this moment", func() { w.dnsErr, w.loadErr = nil, nil; w.publish("4", "enforce", 0) }, "enforce mx4.one.example", 1},
 		{"a moment later", func() { w.now = w.now.Add(time.Second) }, "enforce mx4.one.example", 1},
 		{"a policy is given up", func() { w.publish("5", "none", time.Hour) }, "none mx5.one.example", 1},
 		{"the store keeps nothing", func() { w.publish("6", "enforce", time.Hour); w.saveErr = errors.New("no majority") }, "enforce mx6.one.example", 1},
