@@ -63,6 +63,7 @@ const (
 	RetakeClaims     Kind = 0x0403
 	SettleRecipients Kind = 0x0404
 	EditQueue        Kind = 0x0405
+	ForgetStories    Kind = 0x0406
 	EditConduct      Kind = 0x0407
 )
 
@@ -195,6 +196,8 @@ func (k Kind) name() string {
 		return "SettleRecipients"
 	case EditQueue:
 		return "EditQueue"
+	case ForgetStories:
+		return "ForgetStories"
 	case EditConduct:
 		return "EditConduct"
 	}

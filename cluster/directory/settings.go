@@ -30,6 +30,7 @@ type Settings struct {
 	BanWindowMinutes    int    // within which they count
 	BanMinutes          int    // for which it is banned
 	SCRAMSHA1           bool   // whether SCRAM-SHA-1 is offered, and new passwords keep its keys
+	TraceDays           int    // how long the stories of messages are kept, 0: there are none
 	UndeleteDays        int    // how long expunged mail is kept, 0: not at all
 	TLSReports          bool   // whether domains that ask for it are told how TLS with their hosts went
 	OIDCIssuer          string // URL of the issuer whose tokens are taken, or empty
@@ -129,6 +130,8 @@ func Definitions() []Definition {
 			delimiterSetting(func(s *Settings) *string { return &s.SubaddressDelimiter })},
 		{"tls_reports", "on or off", "on", "Whether domains that ask for it are told once a day how TLS with their hosts went (TLS-RPT, RFC 8460).",
 			switchSetting(func(s *Settings) *bool { return &s.TLSReports })},
+		{"trace_days", "0 to 365, 0 for not at all", "7", "For how many days the story of each message is kept, for `rookery trace`.",
+			intSetting(0, 365, func(s *Settings) *int { return &s.TraceDays })},
 		{"trusted_networks", "up to 64 networks such as 192.0.2.0/24, or empty", "", "The networks that no ban locks out and that are not slowed down as a whole: those of a webmail, or of an office behind one address.",
 			networksSetting(func(s *Settings) *string { return &s.TrustedNetworks })},
 		{"undelete_days", "0 to 3650, 0 for not at all", "14", "How many days expunged mail can be brought back with `rookery mailbox undelete`.",

@@ -27,6 +27,16 @@ type Delivery struct {
 	Targets  []Target
 	Received time.Time // becomes the internal date; zero is now
 	Also     *Also     // nil: nothing
+	Around   *Around   // nil: nothing
+}
+
+// Around has what each partition gets of a delivery travel in a command that says more of it than index knows (mta/queue).
+type Around struct {
+	// Wrap makes the command. k and p are those of the delivery, an *indexpb.DeliverCommand, or what Also made of it; to are
+	// its targets, id is as for Also. It may return them as they are.
+	Wrap func(k command.Kind, p Payload, id string, to []Target) (command.Kind, Payload)
+	// Unwrap reads the result where there was no Also, as Also.Unwrap.
+	Unwrap func(result []byte) (*indexpb.Result, error)
 }
 
 // Also is something that is done with the message in the same step as its delivery in one partition, whether there

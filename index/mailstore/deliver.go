@@ -30,6 +30,9 @@ func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) 
 		outcomes = append(outcomes, Outcome{})
 		in.also(d.Also, parts, outcomes)
 	}
+	for _, p := range parts {
+		p.around, p.given = d.Around, d.Targets
+	}
 	if in.tooLarge(parts) {
 		in.stage()
 	}
@@ -49,6 +52,8 @@ type part struct {
 	targets []*indexpb.DeliverTarget
 	places  []int // of each target in the delivery
 	also    *Also // nil: nothing
+	around  *Around
+	given   []Target // of the delivery
 }
 
 // also has the partition of a's account do it with its part. Its outcome is the last.
@@ -69,10 +74,18 @@ func (in *Incoming) also(a *Also, parts map[cluster.GroupID]*part, outcomes []Ou
 // command is what is proposed for a part.
 func (in *Incoming) command(g cluster.GroupID, p *part) (command.Kind, access.Payload) {
 	cmd := &indexpb.DeliverCommand{Summary: in.summary, Body: in.body(g), Targets: p.targets}
+	kind, all := command.Deliver, access.Payload(cmd)
 	if p.also != nil {
-		return p.also.Wrap(cmd, in.messageID)
+		kind, all = p.also.Wrap(cmd, in.messageID)
 	}
-	return command.Deliver, cmd
+	if p.around != nil {
+		to := make([]Target, 0, len(p.places))
+		for _, place := range p.places {
+			to = append(to, p.given[place])
+		}
+		kind, all = p.around.Wrap(kind, all, in.messageID, to)
+	}
+	return kind, all
 }
 
 // split sorts targets by partition, and gives those an outcome that cannot be tried.
@@ -188,6 +201,9 @@ func taken(targets []*indexpb.TargetResult) bool {
 func (p *part) result(encoded []byte) (*indexpb.Result, error) {
 	if p.also != nil {
 		return p.also.Unwrap(encoded)
+	}
+	if p.around != nil {
+		return p.around.Unwrap(encoded)
 	}
 	res := new(indexpb.Result)
 	return res, res.UnmarshalVT(encoded)

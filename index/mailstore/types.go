@@ -9,6 +9,7 @@ type (
 	Delivery      = access.Delivery
 	Outcome       = access.Outcome
 	Also          = access.Also
+	Around        = access.Around
 	AppendOptions = access.AppendOptions
 	View          = access.View
 	Changes       = access.Changes

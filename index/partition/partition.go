@@ -46,6 +46,8 @@ type Extension interface {
 	// Committed hears that what was executed since the last call, or all of another state, can be read. It
 	// returns at once.
 	Committed()
+	// Restored hears that the keys are others now, before Committed does.
+	Restored()
 }
 
 // New returns the machine of a partition. All its state is in the keys it is given.
@@ -179,6 +181,7 @@ func (p *Partition) Restored(kv.Reader) error {
 	p.cache.forget()
 	p.feed.wakeAll()
 	if p.more != nil {
+		p.more.Restored()
 		p.more.Committed()
 	}
 	return nil

@@ -29,6 +29,9 @@ func (q *machine) at(name string) (*destination, error) {
 		return nil, fmt.Errorf("read destination %s: %w", name, err)
 	}
 	d.was = d.rec.Next
+	if q.destinations == nil {
+		q.destinations = map[string]*destination{}
+	}
 	q.destinations[name] = d
 	return d, nil
 }

@@ -49,6 +49,9 @@ func (q *machine) edit(cmd *queuepb.EditCommand) (*queuepb.Result, error) {
 		}
 		if changed {
 			res.Changed++
+			if err := q.tellEdit(EntryID(id), e, cmd); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return res, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+	"github.com/rookery-mail/rookery/mta/queue/story"
 )
 
 // model is what the queue means: who is open, and which term claimed whom.
@@ -98,6 +99,9 @@ func TestModel(t *testing.T) {
 				if rapid.Bool().Draw(rt, "braked") {
 					cmd.Entry.Brakes = &queuepb.Brakes{MessagesHour: modelBound, Hold: rapid.Bool().Draw(rt, "hold")}
 					refused, held = m.submit(cmd.Entry.Brakes.Hold)
+				}
+				if rapid.Bool().Draw(rt, "told") {
+					arrives(cmd, []string{"cid@example.org"}[:rapid.IntRange(0, 1).Draw(rt, "here")]...)
 				}
 				res := w.do(command.Submit, cmd)
 				if (res.Refusal != nil) != refused {
@@ -188,6 +192,17 @@ func TestModel(t *testing.T) {
 				w.do(command.SetBlobMode, &indexpb.SetBlobModeCommand{Mode: mode})
 			},
 			"list": func(rt *rapid.T) { w.do(command.ListUsers, &indexpb.ListUsersCommand{Limit: 2}) },
+			"day":  func(rt *rapid.T) { w.now = w.now.Add(24 * time.Hour) },
+			"forget": func(rt *rapid.T) {
+				today := story.DayOf(w.now.UnixMilli())
+				first := rapid.SampledFrom([]uint32{today - 1, today, story.Never}).Draw(rt, "first")
+				w.do(command.ForgetStories, &queuepb.ForgetStoriesCommand{Before: first})
+			},
+			"restored": func(rt *rapid.T) {
+				if err := w.p.Restored(w.b); err != nil {
+					rt.Fatal(err)
+				}
+			},
 			"wait": func(rt *rapid.T) {
 				w.now = w.now.Add(time.Duration(rapid.IntRange(1, 90).Draw(rt, "minutes")) * time.Minute)
 			},

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
@@ -26,6 +27,7 @@ import (
 	"github.com/rookery-mail/rookery/index/mailbox"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+	"github.com/rookery-mail/rookery/mta/queue/story"
 )
 
 // The limits of the machine. Replicas must agree on them: one changes only with a new command kind.
@@ -45,6 +47,7 @@ var ErrKind = errors.New("not a command of the queue")
 // any.
 type Queue struct {
 	touched bool
+	stories story.Book
 
 	mu      sync.Mutex
 	changed chan struct{} // guarded by mu: closed, and made anew, when the queue has changed
@@ -76,22 +79,28 @@ func (q *Queue) Committed() {
 // command's execution in index/mailbox. A payload that does not decode is answered with CODE_INVALID
 // and changes nothing.
 func (queue *Queue) Execute(x *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error) {
-	queue.touched = true
-	q := &machine{b: b, x: x, now: c.Time.UnixMilli(), destinations: map[string]*destination{}}
+	q := &machine{b: b, x: x, now: c.Time.UnixMilli(), index: c.Index, stories: &queue.stories}
 	res, err := q.dispatch(c)
 	if err == nil {
 		err = errors.Join(q.finish(), q.finishConducts())
 	}
+	if err == nil {
+		err = q.finishStories()
+	}
 	if err != nil {
 		return nil, err
 	}
+	queue.touched = queue.touched || c.Kind != command.ForgetStories && (c.Kind != command.Submit || res.Entry != 0)
 	return res.MarshalVT()
 }
+
+// Restored forgets what was remembered of the keys.
+func (q *Queue) Restored() { q.stories.Forgotten() }
 
 func (q *machine) dispatch(c command.Command) (*queuepb.Result, error) {
 	switch c.Kind {
 	case command.Submit:
-		return run(c, new(queuepb.SubmitCommand), q.submit)
+		return runUnsafe(c, new(queuepb.SubmitCommand), q.submit)
 	case command.ClaimRecipients:
 		return run(c, new(queuepb.ClaimCommand), q.claim)
 	case command.RetakeClaims:
@@ -100,6 +109,8 @@ func (q *machine) dispatch(c command.Command) (*queuepb.Result, error) {
 		return run(c, new(queuepb.SettleCommand), q.settle)
 	case command.EditQueue:
 		return run(c, new(queuepb.EditCommand), q.edit)
+	case command.ForgetStories:
+		return run(c, new(queuepb.ForgetStoriesCommand), q.forgetStories)
 	case command.EditConduct:
 		return run(c, new(queuepb.EditConductCommand), q.editConduct)
 	}
@@ -113,15 +124,26 @@ func run[M interface{ UnmarshalVT([]byte) error }](c command.Command, m M, execu
 	return execute(m)
 }
 
-// machine is the execution of one command. Destinations it touches are held in memory and written by
-// finish, once each.
+// runUnsafe is run of a message that refers to the payload: of what is large, and not kept.
+func runUnsafe[M interface{ UnmarshalVTUnsafe([]byte) error }](c command.Command, m M, execute func(M) (*queuepb.Result, error)) (*queuepb.Result, error) {
+	if err := m.UnmarshalVTUnsafe(c.Payload); err != nil {
+		return &queuepb.Result{Mail: mailbox.Invalid(err)}, nil
+	}
+	return execute(m)
+}
+
+// machine is the execution of one command. Destinations and stories it touches are held in memory and written by
+// finish and finishStories, once each.
 type machine struct {
 	b            kv.Batch
 	x            *mailbox.Execution
 	now          int64
+	index        cluster.LogIndex
 	destinations map[string]*destination
-	lowest       int64               // time of the agenda's keys that were set; 0: none was
-	deleted      uint64              // of its keys
+	lowest       int64  // time of the agenda's keys that were set; 0: none was
+	deleted      uint64 // of its keys
+	stories      *story.Book
+	told         []*told
 	conducts     map[uint64]*conduct // nil before one is touched
 }
 
@@ -137,6 +159,7 @@ func (q *machine) submit(cmd *queuepb.SubmitCommand) (*queuepb.Result, error) {
 		return refuse(indexpb.Code_CODE_INVALID, "%v", err), nil
 	}
 	res := done()
+	var tale *told
 	var use func(index.BodyID) error
 	if e := cmd.Entry; e != nil {
 		again, err := q.x.WasSent(index.AccountID(e.Account), e.DedupKey)
@@ -151,21 +174,26 @@ func (q *machine) submit(cmd *queuepb.SubmitCommand) (*queuepb.Result, error) {
 			if refused != nil {
 				return &queuepb.Result{Refusal: refused, Mail: refuse(indexpb.Code_CODE_INVALID, "the account is over %s", refused.What).Mail}, nil
 			}
-			use = func(body index.BodyID) error { return q.enqueue(cmd, body, why, res) }
+			use = func(body index.BodyID) error { return q.enqueue(cmd, body, why, tale, res) }
 		}
+	}
+	var err error
+	if tale, err = q.begin(cmd); err != nil {
+		return nil, err
 	}
 	mail, err := q.x.DeliverAnd(cmd.Deliver, use)
 	if err != nil {
 		return nil, err
 	}
 	res.Mail = mail
+	tale.stored(cmd, res)
 	return res, nil
 }
 
 // enqueue queues the entry of a submission, and only now that there is a body remembers that it did: else what comes again would
 // be passed over.
-func (q *machine) enqueue(cmd *queuepb.SubmitCommand, body index.BodyID, heldWith string, res *queuepb.Result) error {
-	id, err := q.add(cmd.Entry, body, cmd.Deliver.Summary.Size, heldWith)
+func (q *machine) enqueue(cmd *queuepb.SubmitCommand, body index.BodyID, heldWith string, tale *told, res *queuepb.Result) error {
+	id, err := q.add(cmd.Entry, body, cmd.Deliver.Summary.Size, heldWith, tale)
 	if err != nil {
 		return err
 	}
@@ -180,6 +208,9 @@ func (q *machine) enqueue(cmd *queuepb.SubmitCommand, body index.BodyID, heldWit
 func check(cmd *queuepb.SubmitCommand) error {
 	if cmd.Deliver == nil || cmd.Deliver.Summary == nil {
 		return errors.New("a submission without a message")
+	}
+	if err := checkArrival(cmd.Arrival); err != nil {
+		return err
 	}
 	e := cmd.Entry
 	if e == nil {
@@ -214,7 +245,7 @@ func check(cmd *queuepb.SubmitCommand) error {
 }
 
 // add queues an entry. heldWith is why its account is held, empty where it is not.
-func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64, heldWith string) (EntryID, error) {
+func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64, heldWith string, tale *told) (EntryID, error) {
 	last, err := q.counter(controlLastEntry)
 	if err != nil {
 		return 0, err
@@ -233,6 +264,7 @@ func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64, heldW
 	if heldWith != "" && !e.Held {
 		e.Held, e.HeldWhy, e.HeldWithAccount = true, heldWith, true
 	}
+	tale.queued(id, e, n)
 	for i, r := range n.Recipients {
 		rec := &queuepb.RecipientRecord{Address: r.Address, Orcpt: r.Orcpt, Notify: r.Notify, Destination: r.Destination,
 			Due: max(r.Due, q.now), Priority: n.Priority, Account: r.Account}

@@ -167,8 +167,8 @@ func (q *machine) settle(cmd *queuepb.SettleCommand) (*queuepb.Result, error) {
 		}
 	}
 	for i, r := range cmd.Reports {
-		if about[i] && (r.Delay || settled[r.Entry]) {
-			if err := q.report(r); err != nil {
+		if about[i] != nil && (r.Delay || settled[r.Entry]) {
+			if err := q.report(r, about[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -176,15 +176,17 @@ func (q *machine) settle(cmd *queuepb.SettleCommand) (*queuepb.Result, error) {
 	return res, nil
 }
 
-// open says which reports are about entries that are still there: of others somebody else has told.
-func (q *machine) open(reports []*queuepb.Report) ([]bool, error) {
-	out := make([]bool, len(reports))
+// open gives the entries that reports are about, nil where that is gone: of those somebody else has told.
+func (q *machine) open(reports []*queuepb.Report) ([]*queuepb.EntryRecord, error) {
+	out := make([]*queuepb.EntryRecord, len(reports))
 	for i, r := range reports {
 		e, err := readEntry(q.b, EntryID(r.GetEntry()))
 		if err != nil {
 			return nil, err
 		}
-		out[i] = e != nil && (!r.Delay || e.Notice != 0)
+		if e != nil && (!r.Delay || e.Notice != 0) {
+			out[i] = e
+		}
 	}
 	return out, nil
 }
@@ -201,6 +203,9 @@ func (q *machine) outcome(term uint64, o *queuepb.Outcome) (bool, error) {
 		return false, err
 	}
 	if err := q.b.Delete(claimedKey(nil, p)); err != nil {
+		return false, err
+	}
+	if err := q.tellOutcome(p.Entry, e, r, o); err != nil {
 		return false, err
 	}
 	if o.Kind == queuepb.OutcomeKind_OUTCOME_KIND_FAILED {
@@ -235,7 +240,7 @@ func kept(a *queuepb.Attempt) *queuepb.Attempt {
 }
 
 // report sends a report, and notes that a delay was told.
-func (q *machine) report(r *queuepb.Report) error {
+func (q *machine) report(r *queuepb.Report, about *queuepb.EntryRecord) error {
 	if r.Delay {
 		id := EntryID(r.Entry)
 		e, err := readEntry(q.b, id)
@@ -255,6 +260,9 @@ func (q *machine) report(r *queuepb.Report) error {
 	}
 	if r.Submit == nil {
 		return nil
+	}
+	if err := q.tellReport(EntryID(r.Entry), about, r); err != nil {
+		return err
 	}
 	_, err := q.submit(r.Submit)
 	return err

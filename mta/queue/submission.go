@@ -39,20 +39,23 @@ func (s Submission) Also() *access.Also {
 		Wrap: func(d *indexpb.DeliverCommand, id string) (command.Kind, access.Payload) {
 			return command.Submit, &queuepb.SubmitCommand{Deliver: d, Entry: s.Entry(d.Summary.ContentHash, id)}
 		},
-		Unwrap: func(result []byte) (*indexpb.Result, error) {
-			res := new(queuepb.Result)
-			if err := res.UnmarshalVT(result); err != nil {
-				return nil, err
-			}
-			if res.Refusal != nil {
-				return nil, overError(res.Refusal)
-			}
-			if res.Mail == nil {
-				return nil, fmt.Errorf("a result without one of the delivery: %w", ErrCorrupt)
-			}
-			return res.Mail, nil
-		},
+		Unwrap: mailOf,
 	}
+}
+
+// mailOf reads the delivery's part of an encoded result: OverError.
+func mailOf(result []byte) (*indexpb.Result, error) {
+	res := new(queuepb.Result)
+	if err := res.UnmarshalVT(result); err != nil {
+		return nil, err
+	}
+	if res.Refusal != nil {
+		return nil, overError(res.Refusal)
+	}
+	if res.Mail == nil {
+		return nil, fmt.Errorf("a result without one of the delivery: %w", ErrCorrupt)
+	}
+	return res.Mail, nil
 }
 
 // Entry is what is queued of s: of a message with a content hash and a Message-ID.

@@ -1,11 +1,13 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index/keys"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+	"github.com/rookery-mail/rookery/mta/queue/story"
 )
 
 // Verify checks what KEYS.md says holds between the keys of the queue. It reads all of them.
@@ -26,7 +28,7 @@ func Verify(r kv.Reader) error {
 	if err == nil && len(v.expect) > 0 {
 		err = fmt.Errorf("%d keys are missing: %w", len(v.expect), ErrCorrupt)
 	}
-	return err
+	return errors.Join(err, story.Verify(r))
 }
 
 // verifier collects the keys that there must be.

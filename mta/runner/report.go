@@ -70,14 +70,15 @@ func (r *Runner) report(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 		_, err := r.propose(ctx, command.SettleRecipients, cmd)
 		return err
 	}
-	text, env, err := r.write(ctx, e, told)
+	name := r.c.ReportID()
+	text, env, err := r.write(ctx, e, told, name)
 	if err != nil {
 		return err
 	}
 	var back *queue.Submission // the sender of a forward is elsewhere, or is found as any recipient is
 	targets := []mailstore.Target{{Account: index.AccountID(e.Account), Address: e.Sender}}
 	if e.Forward {
-		back = &queue.Submission{Account: index.AccountID(e.Account), ID: r.c.ReportID(), Envelope: env, Expires: r.c.Clock().Add(reportLife),
+		back = &queue.Submission{Account: index.AccountID(e.Account), ID: name, Envelope: env, Expires: r.c.Clock().Add(reportLife),
 			Recipients: []mta.Recipient{{Address: e.Sender, Notify: mta.NotifyNever}}}
 		targets = nil
 	}
@@ -86,10 +87,14 @@ func (r *Runner) report(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 	if _, err := in.Write(text); err != nil {
 		return fmt.Errorf("write a report: %w", err)
 	}
-	outcomes, err := in.Deliver(ctx, mailstore.Delivery{
+	d := mailstore.Delivery{
 		Targets: targets,
 		Also:    r.settling(id, index.AccountID(e.Account), cmd, delay, back),
-	})
+	}
+	if r.c.Told != nil {
+		d.Around = r.c.Told(queue.Arrival{ID: name, Client: "the queue, about " + e.Id})
+	}
+	outcomes, err := in.Deliver(ctx, d)
 	if err != nil {
 		return fmt.Errorf("deliver a report: %w", err)
 	}
@@ -136,8 +141,8 @@ const reportLife = 5 * 24 * time.Hour
 
 // write writes a report about a message, and says in which envelope it goes. It asks for TLS as the message did, and does
 // not return one that asked for it (RFC 8689, section 5).
-func (r *Runner) write(ctx context.Context, e *queuepb.EntryRecord, told []dsn.Recipient) ([]byte, mta.Envelope, error) {
-	report := dsn.Report{Hostname: r.c.Hostname, To: e.Sender, ID: string(r.c.ReportID()), Date: r.c.Clock(), EnvID: e.Envid, UTF8: e.Utf8,
+func (r *Runner) write(ctx context.Context, e *queuepb.EntryRecord, told []dsn.Recipient, name mta.ID) ([]byte, mta.Envelope, error) {
+	report := dsn.Report{Hostname: r.c.Hostname, To: e.Sender, ID: string(name), Date: r.c.Clock(), EnvID: e.Envid, UTF8: e.Utf8,
 		Arrived: time.UnixMilli(e.Received).UTC(), Recipients: told}
 	failed := false
 	for _, t := range told {

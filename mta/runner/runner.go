@@ -60,8 +60,9 @@ type Config struct {
 	Proposer Proposer
 	Store    Store
 	Sender   Sender
-	Lanes    *shaping.Sites         // of the node: how much at a time
-	Wake     func() <-chan struct{} // closed when something was queued or changed since the call
+	Lanes    *shaping.Sites                        // of the node: how much at a time
+	Told     func(queue.Arrival) *mailstore.Around // has the stories of reports be kept; nil: there are none
+	Wake     func() <-chan struct{}                // closed when something was queued or changed since the call
 	NewID    func() cluster.CommandID
 	ReportID func() mta.ID
 	Clock    func() time.Time // nil: time.Now

@@ -22,6 +22,7 @@ import (
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
+	"github.com/rookery-mail/rookery/mta/queue/story"
 	"github.com/rookery-mail/rookery/mta/remote"
 	"github.com/rookery-mail/rookery/mta/runner"
 	"github.com/rookery-mail/rookery/mta/shaping"
@@ -251,6 +252,26 @@ func TestReported(t *testing.T) {
 	}
 	if strings.Contains(texts[0], "eve@") {
 		t.Error("of one who was never to be told of")
+	}
+}
+
+// TestReportHasStory: a report has a story of its own, and that of the message says where to look.
+func TestReportHasStory(t *testing.T) {
+	s := newSite(t)
+	s.send = all(refused)
+	s.config.Told = func(a queue.Arrival) *mailstore.Around { a.Node = "a"; return a.Told() }
+	s.submit(to("bob@example.com", 0))
+	s.run(1)
+	s.await("")
+	snap := s.cluster.Group(1).Snapshot()
+	defer snap.Close()
+	list, err := story.Find(snap, "ada@example.org", 0, story.Never-1, 10)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d stories, %v", len(list), err)
+	}
+	head := list[0].Pieces[0]
+	if !strings.HasPrefix(head.Id, "R") || len(head.Events) != 2 || head.Events[0].Client != "the queue, about Q1" || head.Events[1].Uid != 1 {
+		t.Errorf("%v", head)
 	}
 }
 

@@ -2,11 +2,13 @@ package smtpd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/queue"
 )
 
 // deliver ends the transaction: it has the store commit the message and replies. LMTP has a reply
@@ -62,6 +64,9 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 		d.Also = c.srv.c.Queue.Entry(s)
 		expected++
 	}
+	if c.srv.c.Told != nil {
+		d.Around = c.srv.c.Told(queue.Arrival{ID: c.mail.id, Sender: c.mail.env.From, Client: c.client(), Login: c.login})
+	}
 	outcomes, err := in.Deliver(ctx, d)
 	if err != nil {
 		return nil, err
@@ -70,6 +75,18 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 		return nil, errors.New("the store told of fewer outcomes than there were targets")
 	}
 	return c.replies(outcomes, targets, owner), nil
+}
+
+// client says by which door a message came and from whom, for its story.
+func (c *conn) client() string {
+	text := string(c.kind) + ", " + c.remote.String()
+	if c.helo != "" {
+		text += ", " + c.helo
+	}
+	if t, ok := c.nc.(*tls.Conn); ok {
+		text += ", " + tls.VersionName(t.ConnectionState().Version)
+	}
+	return text
 }
 
 // replies gives one reply for each recipient. The outcome behind those of the targets is the queue's.

@@ -140,9 +140,11 @@ type Config struct {
 	Hostname  string // ours, in greetings and Received fields
 	Directory Directory
 	Store     Store
-	Queue     Queue         // nil: nothing is sent to other domains
-	Auth      Authenticator // nil: no AUTH, and submission takes nothing
-	TLS       *tls.Config   // nil: no STARTTLS, and no Submissions listener
+	Queue     Queue // nil: nothing is sent to other domains
+	// Told has the story of a message be kept; it may return nil. Nil: there are no stories.
+	Told func(queue.Arrival) *mailstore.Around
+	Auth Authenticator // nil: no AUTH, and submission takes nothing
+	TLS  *tls.Config   // nil: no STARTTLS, and no Submissions listener
 	// Authorities are those whose certificates users are asked for in TLS; see login.UserTLS. Nil: none are. Other
 	// servers, on MX, never are.
 	Authorities func() *x509.CertPool

@@ -103,6 +103,7 @@ type Config struct {
 	BlobKeys    BlobKeys
 	Queue       Queue
 	Routing     Routing
+	Tracer      Tracer
 	Recovery    Recoverer
 	Metrics     http.Handler
 }
@@ -185,5 +186,6 @@ func routes(cfg Config) *http.ServeMux {
 	blobKeyRoutes(mux, cfg.BlobKeys)
 	queueRoutes(mux, cfg.Queue)
 	routingRoutes(mux, cfg.Routing)
+	traceRoutes(mux, cfg.Tracer)
 	return mux
 }

@@ -179,8 +179,12 @@ func (f *fake) DeleteTLSRule(_ context.Context, domain string) error {
 	return f.note("no tls rule %s", domain)
 }
 
+func (f *fake) Trace(_ context.Context, q TraceQuery) (Traces, error) {
+	return Traces{}, f.note("trace %s, %d", q.Name, q.Limit)
+}
+
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Routing: f, Recovery: f, TLSRules: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, TLSRules: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -270,6 +274,7 @@ func TestSocket(t *testing.T) {
 		{"GET", "/v1/tls-rules", nil, "tls rules"},
 		{"POST", "/v1/tls-rules", TLSRule{Domain: ".a.b", Level: "verify", Names: []string{"c"}}, "tls rule .a.b verify [c]"},
 		{"DELETE", "/v1/tls-rules/.a.b", nil, "no tls rule .a.b"},
+		{"POST", "/v1/trace", TraceQuery{Name: "a@b", Limit: 3}, "trace a@b, 3"},
 		{"GET", "/v1/debug/hash", nil, "hashes"},
 		{"POST", "/v1/debug/snapshot", nil, "snapshots"},
 	} {

@@ -124,6 +124,7 @@ func Kinds() map[string]Kind {
 		"mta/dns/dnstest":       Joint,
 		"mta/queue":             Core,
 		"mta/queue/filter":      Core,
+		"mta/queue/story":       Core,
 		"mta/smtpd":             Door,
 		"mta/survey":            Shell,
 		"mta/reportbox":         Shell,

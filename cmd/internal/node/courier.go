@@ -18,6 +18,7 @@ import (
 type courier struct {
 	store smtpd.Store
 	queue smtpd.Queue
+	told  func(queue.Arrival) *mailstore.Around // nil: there are no stories
 }
 
 // parcel is a message on its way to one recipient.
@@ -28,6 +29,7 @@ type parcel struct {
 	account index.AccountID // who answers for what is queued; 0: somebody the address leads to
 	forward bool            // it came from elsewhere
 	text    io.Reader
+	client  string // where it comes from, for its story
 }
 
 // carry delivers to the accounts and queues for the addresses that who has, in one step for each partition. Carrying the same
@@ -80,6 +82,9 @@ func (c courier) deliver(ctx context.Context, p parcel, accounts []index.Account
 	defer in.Discard()
 	if _, err := io.Copy(in, p.text); err != nil {
 		return err
+	}
+	if c.told != nil {
+		d.Around = c.told(queue.Arrival{ID: p.id, Sender: p.env.From, Client: p.client})
 	}
 	outcomes, err := in.Deliver(ctx, d)
 	for _, o := range outcomes {

@@ -94,6 +94,7 @@ func (n *Node) adminConfig() adminapi.Config {
 		TLSRules:   n,
 		Queue:      n,
 		Routing:    n,
+		Tracer:     n,
 		Metrics:    n.counters.handler()}
 }
 

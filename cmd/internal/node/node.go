@@ -75,6 +75,7 @@ type Node struct {
 	counters   *counters
 	levelSeen  atomic.Int64 // the command level that was read last
 	goals      goals
+	tracing    moment[struct{}, int]
 	recovery   recoveries
 
 	certificate atomic.Pointer[doorCertificate] // of the mail doors, from when they open

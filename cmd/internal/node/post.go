@@ -34,7 +34,7 @@ func (n *Node) post(ctx context.Context, p post) error {
 	}
 	if err == nil {
 		err = n.courier().carry(ctx, parcel{id: smtpd.RandomID(), env: envelopeOf(p),
-			to: mta.Recipient{Address: p.To}, text: bytes.NewReader(p.Message)}, who)
+			to: mta.Recipient{Address: p.To}, text: bytes.NewReader(p.Message), client: "this system"}, who)
 	}
 	if err != nil {
 		return fmt.Errorf("post a message to <%s>: %w", p.To, err)
@@ -53,7 +53,7 @@ func (n *Node) courier() courier {
 	if queue == nil {
 		queue = smtpd.NoQueue{}
 	}
-	return courier{queue: queue, store: smtpd.Mailstore(n.store)}
+	return courier{queue: queue, told: n.told, store: smtpd.Mailstore(n.store)}
 }
 
 // caretaker is the account that has what belongs to nobody.

@@ -69,4 +69,42 @@ func TestQueueAdmin(t *testing.T) {
 	if out := edit(adminapi.QueueEdit{Action: "delete", Filter: adminapi.QueueFilter{Held: true}}); out.Changed != 1 {
 		t.Errorf("%+v", out)
 	}
+	s.told(bob)
+}
+
+// told looks at the stories of the two messages of TestQueueAdmin, of which one is returned.
+func (s *site) told(bob string) {
+	s.t.Helper()
+	trace := func(name string) (out adminapi.Traces) {
+		s.t.Helper()
+		if err := s.ask(1, "POST", "/v1/trace", adminapi.TraceQuery{Name: name}, &out); err != nil || len(out.Problems) > 0 {
+			s.t.Fatal(err, out.Problems)
+		}
+		return out
+	}
+	var what []string
+	var report string
+	if m := trace("BOB@sink.test").Messages; len(m) == 1 {
+		for _, e := range m[0].Events {
+			if e.What != "deferred" {
+				what = append(what, e.What)
+			}
+			if e.What == "reported" {
+				_, report, _ = strings.Cut(e.Text, ", in ")
+			}
+			if e.What == "queued" && e.Entry != bob || e.What == "received" && (e.Node != "n1" || e.Login != "ada@example.org") {
+				s.t.Errorf("%+v", e)
+			}
+		}
+	}
+	if got := strings.Join(what, " "); got != "received queued edited edited failed reported" {
+		s.t.Errorf("the story of what was returned: %s", got)
+	}
+	m := trace(report).Messages
+	if len(m) != 1 || len(m[0].Events) != 2 || m[0].Events[1].What != "stored" || m[0].Events[1].Account != "ada@example.org" || m[0].Events[1].Mailbox != "INBOX" {
+		s.t.Errorf("the report %s: %+v", report, m)
+	}
+	if m := trace("ada@example.org").Messages; len(m) != 3 || m[0].Transaction != report {
+		s.t.Errorf("all of the sender: %+v", m)
+	}
 }

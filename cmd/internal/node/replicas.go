@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -97,7 +98,7 @@ func (n *Node) maintain(ctx context.Context, g cluster.GroupID) {
 			return
 		case <-tick.C:
 		}
-		if err := n.store.Maintain(ctx, g, time.Now()); err != nil && ctx.Err() == nil {
+		if err := errors.Join(n.store.Maintain(ctx, g, time.Now()), n.forgetStories(ctx, g, time.Now())); err != nil && ctx.Err() == nil {
 			n.log.Warn("could not free what is no longer used", "group", g.String(), "error", err)
 		}
 	}

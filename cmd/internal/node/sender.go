@@ -44,7 +44,7 @@ func (s sender) local(ctx context.Context, job remote.Job, to mta.Recipient) rem
 	case err != nil:
 		return fail(remote.Temporary, mta.TempSystem, err)
 	}
-	p := parcel{id: mta.ID(job.ID), env: job.Envelope, to: to, forward: job.Forward}
+	p := parcel{id: mta.ID(job.ID), env: job.Envelope, to: to, forward: job.Forward, client: "the queue"}
 	if !job.Forward {
 		p.account = job.Account
 	}

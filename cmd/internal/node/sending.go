@@ -18,7 +18,7 @@ func (n *Node) sendMail(ctx context.Context, r *replica, term uint64) {
 	runner.New(runner.Config{
 		Group: r.ID(), Node: n.id, Hostname: n.cfg.SMTP.Hostname, Proposer: n.router, Store: queueStore{n.store},
 		Snapshot: func() (kv.Snapshot, error) { return r.Snapshot(), nil },
-		Sender:   n.chain(), Lanes: n.outbound.lanes, Wake: r.queue.Watch, Gate: &r.gate, Schedule: n.outbound.policy.schedule, NewID: mailstore.RandomID, ReportID: smtpd.RandomID, Logger: n.log,
+		Sender:   n.chain(), Lanes: n.outbound.lanes, Told: n.told, Wake: r.queue.Watch, Gate: &r.gate, Schedule: n.outbound.policy.schedule, NewID: mailstore.RandomID, ReportID: smtpd.RandomID, Logger: n.log,
 	}).Run(ctx, term)
 }
 

@@ -45,6 +45,7 @@ func (n *Node) openStore(members *rpc.Mux) {
 	members.Register(methodACL, n.serveACL)
 	members.Register(methodUndelete, n.serveUndelete)
 	members.Register(methodQueueWalk, n.serveQueueWalk)
+	members.Register(methodStories, n.serveStories)
 }
 
 func (n *Node) mailReplica(g cluster.GroupID) (mailstore.Replica, error) {
