@@ -113,7 +113,11 @@ func reports(f *Finding) {
 
 // tlsa tells of certificates that are announced wrongly, which is worse than not at all: others send no mail then.
 func tlsa(f *Finding) {
-	if f.State == OK || len(f.Found) == 0 {
+	if f.State == OK {
+		return
+	}
+	if len(f.Found) == 0 {
+		f.Do = "Where the zone is signed (DNSSEC), publish it, so that others know the certificate: " + f.Name + ". TLSA " + f.Data + ". Else leave it."
 		return
 	}
 	if slices.ContainsFunc(f.Found, func(d string) bool { return !strings.HasPrefix(d, "3 1 1 ") }) {

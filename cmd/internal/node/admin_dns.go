@@ -189,18 +189,6 @@ func (n *Node) mailHosts(ctx context.Context) (list []zone.Host, notes []string,
 	return list, notes, nil
 }
 
-// mailNames are the nodes' names as hosts of mail.
-func (n *Node) mailNames(v directory.View) (names []string, err error) {
-	nodes, err := v.Nodes()
-	for _, m := range nodes {
-		if m.State != directory.NodeRemoved && m.MailName != "" {
-			names = append(names, m.MailName)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), err
-}
-
 // services are those that this node offers to mail clients over TLS, in the belief that the others do the same.
 func (n *Node) services() (list []zone.Service) {
 	for _, s := range []struct {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rookery-mail/rookery/cluster/directory"
@@ -47,19 +46,6 @@ func (n *Node) servedPolicy(domain string) string {
 		return ""
 	}
 	return n.policyDocument(m)
-}
-
-// ownHost reports whether a host is a node of this cluster.
-func (n *Node) ownHost(host string) bool {
-	own := strings.EqualFold(host, n.cfg.SMTP.Hostname)
-	_ = n.view(func(v directory.View) error { // what cannot be read is no host of ours
-		names, err := n.mailNames(v)
-		for _, name := range names {
-			own = own || name == host
-		}
-		return err
-	})
-	return own
 }
 
 // letterStore has messages that come to an address for reports be read.

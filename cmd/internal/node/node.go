@@ -66,6 +66,7 @@ type Node struct {
 	indexing   sync.WaitGroup     // what keeps texts up to date; it ends with the doors
 	blobs      *bodies.Service
 	tlsReports *tlsReports
+	ownNames   ownNames
 	outbound   *outbound // nil where mail to other domains is off
 	stage      stage
 	gossip     atomic.Pointer[membership.Gossip] // nil until it is started
