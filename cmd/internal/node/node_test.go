@@ -179,13 +179,15 @@ func (s *site) deliver(i, from, to int) {
 }
 
 // send delivers one message without TLS.
-func send(server, to, text string) error {
+func send(server, to, text string) error { return sendFrom(server, "x@example.net", to, text) }
+
+func sendFrom(server, from, to, text string) error {
 	c, err := smtp.Dial(server)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := c.Mail("x@example.net"); err != nil {
+	if err := c.Mail(from); err != nil {
 		return err
 	}
 	if err := c.Rcpt(to); err != nil {

@@ -20,6 +20,7 @@ type sink struct {
 	known  map[string]bool // recipients that have been put off
 	octets []string
 	peers  []string // who came: address and name
+	from   []string // the envelope senders of octets
 }
 
 func (s *sink) NewSession(c *gosmtp.Conn) (gosmtp.Session, error) {
@@ -32,12 +33,17 @@ func (s *sink) NewSession(c *gosmtp.Conn) (gosmtp.Session, error) {
 
 type sinkSession struct {
 	*sink
-	to []string
+	from string
+	to   []string
 }
 
-func (s *sinkSession) Reset()                                 { s.to = nil }
-func (s *sinkSession) Logout() error                          { return nil }
-func (s *sinkSession) Mail(string, *gosmtp.MailOptions) error { return nil }
+func (s *sinkSession) Reset()        { s.to = nil }
+func (s *sinkSession) Logout() error { return nil }
+
+func (s *sinkSession) Mail(from string, _ *gosmtp.MailOptions) error {
+	s.from = from
+	return nil
+}
 
 func (s *sinkSession) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 	if strings.HasPrefix(to, "nobody@") {
@@ -51,6 +57,7 @@ func (s *sinkSession) Data(r io.Reader) error {
 	text, err := io.ReadAll(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sink.from = append(s.sink.from, s.from)
 	s.octets = append(s.octets, strings.Join(s.to, " ")+"\n"+string(text))
 	return err
 }
