@@ -17,10 +17,11 @@ import (
 	"github.com/miekg/dns"
 )
 
-// The zones: one is signed, the other is not.
+// The zones: one is signed, the other is not. They are at the top, so that each domain below is a site of its own to
+// Rookery, which counts connections by site.
 const (
-	zoneName  = "world.example"
-	plainName = "plain.example"
+	zoneName  = "example"
+	plainName = "plain"
 	// broken is a domain of the signed zone with signatures that do not hold.
 	broken = "broken." + zoneName
 )
