@@ -17,7 +17,7 @@ import (
 type policy struct {
 	rule   tlspolicy.Rule
 	known  bool   // that the hosts are those of the domain is sure
-	domain string // whose policy sts is: the destination, or a smart host (RFC 8461, section 5); empty: none was asked for
+	domain string // whose policy sts is: the destination, or a smart host (RFC 8461, section 3.4); empty: none was asked for
 	sts    STS
 }
 

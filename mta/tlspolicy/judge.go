@@ -12,7 +12,7 @@ import (
 	"github.com/rookery-mail/rookery/mta/tlsrpt"
 )
 
-// The enhanced codes of what is not met (RFC 3463, RFC 7504, RFC 8689, section 8).
+// The enhanced codes of what is not met (RFC 3463, section 3.8; RFC 8689, section 4.2.1).
 const (
 	tlsMissing mta.Enhanced = "4.7.4"
 	tlsWrong   mta.Enhanced = "4.7.5"

@@ -72,6 +72,7 @@ func (n *Node) refreshPolicies(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
+		n.checkDNSSEC(ctx)
 		fetched, err := n.outbound.policies.sts.Refresh(ctx)
 		if err != nil && ctx.Err() == nil {
 			n.log.Warn("MTA-STS policies could not be refreshed", "error", err)
@@ -79,6 +80,19 @@ func (n *Node) refreshPolicies(ctx context.Context) {
 			n.log.Info("MTA-STS policies were refreshed", "policies", fetched)
 		}
 		timer.Reset(refreshPoliciesEvery)
+	}
+}
+
+// signed is a domain that has been signed for long, and has no mail of its own.
+const signed = "org"
+
+// checkDNSSEC warns where the configuration says that the resolvers validate, and they do not: DANE would be off, and nobody knew.
+func (n *Node) checkDNSSEC(ctx context.Context) {
+	if !n.cfg.Outbound.DNSSEC {
+		return
+	}
+	if mail, err := n.outbound.resolver.MX(ctx, signed); err == nil && !mail.Secure {
+		n.log.Warn("outbound.dnssec is set, but the resolvers vouch for nothing: no host is held to its TLSA records", "domain", signed)
 	}
 }
 

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/directory/directorytest"
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
 	"github.com/rookery-mail/rookery/mta/certtest"
+	"github.com/rookery-mail/rookery/mta/dns"
 	"github.com/rookery-mail/rookery/mta/dns/dnstest"
 	"github.com/rookery-mail/rookery/mta/mtasts"
 )
@@ -161,5 +164,26 @@ func TestKeepsPolicies(t *testing.T) {
 	}
 	if _, version, err := store.Load("one.example"); err != nil || version != 0 {
 		t.Errorf("%d, %v", version, err)
+	}
+}
+
+// TestCheckDNSSEC: resolvers that vouch for nothing are told of, where they should.
+func TestCheckDNSSEC(t *testing.T) {
+	for name, c := range map[string]struct {
+		says, signs, warns bool
+	}{"as it is": {true, true, false}, "not as it is said": {true, false, true}, "not said": {false, false, false}} {
+		z := new(dnstest.Zone)
+		z.Add("org. 60 IN SOA a. b. 1 2 3 4 5")
+		if c.signs {
+			z.Secure("org")
+		}
+		var log bytes.Buffer
+		n := &Node{log: slog.New(slog.NewTextHandler(&log, nil)), outbound: &outbound{
+			resolver: dns.New(dns.Config{Servers: []string{"test"}, Exchange: z.Exchange, Validated: c.says})}}
+		n.cfg.Outbound.DNSSEC = c.says
+		n.checkDNSSEC(t.Context())
+		if warned := strings.Contains(log.String(), "vouch for nothing"); warned != c.warns {
+			t.Errorf("%s: %q", name, log.String())
+		}
 	}
 }
