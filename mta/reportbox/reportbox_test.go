@@ -149,6 +149,14 @@ func TestTake(t *testing.T) {
 	if list := w.list(); len(list) != 1 || list[0].Day != "2026-11-20" {
 		t.Errorf("what is left: %+v", list)
 	}
+	c, err := directory.DeleteDomain("example.org")
+	w.execute(c, err)
+	if err := b.Tidy(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if list := w.list(); len(list) != 0 {
+		t.Errorf("of a domain that is gone: %+v", list)
+	}
 }
 
 // TestFlood: strangers cannot fill the directory.

@@ -68,11 +68,19 @@ func Show(v directory.View, name string) (Kept, tlsrpt.Report, error) {
 // most is how many reports are forgotten in one step.
 const most = 500
 
-// Tidy forgets what was kept long enough. It is for the node that leads the directory.
+// Tidy forgets what was kept long enough, and what is about domains that are ours no more. It is for the node that leads
+// the directory.
 func (b *Box) Tidy(ctx context.Context) error {
 	var list []Kept
+	ours := map[string]bool{}
 	err := b.c.Directory.View(func(v directory.View) (err error) {
-		list, err = List(v, "")
+		if list, err = List(v, ""); err != nil {
+			return err
+		}
+		domains, err := v.Domains()
+		for _, d := range domains {
+			ours[d.Name] = true
+		}
 		return err
 	})
 	if err != nil {
@@ -81,7 +89,7 @@ func (b *Box) Tidy(ctx context.Context) error {
 	oldest := tlsrpt.DayOf(b.c.Clock().Add(-Keep))
 	var changes []directory.SendingChange
 	for _, k := range list {
-		if k.Day < oldest && len(changes) < most {
+		if (k.Day < oldest || !ours[k.Domain]) && len(changes) < most {
 			version := k.version
 			changes = append(changes, directory.SendingChange{Remove: true, Expected: &version,
 				Record: &directorypb.Sending{Name: received + k.Name, Record: &directorypb.Sending_TlsResults{TlsResults: &directorypb.TlsResults{}}}})

@@ -121,7 +121,10 @@ func DecodeResults(data []byte) (Results, error) {
 }
 
 func kept(lines []string) Lines {
-	var out Lines
+	if len(lines) == 0 {
+		return nil
+	}
+	out := make(Lines, 0, min(len(lines), keptLines))
 	for _, l := range lines[:min(len(lines), keptLines)] {
 		out = append(out, plain(l, keptLine))
 	}
@@ -130,5 +133,8 @@ func kept(lines []string) Lines {
 
 // plain is line without what JSON writes in more octets than there are.
 func plain(s string, most int) string {
+	if len(s) <= most && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) {
+		return s // as nearly all are
+	}
 	return strings.NewReplacer(`"`, "'", `\`, "/").Replace(line(s, most))
 }

@@ -155,6 +155,16 @@ func TestReportOut(t *testing.T) {
 		}
 		return nil
 	})
+	mode := "testing"
+	if _, err := n.ChangeDomainMail(t.Context(), "example.org", adminapi.DomainMailChange{Mode: &mode}); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.tidyDomainMail(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := n.DomainMail(t.Context(), "example.org"); err != nil || m.Mode != mode {
+		t.Errorf("a domain that is ours: %+v, %v", m, err)
+	}
 	n.tlsReports.observe(tlsrpt.Event{Domain: "sink.test", Type: tlsrpt.NoPolicy, Host: "mx.sink.test"})
 	n.tlsReports.collector.Flush(t.Context())
 	c := n.tlsReports.senderConfig(dns.New(dns.Config{Servers: []string{"x"}, Exchange: z.Exchange}))

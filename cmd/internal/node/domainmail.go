@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -156,3 +157,24 @@ func setPatterns(m *directorypb.DomainMail, patterns []string) error {
 	}
 	return nil
 }
+
+// tidyDomainMail forgets what was set for domains that are ours no more, as leader work of the directory.
+func (n *Node) tidyDomainMail(ctx context.Context) error {
+	var changes []directory.SendingChange
+	err := n.view(func(v directory.View) error {
+		return v.EachSending(directory.SendingDomainMail, "", func(m *directorypb.Sending) error {
+			_, err := v.Domain(m.Name)
+			if errors.Is(err, directory.ErrNoDomain) && len(changes) < mostForgotten {
+				changes, err = append(changes, directory.SendingChange{Record: m, Remove: true, Expected: &m.Version}), nil
+			}
+			return err
+		})
+	})
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	return sendingRecords{n}.Put(ctx, changes...)
+}
+
+// mostForgotten is how many records are forgotten in one step.
+const mostForgotten = 500
