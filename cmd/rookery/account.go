@@ -17,7 +17,7 @@ import (
 func accountCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{Use: "account", Short: "Accounts: who has a mailbox",
 		Example: "  rookery account add ada@example.org"}
-	cmd.AddCommand(accountAdd(o), accountList(o), accountShow(o), accountSet(o), accountPassword(o), accountDelete(o))
+	cmd.AddCommand(accountAdd(o), accountList(o), accountShow(o), accountSet(o), accountPassword(o), accountHold(o), accountRelease(o), accountDelete(o))
 	return cmd
 }
 
@@ -81,6 +81,9 @@ func accountState(a adminapi.Account) string {
 	if a.Admin {
 		state += ", administrator"
 	}
+	if a.Sending != nil && a.Sending.Held {
+		state += ", mail to other domains is held"
+	}
 	return state
 }
 
@@ -100,6 +103,7 @@ func accountShow(o *options) *cobra.Command {
 				p.row("used", fmt.Sprintf("%d bytes, %d messages", a.UsedBytes, a.UsedMessages))
 				p.row("quota", fmt.Sprintf("%d bytes, %d messages (0: the cluster's default)", a.QuotaBytes, a.QuotaMessages))
 				p.row("created", a.Created.Format("2006-01-02 15:04:05Z07:00"))
+				printSending(p, a.Sending)
 			})
 		}),
 	}

@@ -195,6 +195,34 @@ func Conduct(r kv.Reader, account index.AccountID) (*queuepb.ConductRecord, erro
 	return rec, err
 }
 
+// Conducts calls fn for each account that has sent something, by id.
+func Conducts(r kv.Reader, fn func(index.AccountID, *queuepb.ConductRecord) error) error {
+	prefix := conductKey(nil, 0)[:2]
+	it, err := r.Scan(prefix, keys.After(nil, prefix))
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		account, err := readConductKey(it.Key())
+		if err != nil {
+			return err
+		}
+		value, err := it.Value()
+		if err != nil {
+			return err
+		}
+		rec := new(queuepb.ConductRecord)
+		if err := rec.UnmarshalVT(value); err != nil {
+			return fmt.Errorf("conduct of account %d: %w: %w", account, err, ErrCorrupt)
+		}
+		if err := fn(index.AccountID(account), rec); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
 // Unnoticed returns up to n accounts that are held, and of which no administrator was told.
 func Unnoticed(r kv.Reader, n int) (list []index.AccountID, err error) {
 	prefix := unnoticedKey(nil, 0)[:2]

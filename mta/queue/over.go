@@ -29,18 +29,30 @@ func overError(r *queuepb.Refusal) *OverError {
 	return e
 }
 
+// Counted is what of a conduct counts at a time: messages in an hour; recipients, strangers among them, and rejections in a day.
+func Counted(rec *queuepb.ConductRecord, now time.Time) (messages, recipients, strangers, rejections uint32) {
+	t := tallyOf(at(rec, now))
+	return t.messages, t.recipients, t.strangers, t.rejections
+}
+
+// at is a conduct with the counts of a time.
+func at(rec *queuepb.ConductRecord, now time.Time) *queuepb.ConductRecord {
+	out := &queuepb.ConductRecord{Hour: rec.Hour, Messages: rec.Messages, Day: rec.Day, Recipients: rec.Recipients, Strangers: rec.Strangers, Rejections: rec.Rejections}
+	roll(out, now.UnixMilli())
+	return out
+}
+
 // Over says whether one message more for so many recipients is refused whoever they are, by what is known of the account's conduct;
 // nil where it may pass. Whether it does is decided where it is queued.
 func Over(rec *queuepb.ConductRecord, b *queuepb.Brakes, recipients int, now time.Time) *OverError {
 	if b == nil || b.Hold || rec.HeldSince != 0 {
 		return nil
 	}
-	at := &queuepb.ConductRecord{Hour: rec.Hour, Messages: rec.Messages, Day: rec.Day, Recipients: rec.Recipients, Rejections: rec.Rejections}
-	roll(at, now.UnixMilli())
-	t := tallyOf(at)
+	rec = at(rec, now)
+	t := tallyOf(rec)
 	t.messages++
 	t.recipients += uint32(recipients)
-	if r := exceeded(b, at, &t, recipients, 0); r != nil {
+	if r := exceeded(b, rec, &t, recipients, 0); r != nil {
 		return overError(r)
 	}
 	return nil

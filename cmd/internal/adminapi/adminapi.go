@@ -93,6 +93,7 @@ type Config struct {
 	DomainMails DomainMails
 	TLSReports  TLSReports
 	Accounts    Accounts
+	Senders     Senders
 	Sharing     Sharing
 	Aliases     Aliases
 	Bans        Bans
@@ -176,6 +177,7 @@ func routes(cfg Config) *http.ServeMux {
 	domainMailRoutes(mux, cfg.DomainMails)
 	tlsReportRoutes(mux, cfg.TLSReports)
 	accountRoutes(mux, cfg.Accounts)
+	senderRoutes(mux, cfg.Senders)
 	sharingRoutes(mux, cfg.Sharing)
 	aliasRoutes(mux, cfg.Aliases)
 	banRoutes(mux, cfg.Bans)

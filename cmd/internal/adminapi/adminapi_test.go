@@ -54,6 +54,12 @@ func (f *fake) AddAccount(_ context.Context, a Account) (Account, error) {
 func (f *fake) ChangeAccount(_ context.Context, address string, c AccountChange) error {
 	return f.note("change %s disabled=%v", address, c.Disabled != nil && *c.Disabled)
 }
+func (f *fake) HoldAccount(_ context.Context, address string, h SendingHold) error {
+	return f.note("hold %s: %s", address, h.Why)
+}
+func (f *fake) ReleaseAccount(_ context.Context, address string, r SendingRelease) (SendingReleased, error) {
+	return SendingReleased{Entries: 2}, f.note("release %s delete=%v", address, r.DeleteHeld)
+}
 func (f *fake) DeleteAccount(_ context.Context, address string) error {
 	return f.note("delete %s", address)
 }
@@ -184,7 +190,7 @@ func (f *fake) Trace(_ context.Context, q TraceQuery) (Traces, error) {
 }
 
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, TLSRules: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, TLSRules: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -232,6 +238,8 @@ func TestSocket(t *testing.T) {
 		{"POST", "/v1/accounts/a@example.org/acl", GrantChange{Mailbox: "Sent", Identifier: "b@example.org", Rights: "+lr"},
 			"acl of Sent of a@example.org: b@example.org +lr"},
 		{"PATCH", "/v1/accounts/a@example.org", AccountChange{Disabled: &yes}, "change a@example.org disabled=true"},
+		{"POST", "/v1/accounts/a@example.org/hold", SendingHold{Why: "stolen"}, "hold a@example.org: stolen"},
+		{"POST", "/v1/accounts/a@example.org/release", SendingRelease{DeleteHeld: true}, "release a@example.org delete=true"},
 		{"DELETE", "/v1/accounts/a@example.org", nil, "delete a@example.org"},
 		{"GET", "/v1/bans", nil, "bans"},
 		{"POST", "/v1/bans", Ban{Network: "192.0.2.1", Reason: "guesses"}, "ban 192.0.2.1 guesses"},

@@ -66,6 +66,8 @@ type Account struct {
 	Disabled      bool      `json:"disabled,omitempty"`
 	Admin         bool      `json:"admin,omitempty"` // administers the cluster over IMAP (quotas, annotations of the server)
 	Created       time.Time `json:"created,omitzero"`
+	// Sending is only there from showing one account, and where it is held.
+	Sending *Sending `json:"sending,omitempty"`
 }
 
 // AccountChange says what to change of an account; nil fields stay as they are.

@@ -18,12 +18,20 @@ import (
 var _ adminapi.Accounts = (*Node)(nil)
 
 // Accounts lists the accounts of a domain, or all.
-func (n *Node) Accounts(_ context.Context, domain string) ([]adminapi.Account, error) {
+func (n *Node) Accounts(ctx context.Context, domain string) ([]adminapi.Account, error) {
 	out := []adminapi.Account{}
-	err := n.view(func(v directory.View) error {
+	held, err := n.heldAccounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = n.view(func(v directory.View) error {
 		accounts, err := v.Accounts(domain, "", 0)
 		for _, a := range accounts {
-			out = append(out, accountOf(a))
+			shown := accountOf(a)
+			if s, ok := held[a.ID]; ok {
+				shown.Sending = &s
+			}
+			out = append(out, shown)
 		}
 		return err
 	})
@@ -47,7 +55,10 @@ func (n *Node) Account(ctx context.Context, address string) (adminapi.Account, e
 		return out, err
 	}
 	out.UsedBytes, out.UsedMessages = usage.Bytes, usage.Messages
-	return out, nil
+	if out.Sending, err = n.sendingOfAccount(ctx, a.Partition, a.ID); err != nil {
+		n.log.Warn("what an account has sent is not known", "account", a.Address, "error", err)
+	}
+	return out, ctx.Err()
 }
 
 func (n *Node) account(address string) (a directory.Account, err error) {
@@ -136,6 +147,9 @@ func (n *Node) DeleteAccount(ctx context.Context, address string) error {
 	}
 	c, err := directory.DeleteAccount(a.ID)
 	if err := n.change(ctx, c, err); err != nil {
+		return err
+	}
+	if err := n.forgetSender(ctx, a.Partition, a.ID); err != nil {
 		return err
 	}
 	return n.dropMail(ctx, a)

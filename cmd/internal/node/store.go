@@ -44,6 +44,7 @@ func (n *Node) openStore(members *rpc.Mux) {
 	members.Register(methodUsage, n.serveUsage)
 	members.Register(methodACL, n.serveACL)
 	members.Register(methodUndelete, n.serveUndelete)
+	members.Register(methodConduct, n.serveConduct)
 	members.Register(methodQueueWalk, n.serveQueueWalk)
 	members.Register(methodStories, n.serveStories)
 }
