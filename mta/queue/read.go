@@ -18,14 +18,18 @@ type Due struct {
 	At          int64 // Unix milliseconds
 }
 
-// Agenda returns up to n destinations that are to be tried by a time in Unix milliseconds, in that order, and
-// when the next one after it is; 0 for none.
-func Agenda(r kv.Reader, now int64, n int) (due []Due, next int64, err error) {
+// Agenda returns up to n destinations behind after that are to be tried by a time in Unix milliseconds, in that order, and
+// when the next one behind them is; 0 for none. The zero Due has all of them before it.
+func Agenda(r kv.Reader, after Due, now int64, n int) (due []Due, next int64, err error) {
 	floor, err := counter(r, controlFloor)
 	if err != nil {
 		return nil, 0, err
 	}
-	it, err := r.Scan(agendaKey(nil, int64(floor), ""), keys.After(nil, []byte{tableAgenda}))
+	from := agendaKey(nil, int64(floor), "")
+	if after.At >= int64(floor) && after.Destination != "" {
+		from = append(agendaKey(nil, after.At, after.Destination), 0)
+	}
+	it, err := r.Scan(from, keys.After(nil, []byte{tableAgenda}))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -104,7 +104,7 @@ func message(w *world, recipients ...string) *queuepb.SubmitCommand {
 func (w *world) show() string {
 	w.t.Helper()
 	var out strings.Builder
-	due, next, err := queue.Agenda(w.b, w.now.UnixMilli(), 100)
+	due, next, err := queue.Agenda(w.b, queue.Due{}, w.now.UnixMilli(), 100)
 	if err != nil {
 		w.t.Fatal(err)
 	}

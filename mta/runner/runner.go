@@ -81,6 +81,7 @@ type Runner struct {
 
 	outcomes *settling
 	alarms   alarms
+	walk     walk
 }
 
 // New makes a Runner.
@@ -257,39 +258,6 @@ type job struct {
 
 // release gives the lane back, once.
 func (j *job) release() { j.lane.Leave(j.seen) }
-
-// due makes jobs of what is due, one for each lane that is free.
-func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error) {
-	list, at, err := queue.Agenda(s, now.UnixMilli(), destinationsAtOnce)
-	if err != nil {
-		return nil, next, err
-	}
-	next = earlier(next, at)
-	if len(list) == 0 {
-		return nil, next, nil
-	}
-	waiters, err := queue.NewWaiters(s)
-	if err != nil {
-		return nil, next, err
-	}
-	defer waiters.Close()
-	var work []*job
-	for _, d := range list {
-		free, again := r.c.Lanes.Free(d.Destination)
-		if free == 0 { // a job that ends wakes us too
-			if again.Before(next) {
-				next = again
-			}
-			continue
-		}
-		some, err := r.jobsFor(s, waiters, d.Destination, now, free)
-		if err != nil {
-			return nil, next, err
-		}
-		work = append(work, some...)
-	}
-	return work, next, nil
-}
 
 func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string, now time.Time, most int) (work []*job, err error) {
 	rec, err := queue.Destination(s, destination)
