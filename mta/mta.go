@@ -39,7 +39,7 @@ type Envelope struct {
 	// RequireTLS asks each hop for TLS with a host that is authenticated (RFC 8689, section 4).
 	RequireTLS bool
 	// TLSOptional says that delivery matters more to the sender than the policies of TLS: the header has "TLS-Required: No"
-	// (RFC 8689, section 5). It is never set together with RequireTLS.
+	// (RFC 8689, section 3). It is never set together with RequireTLS.
 	TLSOptional bool
 }
 

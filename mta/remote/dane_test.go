@@ -127,16 +127,21 @@ func TestHosts(t *testing.T) {
 		required bool
 		hosts    map[string]*host
 		want     string
+		report   bool // it has no sender
 	}{
-		"the second can":    {verify, false, map[string]*host{"192.0.2.2": {}, "192.0.2.3": secure(b, false)}, `delivered by "b.two.example": 250 ok`},
-		"another's":         {verify, false, map[string]*host{"192.0.2.2": secure(b, false), "192.0.2.3": secure(b, false)}, `delivered by "b.two.example": 250 ok`},
-		"one away, one not": {verify, false, map[string]*host{"192.0.2.2": {}}, `temporary by "a.two.example": 4.7.4 A rule of ours asks for authenticated TLS with a.two.example: it offers none`},
+		"the second can":    {verify, false, map[string]*host{"192.0.2.2": {}, "192.0.2.3": secure(b, false)}, `delivered by "b.two.example": 250 ok`, false},
+		"another's":         {verify, false, map[string]*host{"192.0.2.2": secure(b, false), "192.0.2.3": secure(b, false)}, `delivered by "b.two.example": 250 ok`, false},
+		"one away, one not": {verify, false, map[string]*host{"192.0.2.2": {}}, `temporary by "a.two.example": 4.7.4 A rule of ours asks for authenticated TLS with a.two.example: it offers none`, false},
 		"neither can": {verify, false, map[string]*host{"192.0.2.2": {}, "192.0.2.3": {}},
-			`temporary by "b.two.example": 4.7.4 A rule of ours asks for authenticated TLS with b.two.example: it offers none`},
-		"required, the second can": {nil, true, map[string]*host{"192.0.2.2": secure(a, false), "192.0.2.3": secure(b, true)}, `delivered by "b.two.example": 250 ok`},
+			`temporary by "b.two.example": 4.7.4 A rule of ours asks for authenticated TLS with b.two.example: it offers none`, false},
+		"required, the second can": {nil, true, map[string]*host{"192.0.2.2": secure(a, false), "192.0.2.3": secure(b, true)}, `delivered by "b.two.example": 250 ok`, false},
 		"required, neither can": {nil, true, map[string]*host{"192.0.2.2": secure(a, false), "192.0.2.3": {}},
-			`permanent by "b.two.example": 5.7.10 REQUIRETLS asks for authenticated TLS with b.two.example: it offers none`},
-		"required, one is away": {nil, true, map[string]*host{"192.0.2.2": secure(a, false)}, `temporary by "b.two.example": 4.4.2 connect to b.two.example: connection refused`},
+			`permanent by "b.two.example": 5.7.10 REQUIRETLS asks for authenticated TLS with b.two.example: it offers none`, false},
+		"required, one is away":    {nil, true, map[string]*host{"192.0.2.2": secure(a, false)}, `temporary by "b.two.example": 4.4.2 connect to b.two.example: connection refused`, false},
+		"a report, the second can": {nil, true, map[string]*host{"192.0.2.2": secure(a, false), "192.0.2.3": secure(b, true)}, `delivered by "b.two.example": 250 ok`, true},
+		"a report, neither can":    {nil, true, map[string]*host{"192.0.2.2": secure(a, false), "192.0.2.3": {}}, `delivered by "a.two.example": 250 ok`, true},
+		"a report, and a rule": {verify, true, map[string]*host{"192.0.2.2": {offers: true, cert: b}, "192.0.2.3": {}},
+			`temporary by "b.two.example": 4.7.4 A rule of ours asks for authenticated TLS with b.two.example: it offers none`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := &web{t: t, hosts: c.hosts}
@@ -144,6 +149,9 @@ func TestHosts(t *testing.T) {
 			n.zone.Secure("two.example", "a.two.example", "b.two.example")
 			j := secretJob("two.example")
 			j.Envelope.RequireTLS = c.required
+			if c.report {
+				j.Envelope.From = ""
+			}
 			results := n.client(ca, c.policies).Deliver(context.Background(), j)
 			if got := show(results); got != c.want {
 				t.Errorf("%s\nand not %s", got, c.want)

@@ -25,6 +25,29 @@ const (
 
 // Deliver makes an attempt. There is a result for each recipient, in order. It ends with ctx, whose end is temporary.
 func (c *Client) Deliver(ctx context.Context, job Job) []Result {
+	results := c.deliver(ctx, job)
+	if !job.Envelope.RequireTLS || job.Envelope.From != "" {
+		return results
+	}
+	// A report that nobody can have with REQUIRETLS goes without rather than not at all (RFC 8689, section 5).
+	without := job
+	without.Envelope.RequireTLS, without.Recipients = false, nil
+	var places []int
+	for i, r := range results {
+		if r.stopped && r.Kind == Permanent {
+			without.Recipients = append(without.Recipients, job.Recipients[i])
+			places = append(places, i)
+		}
+	}
+	if len(places) > 0 {
+		for i, r := range c.deliver(ctx, without) {
+			results[places[i]] = r
+		}
+	}
+	return results
+}
+
+func (c *Client) deliver(ctx context.Context, job Job) []Result {
 	a := &attempt{client: c, job: job, results: make([]Result, len(job.Recipients))}
 	for i := range job.Recipients {
 		a.open = append(a.open, i)
@@ -209,6 +232,7 @@ func (a *attempt) failed(p place, s *session, err error) {
 	if errors.As(err, &refusal) {
 		r.Reply = replyOf(refusal)
 		r.Kind = kindOf(r.Reply)
+		r.stopped = true
 		a.stopped = &r
 		return
 	}

@@ -128,6 +128,7 @@ type Result struct {
 	NoSource bool
 	// Postponed says that no attempt was made and when one may be: Kind is Temporary then, and Reply says why. Zero: one was.
 	Postponed time.Time
+	stopped   bool // a policy of TLS ruled the hosts out
 }
 
 // Client makes attempts, any number at a time. Close ends what it keeps.

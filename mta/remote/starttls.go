@@ -58,6 +58,7 @@ func (s *session) encrypt(ctx context.Context) (again bool, err error) {
 	}
 	s.on(conn)
 	if err := s.judge(conn.ConnectionState()); err != nil {
+		s.quit()
 		return false, err
 	}
 	return false, nil

@@ -64,7 +64,7 @@ func StartsWithField(p []byte) bool {
 	return len(p) == 0
 }
 
-// TLSOptional reports whether a header has the field "TLS-Required: No", once and with no other value (RFC 8689, section 5).
+// TLSOptional reports whether a header has the field "TLS-Required: No", once and with no other value (RFC 8689, section 3).
 func TLSOptional(header []byte) bool {
 	const name = "tls-required"
 	if CountField(header, name) != 1 {

@@ -66,7 +66,7 @@ func (n *Node) caretaker() (index.AccountID, error) {
 	return a.ID, err
 }
 
-// envelopeOf is that of a message: its header may say that TLS is no must (RFC 8689, section 5).
+// envelopeOf is that of a message: its header may say that TLS is no must (RFC 8689, section 3).
 func envelopeOf(p post) mta.Envelope {
 	header, _, _ := bytes.Cut(p.Message, []byte("\r\n\r\n"))
 	return mta.Envelope{From: p.From, Body: bodyOf(p.Message), TLSOptional: wire.TLSOptional(append(header[:len(header):len(header)], "\r\n"...))}
