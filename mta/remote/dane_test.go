@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	mdns "github.com/miekg/dns"
 
@@ -39,7 +40,7 @@ func (n *web) client(roots *certtest.Authority, p remote.Policies) *remote.Clien
 			}
 			return m, err
 		}}),
-		Hostname: "out.example.org", Policies: p, Roots: roots.Pool(),
+		Hostname: "out.example.org", Policies: p, Roots: roots.Pool(), Limits: remote.Limits{Idle: time.Hour},
 		Dial: func(_ context.Context, _ remote.Source, a netip.AddrPort) (net.Conn, error) {
 			n.dials = append(n.dials, a.Addr().String())
 			h := n.hosts[a.Addr().String()]

@@ -121,7 +121,7 @@ func (w *world) client(change func(*remote.Config)) *remote.Client {
 	c := remote.Config{
 		Resolver: dns.New(dns.Config{Servers: []string{"test"}, Exchange: z.Exchange}), Hostname: "out.example.org", Dial: w.dial,
 		Own:    func(host string) bool { return host == "mx.example.org" },
-		Limits: remote.Limits{Connect: 20 * time.Second, Greeting: 20 * time.Second, Command: 20 * time.Second, Data: 20 * time.Second, Dot: 20 * time.Second},
+		Limits: remote.Limits{Connect: 20 * time.Second, Greeting: 20 * time.Second, Command: 20 * time.Second, Data: 20 * time.Second, Dot: 20 * time.Second, Idle: time.Hour},
 	}
 	if change != nil {
 		change(&c)
