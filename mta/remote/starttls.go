@@ -110,7 +110,9 @@ func (s *session) observe(f tlsrpt.Failure, text string) {
 	e := event(s.need, f, text)
 	e.HostName = s.greet
 	e.Receiving = s.place.address.Addr().String()
-	if host, _, err := net.SplitHostPort(s.conn.LocalAddr().String()); err == nil {
+	if from := s.place.source.Address; from.IsValid() {
+		e.Sending = from.String() // of a connection that another node made this end says nothing
+	} else if host, _, err := net.SplitHostPort(s.conn.LocalAddr().String()); err == nil {
 		e.Sending = host
 	}
 	s.client.observe(s.hop, e)

@@ -30,6 +30,7 @@ const (
 	perMessage = 0.2    // by which the pace grows: a fifth more each minute
 	firstPause = 10 * time.Second
 	mostPause  = 10 * time.Minute
+	answers    = 30 * time.Second // since a host was last there, for which a site is
 )
 
 // learn opens a site as it takes mail, and closes it as it complains or is not there.
@@ -42,8 +43,14 @@ func (x *site) learn(o Outcome, now time.Time) {
 	x.counts.Delivered += uint64(o.Delivered)
 	x.counts.Deferred += uint64(o.Deferred)
 	x.counts.Failed += uint64(o.Failed)
-	bad := o.Means == receiver.Slower || o.Asked && !o.Reached
+	away := o.Asked && !o.Reached && o.Means == receiver.Nothing
+	bad := o.Means == receiver.Slower || away
+	if o.Reached {
+		x.reached = now
+	}
 	switch {
+	case away && now.Sub(x.reached) < answers:
+		x.last = o.Text // one host of it is away, as of a customer; the domain is left alone elsewhere
 	case bad && now.Before(x.closed):
 		x.last = o.Text // what was on its way as the site was closed says nothing new
 	case bad:

@@ -57,18 +57,19 @@ func New(c Config) *Sites {
 
 // site is one receiver.
 type site struct {
-	name   string
-	used   int     // attempts that go on
-	most   float64 // attempts that may
-	limits receiver.Limits
-	asked  time.Time // when limits were asked for
-	pace   float64   // messages a minute that may be sent, as learned; 0: no bound of its own
-	bucket bucket
-	recent window // messages that were taken
-	closed time.Time
-	inRow  int // failures
-	last   string
-	counts Counts
+	name    string
+	used    int     // attempts that go on
+	most    float64 // attempts that may
+	limits  receiver.Limits
+	asked   time.Time // when limits were asked for
+	pace    float64   // messages a minute that may be sent, as learned; 0: no bound of its own
+	bucket  bucket
+	recent  window // messages that were taken
+	closed  time.Time
+	reached time.Time // when a host last spoke
+	inRow   int       // failures
+	last    string
+	counts  Counts
 }
 
 // at returns a site, which is made where it is not known.

@@ -110,6 +110,24 @@ func TestDead(t *testing.T) {
 	w.free("example.net", 3)
 }
 
+// TestOneAway: a host that is away does not close a site whose others answer.
+func TestOneAway(t *testing.T) {
+	w := newWorld(t, nil)
+	for range 10 {
+		w.enter("example.com").Leave(taken)
+		was, _ := w.Free("example.com")
+		w.enter("example.com").Leave(dead)
+		w.free("example.com", was)
+		w.now = w.now.Add(20 * time.Second)
+	}
+	if s := w.States()[0]; s.Failures != 0 || s.Last != dead.Text {
+		t.Errorf("%+v", s)
+	}
+	w.now = w.now.Add(10 * time.Second)
+	w.enter("example.com").Leave(dead)
+	w.free("example.com", 0)
+}
+
 // TestMove: an attempt counts where it goes, and so do those for its domain that follow.
 func TestMove(t *testing.T) {
 	w := newWorld(t, nil)
