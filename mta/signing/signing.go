@@ -51,6 +51,17 @@ type Book interface {
 	TagKey() (key batv.Key, ok bool, err error)
 }
 
+// Outcome is what a message got, for metrics.
+type Outcome string
+
+// The outcomes.
+const (
+	Signed   Outcome = "signed"
+	Sealed   Outcome = "sealed"
+	Unsigned Outcome = "unsigned" // it is sent without either
+	Failed   Outcome = "failed"   // it waits
+)
+
 // Config says what a Link works with. Fields without a default are required.
 type Config struct {
 	Next   Sender
@@ -59,6 +70,7 @@ type Config struct {
 	Server string           // our name, in seals: the authserv-id of RFC 8601, section 2.5
 	Clock  func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: none
+	Count  func(Outcome)    // of each message that is looked at; nil: nobody counts
 	Kept   int              // messages whose fields are kept for the next attempt; 2,000
 }
 
@@ -81,6 +93,9 @@ func New(c Config) *Link {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Count == nil {
+		c.Count = func(Outcome) {}
 	}
 	if c.Kept <= 0 {
 		c.Kept = 2000
@@ -168,11 +183,22 @@ func (l *Link) fields(ctx context.Context, job remote.Job, rules Rules, home str
 	}
 }
 
-func (l *Link) make(ctx context.Context, job remote.Job, home string) (string, error) {
+func (l *Link) make(ctx context.Context, job remote.Job, home string) (fields string, err error) {
+	done := Signed
 	if job.Forward {
-		return l.seal(ctx, job, home)
+		done = Sealed
+		fields, err = l.seal(ctx, job, home)
+	} else {
+		fields, err = l.sign(job)
 	}
-	return l.sign(job)
+	switch {
+	case err != nil:
+		done = Failed
+	case fields == "":
+		done = Unsigned
+	}
+	l.c.Count(done)
+	return fields, err
 }
 
 // sender is what the envelope says instead of its sender.

@@ -105,12 +105,37 @@ type bench struct {
 	*sink
 	link *signing.Link
 	now  time.Time
+
+	counting sync.Mutex
+	counted  map[signing.Outcome]int // guarded by counting
 }
 
 func newBench(t testing.TB) *bench {
-	b := &bench{book: newBook(t), sink: &sink{}, now: time.Now().Add(-time.Hour)}
-	b.link = signing.New(signing.Config{Next: b.sink, Book: b.book, Lookup: b.lookup, Server: "mx.example.org", Clock: func() time.Time { return b.now }})
+	b := &bench{book: newBook(t), sink: &sink{}, now: time.Now().Add(-time.Hour), counted: map[signing.Outcome]int{}}
+	b.link = signing.New(signing.Config{Next: b.sink, Book: b.book, Lookup: b.lookup, Server: "mx.example.org", Clock: func() time.Time { return b.now }, Count: b.count})
 	return b
+}
+
+func (b *bench) count(o signing.Outcome) {
+	b.counting.Lock()
+	defer b.counting.Unlock()
+	b.counted[o]++
+}
+
+// expectCounts holds what was counted to a text such as "signed 1".
+func (b *bench) expectCounts(t *testing.T, want string) {
+	t.Helper()
+	b.counting.Lock()
+	defer b.counting.Unlock()
+	var got []string
+	for _, o := range []signing.Outcome{signing.Signed, signing.Sealed, signing.Unsigned, signing.Failed} {
+		if n := b.counted[o]; n > 0 {
+			got = append(got, fmt.Sprint(o, " ", n))
+		}
+	}
+	if strings.Join(got, ", ") != want {
+		t.Errorf("counted %q, want %q", got, want)
+	}
 }
 
 func jobOf(text, from string) remote.Job {
@@ -213,6 +238,7 @@ func TestOnce(t *testing.T) {
 	if n := opened.Load(); n != 55 {
 		t.Errorf("another message: opened %d times", n)
 	}
+	b.expectCounts(t, "signed 3")
 }
 
 // TestForward: what is sent on gets a seal and a sender of ours, and never a signature: its From may be a lie.
@@ -259,6 +285,7 @@ func TestForward(t *testing.T) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
+	b.expectCounts(t, "sealed 5") // three of them are one message
 	b.rules.ARC, b.rules.SRS = false, false
 	if out, text := b.send(t, forward(plain, "ann@far.example", "")); text != plain || out.Envelope.From != "ann@far.example" {
 		t.Errorf("with all of it off: %q, %q", out.Envelope.From, text)
@@ -305,6 +332,7 @@ func TestWaits(t *testing.T) {
 	if _, text := b.send(t, job); b.signers(t, text) != "example.org" {
 		t.Errorf("later: %s", text)
 	}
+	b.expectCounts(t, "signed 1, failed 3")
 }
 
 // TestNoSeal: a message is sent on without a seal where none can be made.
@@ -323,6 +351,7 @@ func TestNoSeal(t *testing.T) {
 		if _, got := b.send(t, job); got != text {
 			t.Errorf("%s: %.300s", name, got)
 		}
+		b.expectCounts(t, "unsigned 1")
 	}
 }
 

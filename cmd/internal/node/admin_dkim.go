@@ -33,6 +33,8 @@ func (n *Node) DKIMKeys(ctx context.Context, domain string) ([]adminapi.DKIMKey,
 	}
 	keys := keysOf(records)
 	out := make([]adminapi.DKIMKey, len(keys))
+	ctx, cancel := context.WithTimeout(ctx, keysPatience)
+	defer cancel()
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(20)
 	for i, k := range keys {
@@ -64,8 +66,11 @@ func (n *Node) dkimOf(domain string) (records []*directorypb.Sending, err error)
 	return records, err
 }
 
-// keyPatience is how long DNS is waited for to say something of one key.
-const keyPatience = 3 * time.Second
+// How long DNS is waited for to say something of one key, and of all.
+const (
+	keyPatience  = 3 * time.Second
+	keysPatience = 20 * time.Second
+)
 
 func showKey(k *directorypb.DkimKey, seen keychain.Seen) (adminapi.DKIMKey, error) {
 	key, err := dkim.NewKey(k.Domain, k.Selector, k.PrivateKey)

@@ -21,6 +21,7 @@ import (
 const (
 	keysPause = 2 * time.Second
 	keysEvery = 5 * time.Minute
+	keysFresh = time.Minute // for which an answer of DNS is not asked for again
 )
 
 // tendKeys is leader work of the directory: domains have keys, those that DNS shows sign, and the old go.
@@ -30,8 +31,18 @@ func (n *Node) tendKeys(ctx context.Context) {
 	}
 	changed, stop := n.directory.Watch()
 	defer stop()
+	var r *dns.Resolver
+	var made time.Time
 	for {
-		if err := n.tendKeysOnce(ctx); err != nil && ctx.Err() == nil {
+		if time.Since(made) >= keysFresh { // one that is asked for a key again looks again
+			var err error
+			if r, err = n.freshResolver(); err != nil {
+				n.log.Warn("DNS cannot be asked about the keys that mail is signed with", "error", err)
+				r = n.outbound.resolver
+			}
+			made = time.Now()
+		}
+		if err := n.tendKeysOnce(ctx, r); err != nil && ctx.Err() == nil {
 			n.log.Warn("the keys that mail is signed with are not looked after now", "error", err)
 		}
 		if !sleep(ctx, keysPause, nil) || !sleep(ctx, keysEvery, changed) {
@@ -53,7 +64,7 @@ func sleep(ctx context.Context, d time.Duration, until <-chan struct{}) bool {
 	return true
 }
 
-func (n *Node) tendKeysOnce(ctx context.Context) error {
+func (n *Node) tendKeysOnce(ctx context.Context, r *dns.Resolver) error {
 	if n.level() < command.PutSending.Level() {
 		return nil
 	}
@@ -61,8 +72,8 @@ func (n *Node) tendKeysOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range k.gone {
-		err = errors.Join(err, n.changeKeys(ctx, r.GetDkimKey().Domain, []*directorypb.Sending{r}, keychain.Change{Remove: []*directorypb.DkimKey{r.GetDkimKey()}}))
+	for _, old := range k.gone {
+		err = errors.Join(err, n.changeKeys(ctx, old.GetDkimKey().Domain, []*directorypb.Sending{old}, keychain.Change{Remove: []*directorypb.DkimKey{old.GetDkimKey()}}))
 	}
 	err = errors.Join(err, n.tendSecrets(ctx, keychain.SRS, k.settings.SRS, k.secrets), n.tendSecrets(ctx, keychain.BATV, k.settings.BounceTags != "off", k.secrets))
 	for domain, records := range k.domains {
@@ -70,7 +81,7 @@ func (n *Node) tendKeysOnce(ctx context.Context) error {
 			break
 		}
 		f := keychain.Facts{Keys: keysOf(records), Now: time.Now(), Rotate: time.Duration(k.settings.DKIMRotationDays) * 24 * time.Hour}
-		f.Seen = keysSeen(ctx, n.outbound.resolver, f.Keys, func(s keychain.State) bool { return s == keychain.Waiting || s == keychain.Removable })
+		f.Seen = keysSeen(ctx, r, f.Keys, func(s keychain.State) bool { return s == keychain.Waiting || s == keychain.Removable })
 		if e := n.changeKeys(ctx, domain, records, keychain.Plan(f)); e != nil {
 			err = errors.Join(err, fmt.Errorf("keys of %s: %w", domain, e))
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/directory/address"
 	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
@@ -19,7 +21,9 @@ import (
 
 // newSigning makes the link of an attempt that signs.
 func (n *Node) newSigning(next signing.Sender, r *dns.Resolver) *signing.Link {
-	return signing.New(signing.Config{Next: next, Server: n.cfg.SMTP.Hostname, Logger: n.log, Lookup: textsOf(r),
+	count := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_outbound_signed_total", Help: "Messages to other domains by what was put in front of them."}, []string{"outcome"})
+	n.counters.registry.MustRegister(count)
+	return signing.New(signing.Config{Next: next, Count: func(o signing.Outcome) { count.WithLabelValues(string(o)).Inc() }, Server: n.cfg.SMTP.Hostname, Logger: n.log, Lookup: textsOf(r),
 		Book: &signingBook{n: n, rules: moment[struct{}, signing.Rules]{most: 1}, keys: moment[string, []dkim.Key]{most: maxSigners}}})
 }
 
