@@ -142,7 +142,11 @@ func (q *machine) heldWith(id EntryID, e *queuepb.EntryRecord) (bool, error) {
 		return false, err
 	}
 	e.HeldWithAccount = true
-	return q.hold(id, e, c.rec.HeldWhy)
+	held, err := q.hold(id, e, c.rec.HeldWhy)
+	if err != nil || !held {
+		return held, err
+	}
+	return true, q.tell(id, e, &queuepb.StoryEvent{Kind: queuepb.StoryKind_STORY_KIND_HELD, Entry: uint64(id), Text: clipped(e.HeldWhy)})
 }
 
 // editConduct does what an operator says about an account, or notes that one was told.

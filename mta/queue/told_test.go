@@ -138,6 +138,20 @@ func TestStoryOfDelivery(t *testing.T) {
 	}
 }
 
+// TestStoryOfHeldAccount: what waits is held when its account is, and its story says so.
+func TestStoryOfHeldAccount(t *testing.T) {
+	w := newWorld(t)
+	w.do(command.Submit, arrives(braked(w, &queuepb.Brakes{MessagesHour: 10}, "bob@example.com")))
+	w.do(command.EditConduct, &queuepb.EditConductCommand{Account: 7, Hold: true, Why: "stolen"})
+	w.claim(1, at(1, 0))
+	w.tells("bob@example.com", `
+		ABC <1@example.org> <ada@example.org> to bob@example.com
+		  0s received n1 submission, 192.0.2.1, pc, TLS 1.3 ada@example.org
+		  0s queued entry 1
+		  0s held stolen entry 1
+	`)
+}
+
 // TestOldStoryGoesOn: what waits longer than stories are kept begins a new one; where none are kept, nothing is written.
 func TestOldStoryGoesOn(t *testing.T) {
 	w := newWorld(t)

@@ -90,7 +90,7 @@ func TestModel(t *testing.T) {
 			"begin": func(rt *rapid.T) {
 				fresh = story.Book{}
 				day := rapid.Uint32Range(max(first, 10), max(first, 10)+2).Draw(rt, "day")
-				for range rapid.SampledFrom([]int{1, 1, 100}).Draw(rt, "how many") {
+				for range rapid.SampledFrom([]int{1, 1, 1, 100}).Draw(rt, "how many") {
 					index++
 					ref := story.NewRef(day, index, 0)
 					name := fmt.Sprintf("U%d@example.org", index%7)
@@ -117,7 +117,7 @@ func TestModel(t *testing.T) {
 				}
 			},
 			"": func(rt *rapid.T) {
-				if rapid.IntRange(0, 3).Draw(rt, "look") > 0 {
+				if rapid.IntRange(0, 9).Draw(rt, "look") > 0 {
 					return
 				}
 				if err := story.Verify(b); err != nil {
