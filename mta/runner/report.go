@@ -98,7 +98,9 @@ func (r *Runner) report(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 	if err != nil {
 		return fmt.Errorf("deliver a report: %w", err)
 	}
-	err = outcomes[len(outcomes)-1].Err
+	if len(outcomes) > 0 { // a report that goes elsewhere has none
+		err = outcomes[len(outcomes)-1].Err
+	}
 	if errors.Is(err, index.ErrNoAccount) {
 		r.c.Logger.Info("a report has nobody to go to", "account", e.Account, "id", e.Id)
 		_, err = r.propose(ctx, command.SettleRecipients, cmd)
@@ -130,7 +132,10 @@ func (r *Runner) settling(id queue.EntryID, account index.AccountID, cmd *queuep
 			if res.Mail == nil {
 				return nil, fmt.Errorf("a result without one of the delivery: %w", queue.ErrCorrupt)
 			}
-			res.Mail.Targets = []*indexpb.TargetResult{{}} // the queue decides about its reports
+			res.Mail.Targets = nil
+			if back == nil {
+				res.Mail.Targets = []*indexpb.TargetResult{{}} // the queue decides about its reports
+			}
 			return res.Mail, nil
 		},
 	}

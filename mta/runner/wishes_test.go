@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -106,12 +107,18 @@ func TestToldInTime(t *testing.T) {
 // of its own.
 func TestForwardReported(t *testing.T) {
 	s := newSite(t)
+	said := new(said)
+	s.config.Logger = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s.send = all(refused)
-	s.run(1)
+	stop := s.run(1)
 	s.wish(func(sub *queue.Submission) { sub.Envelope.From, sub.Envelope.RequireTLS = "eve@example.net", true }, to("bob@example.com", 0))
 	s.await("")
 	if texts := s.inbox(); len(texts) != 0 {
 		t.Errorf("ada got %q", texts)
+	}
+	stop()
+	if text := said.text(); text != "" {
+		t.Errorf("it warns:\n%s", text)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,6 +126,16 @@ func TestForwardReported(t *testing.T) {
 		t.Errorf("the attempts are %q", s.jobs)
 	}
 }
+
+// said is a log.
+type said struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) { s.mu.Lock(); defer s.mu.Unlock(); return s.b.Write(p) }
+
+func (s *said) text() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
 
 // forgetful commits, and loses the answer to the first settlement.
 type forgetful struct {
