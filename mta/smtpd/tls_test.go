@@ -194,6 +194,31 @@ func TestStartTLSForgets(t *testing.T) {
 	c.expect("503 5.5.1 ")
 }
 
+// TestRequireTLS: REQUIRETLS is offered, and known, within TLS where there is a queue that keeps it (RFC 8689, section 2).
+func TestRequireTLS(t *testing.T) {
+	serverTLS, clientTLS := certificate(t)
+	for _, out := range []Queue{nil, fakeQueue{}} {
+		s := newServer(&fakeStore{}, func(c *Config) { c.TLS, c.Queue = serverTLS, out })
+		c := dial(t, listen(t, s, MX))
+		c.expect("220 ")
+		c.send("EHLO x\r\nMAIL FROM:<a@example.com> REQUIRETLS\r\n")
+		c.expect("250-")
+		c.expect("555 5.5.4 ")
+		c.send("STARTTLS\r\n")
+		c.expect("220 ")
+		c.nc = tls.Client(c.nc, clientTLS)
+		c.r.Reset(c.nc)
+		const usual = "250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 100000\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n"
+		offered, answer := usual+"250-REQUIRETLS\r\n", "250 2.1.0 "
+		if out == nil {
+			offered, answer = usual+"250 LIMITS", "555 5.5.4 "
+		}
+		c.send("EHLO x\r\nMAIL FROM:<a@example.com> REQUIRETLS\r\n")
+		c.expect(offered)
+		c.expect(answer)
+	}
+}
+
 func TestTLSRefuses(t *testing.T) {
 	serverTLS, clientTLS := certificate(t)
 	s := newServer(&fakeStore{}, func(c *Config) { c.TLS = serverTLS })
