@@ -149,6 +149,11 @@ func (c *chaos) setUp(ctx context.Context) error {
 		}
 		c.clients = append(c.clients, cl)
 	}
+	if c.out != nil {
+		if err := c.unbound(ctx, first); err != nil {
+			return err
+		}
+	}
 	c.say("domain %s has %d accounts", domain, len(c.clients))
 	if c.store != "" {
 		return c.startStore(ctx)

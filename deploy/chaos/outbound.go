@@ -71,6 +71,16 @@ func (o *outbound) configuration() string {
 	return fmt.Sprintf("outbound.enabled = true\noutbound.relay = %q\noutbound.resolvers = [\"127.0.0.1\"]", o.sink.Address())
 }
 
+// unbound takes the bounds away from what accounts may send: these write as no person does.
+func (c *chaos) unbound(ctx context.Context, n *harness.Node) error {
+	for _, name := range []string{"send_messages_hour", "send_recipients_day", "send_rejections_day", "send_strangers_day"} {
+		if _, err := n.Run(ctx, "", "setting", "set", name, "0"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // take notes what the host took.
 func (o *outbound) take(d sink.Delivery) {
 	id, digest := harness.ReadDigest(d.Octets)
