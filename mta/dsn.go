@@ -107,6 +107,13 @@ type Recipient struct {
 	Address string
 	Notify  Notify
 	ORCPT   string // type;xtext (RFC 3461, section 4.2); empty where not given
+	Owed    Owed   // the zero Owed: the message is for all that the address leads to
+}
+
+// Owed says that of those an address leads to one account alone has not got a message: its partition could not take it.
+type Owed struct {
+	Account uint64
+	Key     string // under which a delivery that was made after all is found (index/access.DedupKey)
 }
 
 // For gives what is to be said of an address that a recipient leads to: what was said of the recipient, who becomes the original one

@@ -20,6 +20,7 @@ type Target struct {
 	Mailbox  string // made where missing; empty is INBOX
 	Flags    index.Flags
 	Keywords []string // those that the mailbox has no room for are left out
+	DedupKey []byte   // under which a second delivery is found out; nil: DedupKey of Address and the message
 }
 
 // Delivery says where a message goes.

@@ -41,6 +41,13 @@ func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) 
 	}
 	var wg sync.WaitGroup
 	for g, p := range parts {
+		p.again = in.away() && in.used[g]
+		if in.used == nil {
+			in.used = map[cluster.GroupID]bool{}
+		}
+		in.used[g] = true
+	}
+	for g, p := range parts {
 		wg.Go(func() { in.deliverPart(ctx, g, p, outcomes) })
 	}
 	wg.Wait()
@@ -54,6 +61,7 @@ type part struct {
 	also    *Also // nil: nothing
 	around  *Around
 	given   []Target // of the delivery
+	again   bool     // the partition had the message before, and its octets are gone from where they waited
 }
 
 // also has the partition of a's account do it with its part. Its outcome is the last.
@@ -110,10 +118,17 @@ func (in *Incoming) split(targets []Target, outcomes []Outcome) map[cluster.Grou
 		p.places = append(p.places, i)
 		p.targets = append(p.targets, &indexpb.DeliverTarget{
 			Account: uint64(t.Account), Mailbox: name, SystemFlags: uint32(t.Flags), Keywords: t.Keywords,
-			DedupKey: dedupKey(in.messageID, t.Address, in.summary.ContentHash), Limits: in.store.limits(t.Account),
+			DedupKey: in.dedupKey(t), Limits: in.store.limits(t.Account),
 		})
 	}
 	return parts
+}
+
+func (in *Incoming) dedupKey(t Target) []byte {
+	if t.DedupKey != nil {
+		return t.DedupKey
+	}
+	return access.DedupKey(in.messageID, t.Address, in.summary.ContentHash)
 }
 
 func canonicalTarget(name string) (string, error) {
@@ -167,6 +182,9 @@ func (in *Incoming) deliverPart(ctx context.Context, g cluster.GroupID, p *part,
 }
 
 func (in *Incoming) proposePart(ctx context.Context, g cluster.GroupID, p *part) (*indexpb.Result, error) {
+	if p.again {
+		return nil, fmt.Errorf("deliver a large message to %v a second time: %w", g, cluster.ErrUnavailable)
+	}
 	if err := in.ready(g); err != nil {
 		return nil, fmt.Errorf("deliver: %w", err)
 	}

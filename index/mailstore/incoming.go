@@ -39,7 +39,8 @@ type Incoming struct {
 	placed    map[cluster.GroupID]*aPack // where it is in one
 	summary   *indexpb.Summary           // once the message is complete
 	messageID string
-	err       error // the first; it stays
+	used      map[cluster.GroupID]bool // where it was delivered
+	err       error                    // the first; it stays
 }
 
 // NewIncoming begins to take in a message for some of accounts: only to these can it be delivered.

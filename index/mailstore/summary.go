@@ -1,10 +1,7 @@
 package mailstore
 
 import (
-	"crypto/sha256"
-
 	"github.com/rookery-mail/rookery/index/indexpb"
-	"github.com/rookery-mail/rookery/index/keys"
 	"github.com/rookery-mail/rookery/index/message"
 )
 
@@ -37,29 +34,3 @@ func encodeWithin(limit int, full, plain interface {
 }
 
 func clip(text []byte) []byte { return text[:min(len(text), 1024)] }
-
-// dedupKey is what makes two deliveries the same: message, envelope recipient and content. A target
-// without address is never found to be delivered before.
-func dedupKey(messageID, address string, hash []byte) []byte {
-	if address == "" {
-		return nil
-	}
-	h := sha256.New()
-	h.Write([]byte("rookery delivery 1\x00"))
-	h.Write([]byte(messageID))
-	h.Write([]byte{0})
-	h.Write(foldASCII(address))
-	h.Write([]byte{0})
-	h.Write(hash)
-	return h.Sum(nil)[:keys.DedupKeySize]
-}
-
-func foldASCII(s string) []byte {
-	out := []byte(s)
-	for i, c := range out {
-		if 'A' <= c && c <= 'Z' {
-			out[i] = c + 'a' - 'A'
-		}
-	}
-	return out
-}

@@ -232,6 +232,9 @@ func check(cmd *queuepb.SubmitCommand) error {
 		if r == nil || r.Address == "" || len(r.Address) > maxText || len(r.Orcpt) > maxText || r.Due < 0 {
 			return errors.New("a recipient that is none")
 		}
+		if n := len(r.DedupKey); n != 0 && n != keys.DedupKeySize {
+			return fmt.Errorf("a recipient with a deduplication key of %d bytes", n)
+		}
 		if err := checkDestination(r.Destination); err != nil {
 			return err
 		}
@@ -267,7 +270,7 @@ func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64, heldW
 	tale.queued(id, e, n)
 	for i, r := range n.Recipients {
 		rec := &queuepb.RecipientRecord{Address: r.Address, Orcpt: r.Orcpt, Notify: r.Notify, Destination: r.Destination,
-			Due: max(r.Due, q.now), Priority: n.Priority, Account: r.Account}
+			Due: max(r.Due, q.now), Priority: n.Priority, Account: r.Account, DedupKey: r.DedupKey}
 		if err := q.wait(Place{id, uint32(i)}, rec, e.Held); err != nil {
 			return 0, err
 		}

@@ -76,8 +76,11 @@ func (s Submission) Entry(content []byte, messageID string) *queuepb.NewEntry {
 		due = s.Envelope.Release.UnixMilli()
 	}
 	for _, r := range s.Recipients {
-		e.Recipients = append(e.Recipients, &queuepb.NewRecipient{
-			Address: r.Address, Orcpt: r.ORCPT, Notify: uint32(r.Notify), Destination: DestinationOf(r.Address), Due: due})
+		to := &queuepb.NewRecipient{Address: r.Address, Orcpt: r.ORCPT, Notify: uint32(r.Notify), Destination: DestinationOf(r.Address), Due: due}
+		if to.Account = r.Owed.Account; to.Account != 0 {
+			to.DedupKey = access.DedupKey(messageID, r.Address, content)
+		}
+		e.Recipients = append(e.Recipients, to)
 	}
 	return e
 }
@@ -114,7 +117,11 @@ func (s Submission) dedupKey(content []byte, messageID string) []byte {
 	h := sha256.New()
 	to := make([]string, 0, len(s.Recipients))
 	for _, r := range s.Recipients {
-		to = append(to, r.Address)
+		name := r.Address
+		if r.Owed.Account != 0 {
+			name += fmt.Sprintf(" %d", r.Owed.Account)
+		}
+		to = append(to, name)
 	}
 	slices.Sort(to)
 	fmt.Fprintf(h, "queue\x00%s\x00%s\x00%s\x00", messageID, s.Envelope.From, strings.Join(to, "\x00"))

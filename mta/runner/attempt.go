@@ -96,7 +96,8 @@ func (r *Runner) deliver(ctx context.Context, j *job) []remote.Result {
 	work := remote.Job{ID: e.Id, Account: index.AccountID(e.Account), Destination: j.destination, Forward: e.Forward, Envelope: queue.EnvelopeOf(e), Open: m.Open, Lane: j.lane}
 	work.Envelope.Size = m.Size()
 	for _, to := range j.recipients {
-		work.Recipients = append(work.Recipients, mta.Recipient{Address: to.Record.Address, Notify: mta.Notify(to.Record.Notify), ORCPT: to.Record.Orcpt})
+		work.Recipients = append(work.Recipients, mta.Recipient{Address: to.Record.Address, Notify: mta.Notify(to.Record.Notify), ORCPT: to.Record.Orcpt,
+			Owed: mta.Owed{Account: to.Record.Account, Key: string(to.Record.DedupKey)}})
 	}
 	return r.c.Sender.Deliver(ctx, work)
 }

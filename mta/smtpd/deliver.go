@@ -55,7 +55,7 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Delivery)
+	until, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Delivery)
 	defer cancel()
 	targets, owner := c.mail.targets()
 	d := mailstore.Delivery{Targets: targets, Received: c.mail.started}
@@ -67,13 +67,14 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 	if c.srv.c.Told != nil {
 		d.Around = c.srv.c.Told(queue.Arrival{ID: c.mail.id, Sender: c.mail.env.From, Client: c.client(), Login: c.login})
 	}
-	outcomes, err := in.Deliver(ctx, d)
+	outcomes, err := in.Deliver(until, d)
 	if err != nil {
 		return nil, err
 	}
 	if len(outcomes) != expected {
 		return nil, errors.New("the store told of fewer outcomes than there were targets")
 	}
+	c.rescue(ctx, in, d, outcomes)
 	return c.replies(outcomes, targets, owner), nil
 }
 
@@ -94,6 +95,9 @@ func (c *conn) replies(outcomes []mailstore.Outcome, targets []mailstore.Target,
 	byAccount := make(map[index.AccountID]*mta.Reply, len(outcomes))
 	for i, t := range targets {
 		byAccount[t.Account] = c.outcome(outcomes[i], owner[i])
+		if c.mail.late[t.Account] {
+			byAccount[t.Account] = c.queued(outcomes[i], owner[i])
+		}
 	}
 	replies := make([]*mta.Reply, 0, len(c.mail.rcpts))
 	for _, rcpt := range c.mail.rcpts {

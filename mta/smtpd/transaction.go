@@ -13,9 +13,10 @@ type transaction struct {
 	env      mta.Envelope
 	rcpts    []recipient
 	started  time.Time
-	received time.Time       // the last octet so far
-	arriving *arrival        // the message, from DATA or the first BDAT on
-	owner    index.AccountID // in whose partition it is queued; 0 before the header is seen, or where nothing is
+	received time.Time                // the last octet so far
+	arriving *arrival                 // the message, from DATA or the first BDAT on
+	owner    index.AccountID          // in whose partition it is queued; 0 before the header is seen, or where nothing is
+	late     map[index.AccountID]bool // who gets it by the queue, since his partition could not take it
 }
 
 // recipient is an accepted recipient with the accounts behind it, and the addresses elsewhere that it leads to. One of another

@@ -122,6 +122,9 @@ func writeAnswer(out *strings.Builder, answer string, store *fakeStore) {
 			}
 			for _, r := range e.Recipients {
 				fmt.Fprintf(out, "Q: <%s> by %s notify %q orcpt %q%s\n", r.Address, r.Destination, mta.Notify(r.Notify), r.Orcpt, moment(r.Due))
+				if r.Account != 0 {
+					fmt.Fprintf(out, "Q: for account %d alone\n", r.Account)
+				}
 			}
 		}
 		for line := range bytes.Lines([]byte(m.octets)) {

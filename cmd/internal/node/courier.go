@@ -38,7 +38,11 @@ func (c courier) carry(ctx context.Context, p parcel, who directory.Resolution) 
 	accounts, d := []index.AccountID{}, mailstore.Delivery{}
 	for _, t := range who.Accounts {
 		accounts = append(accounts, t.Account.ID)
-		d.Targets = append(d.Targets, mailstore.Target{Account: t.Account.ID, Address: p.to.Address})
+		target := mailstore.Target{Account: t.Account.ID, Address: p.to.Address}
+		if p.to.Owed.Key != "" {
+			target.DedupKey = []byte(p.to.Owed.Key)
+		}
+		d.Targets = append(d.Targets, target)
 	}
 	if len(who.Remote) > 0 {
 		if refused := c.queue.Refuses(); refused != nil {

@@ -22,7 +22,7 @@ func (s sender) Deliver(ctx context.Context, job remote.Job) []remote.Result {
 		_, err := v.Domain(job.Destination)
 		return err
 	})
-	if errors.Is(err, directory.ErrNoDomain) {
+	if errors.Is(err, directory.ErrNoDomain) && !owed(job) {
 		return s.next.Deliver(ctx, job)
 	}
 	results := make([]remote.Result, len(job.Recipients))
@@ -32,12 +32,23 @@ func (s sender) Deliver(ctx context.Context, job remote.Job) []remote.Result {
 	return results
 }
 
+// owed reports whether a job is for accounts here, whatever their addresses are.
+func owed(job remote.Job) bool { return len(job.Recipients) > 0 && job.Recipients[0].Owed.Account != 0 }
+
+// found is whom a recipient of the queue is for.
+func (s sender) found(to mta.Recipient) (directory.Resolution, error) {
+	if to.Owed.Account == 0 {
+		return s.n.resolve(to.Address)
+	}
+	return directory.Resolution{Accounts: []directory.Target{{Account: directory.Account{ID: index.AccountID(to.Owed.Account)}}}}, nil
+}
+
 // local delivers to the accounts behind one recipient.
 func (s sender) local(ctx context.Context, job remote.Job, to mta.Recipient) remote.Result {
 	fail := func(kind remote.Kind, status mta.Enhanced, err error) remote.Result {
 		return remote.Result{Kind: kind, Reached: true, Local: true, Reply: *mta.Replyf(0, status, "%v", err)}
 	}
-	who, err := s.n.resolve(to.Address)
+	who, err := s.found(to)
 	switch {
 	case errors.Is(err, directory.ErrNoUser), errors.Is(err, directory.ErrInvalid):
 		return fail(remote.Permanent, mta.BadMailbox, err)
@@ -75,7 +86,7 @@ func carried(err error) remote.Result {
 		}
 	case errors.Is(err, index.ErrOverQuota):
 		r.Reply = *mta.Replyf(0, mta.TempMailboxFull, "%v", err)
-	case errors.Is(err, directory.ErrNoUser):
+	case errors.Is(err, directory.ErrNoUser), errors.Is(err, index.ErrNoAccount):
 		r.Kind, r.Reply = remote.Permanent, *mta.Replyf(0, mta.BadMailbox, "%v", err)
 	default:
 		r.Reply = *mta.Replyf(0, mta.TempSystem, "%v", err)

@@ -543,8 +543,9 @@ type RecipientRecord struct {
 	Attempts      uint32                 `protobuf:"varint,7,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	Term          uint64                 `protobuf:"varint,8,opt,name=term,proto3" json:"term,omitempty"` // CLAIMED: the term of the leader that tries
 	Last          *Attempt               `protobuf:"bytes,9,opt,name=last,proto3" json:"last,omitempty"`
-	Account       uint64                 `protobuf:"varint,10,opt,name=account,proto3" json:"account,omitempty"`     // the one account here that is owed the message; 0: whoever the address leads to
-	Priority      int32                  `protobuf:"zigzag32,11,opt,name=priority,proto3" json:"priority,omitempty"` // of the entry
+	Account       uint64                 `protobuf:"varint,10,opt,name=account,proto3" json:"account,omitempty"`                  // the one account here that is owed the message; 0: whoever the address leads to
+	Priority      int32                  `protobuf:"zigzag32,11,opt,name=priority,proto3" json:"priority,omitempty"`              // of the entry
+	DedupKey      []byte                 `protobuf:"bytes,12,opt,name=dedup_key,json=dedupKey,proto3" json:"dedup_key,omitempty"` // of the delivery to account, as in a DeliverTarget
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -654,6 +655,13 @@ func (x *RecipientRecord) GetPriority() int32 {
 		return x.Priority
 	}
 	return 0
+}
+
+func (x *RecipientRecord) GetDedupKey() []byte {
+	if x != nil {
+		return x.DedupKey
+	}
+	return nil
 }
 
 // Attempt is what became of an attempt.
@@ -1521,6 +1529,7 @@ type NewRecipient struct {
 	Destination   string                 `protobuf:"bytes,4,opt,name=destination,proto3" json:"destination,omitempty"`
 	Due           int64                  `protobuf:"varint,5,opt,name=due,proto3" json:"due,omitempty"` // 0: at once
 	Account       uint64                 `protobuf:"varint,6,opt,name=account,proto3" json:"account,omitempty"`
+	DedupKey      []byte                 `protobuf:"bytes,7,opt,name=dedup_key,json=dedupKey,proto3" json:"dedup_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1595,6 +1604,13 @@ func (x *NewRecipient) GetAccount() uint64 {
 		return x.Account
 	}
 	return 0
+}
+
+func (x *NewRecipient) GetDedupKey() []byte {
+	if x != nil {
+		return x.DedupKey
+	}
+	return nil
 }
 
 // SubmitCommand delivers a message to accounts of the partition and queues it for others, in one step:
@@ -2556,7 +2572,7 @@ const file_queue_proto_rawDesc = "" +
 	"\ftls_optional\x18\x1a \x01(\bR\vtlsOptional\x12\x16\n" +
 	"\x06braked\x18\x1b \x01(\bR\x06braked\x12*\n" +
 	"\x11held_with_account\x18\x1c \x01(\bR\x0fheldWithAccount\x12\x17\n" +
-	"\aheld_at\x18\x1d \x01(\x03R\x06heldAt\"\xda\x02\n" +
+	"\aheld_at\x18\x1d \x01(\x03R\x06heldAt\"\xf7\x02\n" +
 	"\x0fRecipientRecord\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
@@ -2569,7 +2585,8 @@ const file_queue_proto_rawDesc = "" +
 	"\x04last\x18\t \x01(\v2\x19.rookery.queue.v1.AttemptR\x04last\x12\x18\n" +
 	"\aaccount\x18\n" +
 	" \x01(\x04R\aaccount\x12\x1a\n" +
-	"\bpriority\x18\v \x01(\x11R\bpriority\"\xb1\x01\n" +
+	"\bpriority\x18\v \x01(\x11R\bpriority\x12\x1b\n" +
+	"\tdedup_key\x18\f \x01(\fR\bdedupKey\"\xb1\x01\n" +
 	"\aAttempt\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
@@ -2664,14 +2681,15 @@ const file_queue_proto_rawDesc = "" +
 	"\x0erecipients_day\x18\x02 \x01(\rR\rrecipientsDay\x12#\n" +
 	"\rstrangers_day\x18\x03 \x01(\rR\fstrangersDay\x12%\n" +
 	"\x0erejections_day\x18\x04 \x01(\rR\rrejectionsDay\x12\x12\n" +
-	"\x04hold\x18\x05 \x01(\bR\x04hold\"\xa4\x01\n" +
+	"\x04hold\x18\x05 \x01(\bR\x04hold\"\xc1\x01\n" +
 	"\fNewRecipient\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05orcpt\x18\x02 \x01(\tR\x05orcpt\x12\x16\n" +
 	"\x06notify\x18\x03 \x01(\rR\x06notify\x12 \n" +
 	"\vdestination\x18\x04 \x01(\tR\vdestination\x12\x10\n" +
 	"\x03due\x18\x05 \x01(\x03R\x03due\x12\x18\n" +
-	"\aaccount\x18\x06 \x01(\x04R\aaccount\"\xb2\x01\n" +
+	"\aaccount\x18\x06 \x01(\x04R\aaccount\x12\x1b\n" +
+	"\tdedup_key\x18\a \x01(\fR\bdedupKey\"\xb2\x01\n" +
 	"\rSubmitCommand\x12:\n" +
 	"\adeliver\x18\x01 \x01(\v2 .rookery.index.v1.DeliverCommandR\adeliver\x120\n" +
 	"\x05entry\x18\x02 \x01(\v2\x1a.rookery.queue.v1.NewEntryR\x05entry\x123\n" +
