@@ -62,6 +62,7 @@ func TestSigned(t *testing.T) {
 	w := newWorld(t)
 	for _, k := range w.keys(t) {
 		w.publish(t, k.Name, k.Record)
+		await(t, "the key is known", func() error { _, err := resolve(k.Name); return err }) // that there was none is remembered for a while
 		w.rookery("dkim", "activate", domain, k.Selector)
 	}
 	for name, start := range map[string]func(*testing.T, certificate) *peer{"postfix": startPostfix, "exim": startExim} {
