@@ -22,12 +22,12 @@ type budget struct {
 	all  bool // the day's messages are given out
 }
 
-// budgetOf returns the budget of an address and a receiver for today.
-func (d *Dispatcher) budgetOf(from egress.Address, site string) *budget {
+// budgetOf returns the budget of an address and a receiver for a day.
+func (d *Dispatcher) budgetOf(from egress.Address, site, day string) *budget {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if today := egress.DayOf(d.c.Clock()); today != d.today {
-		d.today = today
+	if day != d.today {
+		d.today = day
 		clear(d.budgets)
 	}
 	key := budgetKey{from.Name, site}
@@ -39,38 +39,45 @@ func (d *Dispatcher) budgetOf(from egress.Address, site string) *budget {
 	return b
 }
 
+// grant is messages that may be sent.
+type grant struct {
+	n  int
+	of *budget // that they were taken out of; nil: there is no bound
+}
+
 // take takes messages out of the budget of an address: as many as are wanted, or fewer. A message to several counts
 // for each of them.
-func (d *Dispatcher) take(ctx context.Context, from egress.Address, site string, want int) (int, error) {
-	bound, bounded := from.Bound(d.c.Clock())
+func (d *Dispatcher) take(ctx context.Context, from egress.Address, site string, want int) (grant, error) {
+	now := d.c.Clock()
+	bound, bounded := from.Bound(now)
 	if !bounded {
-		return want, nil
+		return grant{n: want}, nil
 	}
-	b := d.budgetOf(from, site)
+	day := egress.DayOf(now)
+	b := d.budgetOf(from, site, day)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.left < uint64(want) && !b.all {
-		share, err := d.share(ctx, egress.VolumeName(egress.DayOf(d.c.Clock()), from.Name, site), bound, want)
+		share, err := d.share(ctx, egress.VolumeName(day, from.Name, site), bound, want)
 		if err != nil {
-			return 0, fmt.Errorf("take a share of what %s may send to %s: %w", from.Name, site, err)
+			return grant{}, fmt.Errorf("take a share of what %s may send to %s: %w", from.Name, site, err)
 		}
 		b.left += share
 		b.all = share == 0
 	}
 	n := min(b.left, uint64(want))
 	b.left -= n
-	return int(n), nil
+	return grant{int(n), b}, nil
 }
 
-// giveBack gives back what was taken and not sent.
-func (d *Dispatcher) giveBack(from egress.Address, site string, n int) {
-	if _, bounded := from.Bound(d.c.Clock()); !bounded {
+// giveBack gives back what was taken and not sent: to the day that it was taken from, over or not.
+func (g grant) giveBack() {
+	if g.of == nil {
 		return
 	}
-	b := d.budgetOf(from, site)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left += uint64(n)
+	g.of.mu.Lock()
+	defer g.of.mu.Unlock()
+	g.of.left += uint64(g.n)
 }
 
 // races is how often a share is asked for that other nodes take shares of too.

@@ -186,13 +186,13 @@ func (a *attempt) by(ctx context.Context, from egress.Address) {
 	case err != nil:
 		a.later(now.Add(retrySoon), mta.TempSystem, err.Error())
 		return
-	case granted < len(a.open):
+	case granted.n < len(a.open):
 		a.later(egress.NextDay(now), noEntry, "The warm-up of "+from.Name+" allows no more mail to "+a.site+" today")
 	}
-	if granted == 0 {
+	if granted.n == 0 {
 		return
 	}
-	a.made(ctx, from, block, a.send(ctx, from, granted))
+	a.made(ctx, from, block, granted, a.send(ctx, from, granted.n))
 }
 
 // send has the next link make the attempt, for the first of those who are open.
@@ -210,7 +210,7 @@ func (a *attempt) send(ctx context.Context, from egress.Address, n int) []remote
 }
 
 // made takes over what became of those who were tried. Who may be tried by another address stays open.
-func (a *attempt) made(ctx context.Context, from egress.Address, block block, results []remote.Result) {
+func (a *attempt) made(ctx context.Context, from egress.Address, block block, g grant, results []remote.Result) {
 	var open []int
 	var said *remote.Result // why the receiver blocks the address
 	reached, delivered, connected := false, false, false
@@ -232,7 +232,7 @@ func (a *attempt) made(ctx context.Context, from egress.Address, block block, re
 		reached, delivered, connected = reached || r.Reached, delivered || r.Kind == remote.Delivered, true
 	}
 	if !reached {
-		a.d.giveBack(from, a.site, len(results))
+		g.giveBack()
 	}
 	a.open = append(open, a.open[len(results):]...)
 	switch {

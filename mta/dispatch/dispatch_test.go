@@ -311,6 +311,18 @@ func TestGivenBack(t *testing.T) {
 	w.check(d, job("one.example", 5), "waits 13h59m58s", "")
 }
 
+// TestMidnight: what was taken on one day and did not leave is not sent on the next on top of its own.
+func TestMidnight(t *testing.T) {
+	w := newWorld(t)
+	d := w.dispatcher(nil)
+	w.put(address("203.0.113.1", "a", warming(w.now, 5, 8)))
+	w.later(14*time.Hour - 3*time.Second)
+	w.send = func(remote.Job) remote.Result { w.now = w.now.Add(time.Second); return nobody } // with the lock of w
+	w.check(d, job("one.example", 5), "temporary", ":203.0.113.1 5")
+	w.send = func(remote.Job) remote.Result { return taken }
+	w.check(d, job("one.example", 20), "delivered, waits 23h59m56s", ":203.0.113.1 8")
+}
+
 // TestRace: nodes that send at the same time send no more than the plan together.
 func TestRace(t *testing.T) {
 	w := newWorld(t)
