@@ -125,7 +125,7 @@ func (c *conn) openStore(ctx context.Context, header []byte) (Incoming, error) {
 	}
 	c.mail.env.TLSOptional = !c.mail.env.RequireTLS && wire.TLSOptional(header)
 	accounts := c.mail.accounts()
-	if len(c.mail.queued()) > 0 {
+	if c.mail.onward() > 0 {
 		owner, err := c.owner()
 		if err != nil {
 			return nil, fmt.Errorf("find who has what is sent on: %w", err)

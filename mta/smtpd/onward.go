@@ -29,7 +29,7 @@ func (c *conn) mayQueue(remote []string) *mta.Reply {
 	if slices.ContainsFunc(remote, func(to string) bool { return strings.HasSuffix(to, "]") }) {
 		return mta.Replyf(550, mta.BadRecipient, "Mail to addresses of hosts in brackets is not sent")
 	}
-	before := len(c.mail.queued())
+	before := c.mail.onward()
 	switch {
 	case len(remote) > queue.MaxRecipients:
 		return mta.Replyf(550, mta.NotAuthorized, "The address leads to more than %d in other domains", queue.MaxRecipients)
@@ -64,6 +64,18 @@ func (t *transaction) queued() (list []mta.Recipient) {
 		}
 	}
 	return list
+}
+
+// onward is how many recipients the queue delivers to.
+func (t *transaction) onward() (n int) {
+	for _, r := range t.rcpts {
+		if r.queued {
+			n++
+			continue
+		}
+		n += len(r.remote)
+	}
+	return n
 }
 
 // sentOn lists the recipients that lead to other domains, beside those that are in them.
