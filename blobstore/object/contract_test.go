@@ -26,7 +26,7 @@ func TestContract(t *testing.T) {
 		"fault": func(t *testing.T) object.Bucket { return object.NewFault(memory(t)) },
 		// Readers break off, and nobody notices.
 		"retry of broken readers": func(t *testing.T) object.Bucket {
-			return object.NewRetry(&everySecond{Fault: object.NewFault(memory(t))}, quick)
+			return object.NewRetry(newEverySecond(memory(t)), quick)
 		},
 	} {
 		t.Run(name, func(t *testing.T) { objecttest.Contract(t, open) })

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,14 +21,30 @@ import (
 // everySecond breaks every second Get in the middle, but not of the object that the contract replaces
 // while it is read.
 type everySecond struct {
-	*object.Fault
-	gets atomic.Int64
+	object.Bucket
+	broken *object.Fault // over the same objects
+
+	mu   sync.Mutex // guards gets
+	gets map[string]int
 }
 
-// Get implements object.Bucket.
+func newEverySecond(b object.Bucket) *everySecond {
+	e := &everySecond{Bucket: b, broken: object.NewFault(b), gets: map[string]int{}}
+	e.broken.Set(object.Faults{BreakGets: true})
+	return e
+}
+
+// Get implements object.Bucket. An object that many read at once is never broken: one of them might have each of its
+// tries hit.
 func (e *everySecond) Get(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	e.Set(object.Faults{BreakGets: name != "one" && e.gets.Add(1)%2 == 1})
-	return e.Fault.Get(ctx, name, offset, length)
+	e.mu.Lock()
+	e.gets[name]++
+	second := e.gets[name]%2 == 0
+	e.mu.Unlock()
+	if second || name == "one" {
+		return e.Bucket.Get(ctx, name, offset, length)
+	}
+	return e.broken.Get(ctx, name, offset, length)
 }
 
 func TestRetry(t *testing.T) {
