@@ -290,7 +290,7 @@ type EntryRecord struct {
 	Story           uint64                 `protobuf:"varint,23,opt,name=story,proto3" json:"story,omitempty"`                                       // where its story is kept: number and day; 0 for none
 	StoryDay        uint32                 `protobuf:"varint,24,opt,name=story_day,json=storyDay,proto3" json:"story_day,omitempty"`
 	BouncedWhy      string                 `protobuf:"bytes,25,opt,name=bounced_why,json=bouncedWhy,proto3" json:"bounced_why,omitempty"`                   // an operator has it given up and reported; nothing of it is tried
-	TlsOptional     bool                   `protobuf:"varint,26,opt,name=tls_optional,json=tlsOptional,proto3" json:"tls_optional,omitempty"`               // its header says "TLS-Required: No" (RFC 8689, section 5)
+	TlsOptional     bool                   `protobuf:"varint,26,opt,name=tls_optional,json=tlsOptional,proto3" json:"tls_optional,omitempty"`               // its header says "TLS-Required: No" (RFC 8689, section 3)
 	Braked          bool                   `protobuf:"varint,27,opt,name=braked,proto3" json:"braked,omitempty"`                                            // its account's conduct counts it, and holds it
 	HeldWithAccount bool                   `protobuf:"varint,28,opt,name=held_with_account,json=heldWithAccount,proto3" json:"held_with_account,omitempty"` // held because its account is
 	HeldAt          int64                  `protobuf:"varint,29,opt,name=held_at,json=heldAt,proto3" json:"held_at,omitempty"`                              // Unix milliseconds: since when it is held
