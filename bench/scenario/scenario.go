@@ -135,7 +135,6 @@ type Scenario struct {
 	Pair func(ctx context.Context, sites [2]site.Site, first int, o Options) ([2]Result, error)
 }
 
-
 // All lists the scenarios.
 func All() []Scenario {
 	out := slices.Concat(deliveries(), mailboxes(), []Scenario{
