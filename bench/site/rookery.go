@@ -101,13 +101,24 @@ func (s *Rookery) form(ctx context.Context) error {
 		}
 		s.cfg.Progress("node %d of %d serves", i, s.cfg.Nodes)
 	}
-	if s.cfg.Outgoing { // as soon as Postfix does here
-		if _, err := s.nodes[0].run(ctx, "", "setting", "set", "queue_schedule", "3s"); err != nil {
+	if s.cfg.Outgoing {
+		if err := s.setOutgoing(ctx); err != nil {
 			return err
 		}
 	}
 	_, err := s.nodes[0].run(ctx, "", "domain", "add", Domain)
 	return err
+}
+
+// setOutgoing has mail be tried again as soon as Postfix does here, and accounts send without a bound.
+func (s *Rookery) setOutgoing(ctx context.Context) error {
+	for _, setting := range [][2]string{{"queue_schedule", "3s"}, {"send_messages_hour", "0"}, {"send_recipients_day", "0"},
+		{"send_rejections_day", "0"}, {"send_strangers_day", "0"}} {
+		if _, err := s.nodes[0].run(ctx, "", "setting", "set", setting[0], setting[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Name is the label.
