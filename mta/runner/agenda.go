@@ -60,11 +60,11 @@ func (r *Runner) due(s kv.Reader, now, next time.Time) ([]*job, time.Time, error
 			r.walk.later(again)
 			continue
 		}
-		some, err := r.jobsFor(s, waiters, d.Destination, now, free)
-		if err != nil {
-			return nil, next, err
-		}
+		some, err := r.jobsFor(s, waiters, d.Destination, now)
 		work = append(work, some...)
+		if err != nil {
+			return work, next, err
+		}
 	}
 	return work, r.walk.step(list, more, now, next), nil
 }

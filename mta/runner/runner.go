@@ -222,6 +222,7 @@ func (r *Runner) round(ctx context.Context) (time.Duration, error) {
 		return err
 	})
 	if err != nil {
+		r.drop(work)
 		return 0, err
 	}
 	r.sound(ctx, late, now)
@@ -259,7 +260,9 @@ type job struct {
 // release gives the lane back, once.
 func (j *job) release() { j.lane.Leave(j.seen) }
 
-func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string, now time.Time, most int) (work []*job, err error) {
+// jobsFor makes jobs of what waits for a destination, as many as there are lanes. Each has its lane from then on: other destinations
+// of the site, which are looked at next, find the lanes that are left.
+func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string, now time.Time) (work []*job, err error) {
 	rec, err := queue.Destination(s, destination)
 	if err != nil {
 		return nil, err
@@ -268,9 +271,6 @@ func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string
 	err = waiters.Due(destination, rec, now.UnixMilli(), func(to queue.Recipient) (bool, error) {
 		j := byEntry[to.Place.Entry]
 		if j == nil {
-			if len(work) == most {
-				return false, nil
-			}
 			e, ok, err := queue.Record(s, to.Place.Entry)
 			if err != nil || !ok {
 				return false, errors.Join(err, fmt.Errorf("entry %d: %w", to.Place.Entry, queue.ErrCorrupt))
@@ -279,6 +279,9 @@ func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string
 				return true, nil // its time is over, and it may not be delivered any more (RFC 2852)
 			}
 			j = &job{destination: destination, entry: to.Place.Entry, record: e, failures: rec.Failures}
+			if !r.admit(j) {
+				return false, nil
+			}
 			byEntry[to.Place.Entry] = j
 			work = append(work, j)
 		}
@@ -290,23 +293,36 @@ func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string
 	return work, err
 }
 
+// admit lets a job in, where there is a lane for it; end ends that.
+func (r *Runner) admit(j *job) bool {
+	if !r.c.Gate.enter() {
+		return false
+	}
+	lane, ok := r.c.Lanes.Enter(j.destination)
+	if !ok {
+		r.c.Gate.leave()
+		return false
+	}
+	j.lane, j.seen = lane, shaping.Outcome{Unmade: true}
+	return true
+}
+
+// drop ends jobs that are not begun.
+func (r *Runner) drop(work []*job) {
+	for _, j := range work {
+		r.end(j)
+	}
+}
+
 // start claims the recipients of jobs, in one step, and begins those that were granted.
 func (r *Runner) start(ctx context.Context, work []*job) error {
 	var claimed []*job
 	cmd := &queuepb.ClaimCommand{Term: r.term}
-	for _, j := range work {
+	for i, j := range work {
 		if len(cmd.Places)+len(j.recipients) > queue.MaxPlaces {
+			r.drop(work[i:])
 			break
 		}
-		if !r.c.Gate.enter() {
-			break
-		}
-		lane, ok := r.c.Lanes.Enter(j.destination)
-		if !ok {
-			r.c.Gate.leave()
-			continue
-		}
-		j.lane, j.seen = lane, shaping.Outcome{Unmade: true}
 		claimed = append(claimed, j)
 		for _, to := range j.recipients {
 			cmd.Places = append(cmd.Places, place(to.Place))
@@ -317,9 +333,7 @@ func (r *Runner) start(ctx context.Context, work []*job) error {
 	}
 	res, err := r.propose(ctx, command.ClaimRecipients, cmd)
 	if err != nil {
-		for _, j := range claimed {
-			r.end(j)
-		}
+		r.drop(claimed)
 		return fmt.Errorf("claim %d recipients: %w", len(cmd.Places), err)
 	}
 	granted := map[queue.Place]bool{}
@@ -345,7 +359,7 @@ func (r *Runner) start(ctx context.Context, work []*job) error {
 	return nil
 }
 
-// end is the end of a job that start has let in.
+// end is the end of a job that admit has let in.
 func (r *Runner) end(j *job) {
 	j.release()
 	r.c.Gate.leave()
