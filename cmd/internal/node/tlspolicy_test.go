@@ -49,6 +49,9 @@ func (s *sink) serveTLS(t *testing.T, cert tls.Certificate) (port string) {
 // TestTLSToOthers: with outbound.dnssec a host gets mail where its TLSA records hold, and none where they do not, though it is the same
 // host; a rule stops what MTA-STS and DANE leave alone.
 func TestTLSToOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("go-smtp's server has a race of its own between STARTTLS and its end")
+	}
 	t.Parallel()
 	cert := certtest.SelfSigned(t, "anything.test")
 	sink := new(sink)
