@@ -25,7 +25,7 @@ const (
 	InitialiseCluster Kind = 0x010f
 	NoteSharing       Kind = 0x0110
 	PutAnnotations    Kind = 0x0112
-	PutSending        Kind = 0x0113
+	PutMail        Kind = 0x0113
 
 	Deliver        Kind = 0x0201
 	Append         Kind = 0x0202
@@ -126,8 +126,8 @@ func (k Kind) name() string {
 		return "NoteSharing"
 	case PutAnnotations:
 		return "PutAnnotations"
-	case PutSending:
-		return "PutSending"
+	case PutMail:
+		return "PutMail"
 	case Deliver:
 		return "Deliver"
 	case Append:

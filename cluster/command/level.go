@@ -29,7 +29,7 @@ func (k Kind) Level() Level {
 		k >= Deliver && k <= DrainGraveyard,
 		k >= StageChunk && k <= DropUploads:
 		return LevelFirst
-	case k >= SetBlobMode, k == PutSending:
+	case k >= SetBlobMode, k == PutMail:
 		return LevelThird
 	}
 	return LevelSecond

@@ -124,8 +124,8 @@ func dispatch(s step, c command.Command) (*directorypb.Result, error) {
 		return run(s, c, &directorypb.NoteSharing{}, noteSharing)
 	case command.PutAnnotations:
 		return run(s, c, &directorypb.PutAnnotations{}, putAnnotations)
-	case command.PutSending:
-		return run(s, c, &directorypb.PutSending{}, putSending)
+	case command.PutMail:
+		return run(s, c, &directorypb.PutMail{}, putMail)
 	case command.PutPartitionMap:
 		return run(s, c, &directorypb.PutPartitionMap{}, putPartitionMap)
 	}

@@ -90,8 +90,8 @@ func every(t *testing.T) []command.Command {
 	add(directory.NoteSharing(2, directory.Anyone))
 	add(directory.PutAnnotations(directory.Annotation{Entry: "/shared/admin", Value: []byte("mailto:root@example.com")},
 		directory.Annotation{Entry: "/shared/comment", Value: []byte{}}, directory.Annotation{Entry: "/shared/none"}))
-	add(directory.PutSending(directory.SendingChange{Record: routeTo("all", "relay.example:587"), Expected: new(uint64)},
-		directory.SendingChange{Record: routeTo("gone"), Remove: true}))
+	add(directory.PutMail(directory.MailChange{Record: routeTo("all", "relay.example:587"), Expected: new(uint64)},
+		directory.MailChange{Record: routeTo("gone"), Remove: true}))
 	return out
 }
 

@@ -28,7 +28,7 @@ const (
 	keyAPIToken     byte = 0x32
 	keyPartitionMap byte = 0x33
 	keyAnnotation   byte = 0x40
-	keySending      byte = 0x41
+	keyMail         byte = 0x41
 )
 
 // Second bytes of counters.
@@ -63,8 +63,8 @@ func joinTokenKey(id []byte) []byte { return append([]byte{keyJoinToken}, id...)
 
 func annotationKey(entry string) []byte { return append([]byte{keyAnnotation}, entry...) }
 
-func sendingKey(kind SendingKind, name string) []byte {
-	return append([]byte{keySending, byte(kind)}, name...)
+func mailKey(kind MailKind, name string) []byte {
+	return append([]byte{keyMail, byte(kind)}, name...)
 }
 
 func apiTokenKey(id []byte) []byte { return append([]byte{keyAPIToken}, id...) }

@@ -29,7 +29,7 @@ func (b block) record() *directorypb.Block {
 func (d *Dispatcher) blockOf(address, site string) (block, error) {
 	b := block{name: egress.BlockName(address, site)}
 	err := d.view(func(v directory.View) error {
-		r, err := v.Sending(directory.SendingBlock, b.name)
+		r, err := v.MailRecord(directory.MailBlock, b.name)
 		if errors.Is(err, directory.ErrNotFound) {
 			return nil
 		}
@@ -51,20 +51,20 @@ func (d *Dispatcher) blocked(ctx context.Context, b block, r remote.Result) {
 	}
 	pause := egress.PauseOf(next.Times)
 	next.Until = now.Add(pause).UnixMilli()
-	if d.change(ctx, b, directory.SendingChange{Record: &directorypb.Sending{Name: b.name, Record: &directorypb.Sending_Block{Block: next}}, Expected: &b.version}) {
+	if d.change(ctx, b, directory.MailChange{Record: &directorypb.MailRecord{Name: b.name, Record: &directorypb.MailRecord_Block{Block: next}}, Expected: &b.version}) {
 		d.c.Logger.Warn("a receiver blocks an address", "block", b.name, "for", pause, "times", next.Times, "host", r.Host, "reply", next.Reply)
 	}
 }
 
 // unblocked notes that a receiver takes mail of an address again.
 func (d *Dispatcher) unblocked(ctx context.Context, b block) {
-	record := &directorypb.Sending{Name: b.name, Record: &directorypb.Sending_Block{Block: &directorypb.Block{}}}
-	if d.change(ctx, b, directory.SendingChange{Record: record, Remove: true, Expected: &b.version}) {
+	record := &directorypb.MailRecord{Name: b.name, Record: &directorypb.MailRecord_Block{Block: &directorypb.Block{}}}
+	if d.change(ctx, b, directory.MailChange{Record: record, Remove: true, Expected: &b.version}) {
 		d.c.Logger.Info("a receiver takes mail of an address again", "block", b.name, "times", b.record().Times)
 	}
 }
 
-func (d *Dispatcher) change(ctx context.Context, b block, c directory.SendingChange) bool {
+func (d *Dispatcher) change(ctx context.Context, b block, c directory.MailChange) bool {
 	ctx, cancel := context.WithTimeout(ctx, recordWait)
 	defer cancel()
 	err := d.c.Directory.Put(ctx, c)

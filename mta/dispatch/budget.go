@@ -89,7 +89,7 @@ func (d *Dispatcher) share(ctx context.Context, name string, bound uint64, want 
 	for range races {
 		var taken, version uint64
 		err := d.view(func(v directory.View) error {
-			r, err := v.Sending(directory.SendingVolume, name)
+			r, err := v.MailRecord(directory.MailVolume, name)
 			if errors.Is(err, directory.ErrNotFound) {
 				return nil
 			}
@@ -100,8 +100,8 @@ func (d *Dispatcher) share(ctx context.Context, name string, bound uint64, want 
 			return 0, err
 		}
 		n := min(egress.Share(bound, want), bound-taken)
-		record := &directorypb.Sending{Name: name, Record: &directorypb.Sending_Volume{Volume: &directorypb.Volume{Taken: taken + n}}}
-		err = d.c.Directory.Put(ctx, directory.SendingChange{Record: record, Expected: &version})
+		record := &directorypb.MailRecord{Name: name, Record: &directorypb.MailRecord_Volume{Volume: &directorypb.Volume{Taken: taken + n}}}
+		err = d.c.Directory.Put(ctx, directory.MailChange{Record: record, Expected: &version})
 		if err == nil {
 			return n, nil
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/rookery-mail/rookery/mta/egress"
 	"github.com/rookery-mail/rookery/mta/receiver"
 	"github.com/rookery-mail/rookery/mta/remote"
+	"github.com/rookery-mail/rookery/mta/tlspolicy"
 )
 
 // Deliverer makes an attempt; *remote.Client is one.
@@ -26,8 +27,8 @@ type Deliverer interface {
 // Directory is where the records are.
 type Directory interface {
 	View(fn func(directory.View) error) error
-	// Put changes records of sending, all or none; the error may be directory.ErrConflict.
-	Put(ctx context.Context, changes ...directory.SendingChange) error
+	// Put changes records of mail, all or none; the error may be directory.ErrConflict.
+	Put(ctx context.Context, changes ...directory.MailChange) error
 }
 
 // Resolver finds the hosts of a domain; *dns.Resolver is one.
@@ -139,12 +140,9 @@ func (a *attempt) route(p *plan) {
 	}
 	a.names, a.job.Hop = r.Egress, nil
 	if len(r.Hosts) > 0 {
-		a.job.Hop = &remote.Hop{Route: r.Name, Hosts: r.Hosts, Username: r.Username, Password: r.Password, Level: levels()[r.Tls]}
+		level, _ := tlspolicy.ParseLevel(r.Tls) // a route that asks for nothing has no word
+		a.job.Hop = &remote.Hop{Route: r.Name, Hosts: r.Hosts, Username: r.Username, Password: r.Password, Level: level}
 	}
-}
-
-func levels() map[string]remote.Level {
-	return map[string]remote.Level{"encrypt": remote.Encrypted, "verify": remote.Verified}
 }
 
 // later notes until when those who get no result wait, the earliest time of all.

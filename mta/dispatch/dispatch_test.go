@@ -57,8 +57,8 @@ func (w *world) View(fn func(directory.View) error) error {
 	return fn(v)
 }
 
-func (w *world) Put(_ context.Context, changes ...directory.SendingChange) error {
-	c, err := directory.PutSending(changes...)
+func (w *world) Put(_ context.Context, changes ...directory.MailChange) error {
+	c, err := directory.PutMail(changes...)
 	if err != nil {
 		return err
 	}
@@ -66,10 +66,10 @@ func (w *world) Put(_ context.Context, changes ...directory.SendingChange) error
 	return err
 }
 
-func (w *world) put(records ...*directorypb.Sending) {
+func (w *world) put(records ...*directorypb.MailRecord) {
 	w.t.Helper()
 	for _, r := range records {
-		if err := w.Put(context.Background(), directory.SendingChange{Record: r}); err != nil {
+		if err := w.Put(context.Background(), directory.MailChange{Record: r}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -132,12 +132,12 @@ func job(domain string, n int) remote.Job {
 	return j
 }
 
-func address(name, node string, change func(*directorypb.Egress)) *directorypb.Sending {
+func address(name, node string, change func(*directorypb.Egress)) *directorypb.MailRecord {
 	e := &directorypb.Egress{Address: name, Node: node}
 	if change != nil {
 		change(e)
 	}
-	return &directorypb.Sending{Name: name, Record: &directorypb.Sending_Egress{Egress: e}}
+	return &directorypb.MailRecord{Name: name, Record: &directorypb.MailRecord_Egress{Egress: e}}
 }
 
 func warming(from time.Time, plan ...uint32) func(*directorypb.Egress) {
@@ -172,8 +172,8 @@ func TestRoutes(t *testing.T) {
 	w := newWorld(t)
 	d := w.dispatcher(func(c *dispatch.Config) { c.Relay = &remote.Hop{Route: "relay", Hosts: []string{"relay.example"}} })
 	w.check(d, job("one.example", 1), "delivered", ":invalid IP by relay 1")
-	w.put(&directorypb.Sending{Name: "direct", Record: &directorypb.Sending_Route{Route: &directorypb.Route{Recipients: []string{"one.example"}}}},
-		&directorypb.Sending{Name: "smart", Record: &directorypb.Sending_Route{Route: &directorypb.Route{Recipients: []string{"two.example"}, Hosts: []string{"relay.example:587"}, Username: "u", Password: "p", Tls: "verify"}}})
+	w.put(&directorypb.MailRecord{Name: "direct", Record: &directorypb.MailRecord_Route{Route: &directorypb.Route{Recipients: []string{"one.example"}}}},
+		&directorypb.MailRecord{Name: "smart", Record: &directorypb.MailRecord_Route{Route: &directorypb.Route{Recipients: []string{"two.example"}, Hosts: []string{"relay.example:587"}, Username: "u", Password: "p", Tls: "verify"}}})
 	w.check(d, job("one.example", 1), "delivered", ":invalid IP 1")
 	results := d.Deliver(context.Background(), job("two.example", 1))
 	if len(results) != 1 || len(w.jobs) != 1 || w.jobs[0].Hop == nil || w.jobs[0].Hop.Level != remote.Verified || w.jobs[0].Hop.Password != "p" {
@@ -241,7 +241,7 @@ func TestBlocked(t *testing.T) {
 		d.Deliver(context.Background(), job("one.example", 1))
 	}
 	if err := w.View(func(v directory.View) error {
-		return v.EachSending(directory.SendingBlock, "", func(r *directorypb.Sending) error { return fmt.Errorf("%v is still there", r) })
+		return v.EachMailRecord(directory.MailBlock, "", func(r *directorypb.MailRecord) error { return fmt.Errorf("%v is still there", r) })
 	}); err != nil {
 		t.Error(err)
 	}
@@ -370,20 +370,20 @@ func TestLane(t *testing.T) {
 // TestSweep: records that nobody goes by are removed, and no others.
 func TestSweep(t *testing.T) {
 	w := newWorld(t)
-	volume := func(day string) *directorypb.Sending {
-		return &directorypb.Sending{Name: egress.VolumeName(day, "203.0.113.1", "big.example"), Record: &directorypb.Sending_Volume{Volume: &directorypb.Volume{Taken: 1}}}
+	volume := func(day string) *directorypb.MailRecord {
+		return &directorypb.MailRecord{Name: egress.VolumeName(day, "203.0.113.1", "big.example"), Record: &directorypb.MailRecord_Volume{Volume: &directorypb.Volume{Taken: 1}}}
 	}
-	block := func(site string, until time.Time) *directorypb.Sending {
-		return &directorypb.Sending{Name: egress.BlockName("203.0.113.1", site), Record: &directorypb.Sending_Block{Block: &directorypb.Block{Until: until.UnixMilli()}}}
+	block := func(site string, until time.Time) *directorypb.MailRecord {
+		return &directorypb.MailRecord{Name: egress.BlockName("203.0.113.1", site), Record: &directorypb.MailRecord_Block{Block: &directorypb.Block{Until: until.UnixMilli()}}}
 	}
 	w.put(volume("2026-11-01"), volume("2026-11-20"), volume("2026-11-21"), block("old.example", w.now.Add(-15*24*time.Hour)), block("new.example", w.now.Add(-time.Hour)))
 	if err := dispatch.Sweep(context.Background(), w, w.now); err != nil {
 		t.Fatal(err)
 	}
 	var left []string
-	for _, kind := range []directory.SendingKind{directory.SendingVolume, directory.SendingBlock} {
+	for _, kind := range []directory.MailKind{directory.MailVolume, directory.MailBlock} {
 		if err := w.View(func(v directory.View) error {
-			return v.EachSending(kind, "", func(r *directorypb.Sending) error { left = append(left, r.Name); return nil })
+			return v.EachMailRecord(kind, "", func(r *directorypb.MailRecord) error { left = append(left, r.Name); return nil })
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -82,7 +82,7 @@ func (d *Dispatcher) why(from egress.Address, names []string, w way) (string, er
 	}
 	var taken uint64
 	err = d.view(func(v directory.View) error {
-		r, err := v.Sending(directory.SendingVolume, egress.VolumeName(egress.DayOf(now), from.Name, w.site))
+		r, err := v.MailRecord(directory.MailVolume, egress.VolumeName(egress.DayOf(now), from.Name, w.site))
 		if errors.Is(err, directory.ErrNotFound) {
 			return nil
 		}

@@ -50,16 +50,16 @@ func (p *plans) at(d *Dispatcher) (*plan, error) {
 // readPlan reads the plan as it is now.
 func (d *Dispatcher) readPlan() (*plan, error) {
 	next := new(plan)
-	var routes []*directorypb.Sending
+	var routes []*directorypb.MailRecord
 	err := d.view(func(v directory.View) error {
-		err := v.EachSending(directory.SendingRoute, "", func(r *directorypb.Sending) error {
+		err := v.EachMailRecord(directory.MailRoute, "", func(r *directorypb.MailRecord) error {
 			routes = append(routes, r)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		return v.EachSending(directory.SendingEgress, "", func(r *directorypb.Sending) error {
+		return v.EachMailRecord(directory.MailEgress, "", func(r *directorypb.MailRecord) error {
 			a, err := egress.Of(r)
 			if err != nil {
 				d.c.Logger.Warn("an address to go out by is passed over", "error", err)

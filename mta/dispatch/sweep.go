@@ -23,21 +23,21 @@ const sweptAtOnce = 500
 // and then.
 func Sweep(ctx context.Context, d Directory, now time.Time) error {
 	for {
-		var old []directory.SendingChange
-		gather := func(v directory.View, kind directory.SendingKind, over func(*directorypb.Sending) bool) error {
-			return v.EachSending(kind, "", func(r *directorypb.Sending) error {
+		var old []directory.MailChange
+		gather := func(v directory.View, kind directory.MailKind, over func(*directorypb.MailRecord) bool) error {
+			return v.EachMailRecord(kind, "", func(r *directorypb.MailRecord) error {
 				if over(r) && len(old) < sweptAtOnce {
-					old = append(old, directory.SendingChange{Record: r, Remove: true, Expected: &r.Version})
+					old = append(old, directory.MailChange{Record: r, Remove: true, Expected: &r.Version})
 				}
 				return nil
 			})
 		}
 		before := egress.DayOf(now.Add(-keepVolumes))
 		err := d.View(func(v directory.View) error {
-			if err := gather(v, directory.SendingVolume, func(r *directorypb.Sending) bool { return r.Name < before }); err != nil {
+			if err := gather(v, directory.MailVolume, func(r *directorypb.MailRecord) bool { return r.Name < before }); err != nil {
 				return err
 			}
-			return gather(v, directory.SendingBlock, func(r *directorypb.Sending) bool {
+			return gather(v, directory.MailBlock, func(r *directorypb.MailRecord) bool {
 				return r.GetBlock().GetUntil() < now.Add(-keepBlocks).UnixMilli()
 			})
 		})

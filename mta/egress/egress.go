@@ -33,7 +33,7 @@ type Address struct {
 }
 
 // Of reads a record.
-func Of(r *directorypb.Sending) (Address, error) {
+func Of(r *directorypb.MailRecord) (Address, error) {
 	e := r.GetEgress()
 	ip, err := netip.ParseAddr(r.GetName())
 	if e == nil || err != nil {

@@ -89,11 +89,11 @@ func TestPlans(t *testing.T) {
 }
 
 func TestOf(t *testing.T) {
-	a, err := egress.Of(&directorypb.Sending{Name: "192.0.2.1", Record: &directorypb.Sending_Egress{Egress: &directorypb.Egress{Node: "n1", Hello: "out.example.org", WarmFrom: 86_400_000, WarmPlan: []uint32{1}}}})
+	a, err := egress.Of(&directorypb.MailRecord{Name: "192.0.2.1", Record: &directorypb.MailRecord_Egress{Egress: &directorypb.Egress{Node: "n1", Hello: "out.example.org", WarmFrom: 86_400_000, WarmPlan: []uint32{1}}}})
 	if err != nil || a.Node != "n1" || a.Weight != 1 || a.IP.String() != "192.0.2.1" || len(a.Plan) != 1 || a.Warm.Unix() != 86_400 {
 		t.Error(a, err)
 	}
-	if _, err := egress.Of(&directorypb.Sending{Name: "x"}); !errors.Is(err, egress.ErrInvalid) {
+	if _, err := egress.Of(&directorypb.MailRecord{Name: "x"}); !errors.Is(err, egress.ErrInvalid) {
 		t.Error(err)
 	}
 	for text, want := range map[string]string{"::ffff:192.0.2.1": "192.0.2.1", "2001:DB8::1": "2001:db8::1"} {

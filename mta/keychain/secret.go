@@ -36,7 +36,7 @@ type Secret struct {
 }
 
 // SecretOf reads a record. ok is false for one of another use.
-func SecretOf(use string, r *directorypb.Sending) (s Secret, ok bool) {
+func SecretOf(use string, r *directorypb.MailRecord) (s Secret, ok bool) {
 	text, ok := strings.CutPrefix(r.Name, use+"/")
 	number, err := strconv.ParseUint(text, 10, 64)
 	if !ok || err != nil || r.GetSecret() == nil {
@@ -46,8 +46,8 @@ func SecretOf(use string, r *directorypb.Sending) (s Secret, ok bool) {
 }
 
 // Record is the record of a secret.
-func (s Secret) Record(use string) *directorypb.Sending {
-	return &directorypb.Sending{Name: fmt.Sprintf("%s/%d", use, s.Number), Record: &directorypb.Sending_Secret{Secret: s.Secret}}
+func (s Secret) Record(use string) *directorypb.MailRecord {
+	return &directorypb.MailRecord{Name: fmt.Sprintf("%s/%d", use, s.Number), Record: &directorypb.MailRecord_Secret{Secret: s.Secret}}
 }
 
 // InUse is the secret that new addresses are made with; ok is false where there is none.

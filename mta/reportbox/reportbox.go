@@ -19,11 +19,11 @@ import (
 	"github.com/rookery-mail/rookery/mta/tlsrpt"
 )
 
-// Directory keeps records of sending.
+// Directory keeps records of mail.
 type Directory interface {
 	View(read func(directory.View) error) error
 	// Put changes records, all or none: directory.ErrConflict where one is of another version than expected.
-	Put(ctx context.Context, changes ...directory.SendingChange) error
+	Put(ctx context.Context, changes ...directory.MailChange) error
 }
 
 // Config says how a Box works. All but Clock and Texts is required.
@@ -159,7 +159,7 @@ func (b *Box) keep(ctx context.Context, name string, r tlsrpt.Report, how string
 	there := 0
 	known := false
 	err := b.c.Directory.View(func(v directory.View) error {
-		return v.EachSending(directory.SendingTLSResults, name[:strings.LastIndexByte(name, '/')+1], func(m *directorypb.Sending) error {
+		return v.EachMailRecord(directory.MailTLSResults, name[:strings.LastIndexByte(name, '/')+1], func(m *directorypb.MailRecord) error {
 			there++
 			known = known || m.Name == name
 			return nil
@@ -179,8 +179,8 @@ func (b *Box) keep(ctx context.Context, name string, r tlsrpt.Report, how string
 	}
 	total := r.Total()
 	none := uint64(0)
-	err = b.c.Directory.Put(ctx, directory.SendingChange{Expected: &none, Record: &directorypb.Sending{Name: name,
-		Record: &directorypb.Sending_TlsResults{TlsResults: &directorypb.TlsResults{Id: r.ID, Report: packed, Organization: r.Organization, How: how,
+	err = b.c.Directory.Put(ctx, directory.MailChange{Expected: &none, Record: &directorypb.MailRecord{Name: name,
+		Record: &directorypb.MailRecord_TlsResults{TlsResults: &directorypb.TlsResults{Id: r.ID, Report: packed, Organization: r.Organization, How: how,
 			Received: now.UnixMilli(), Good: total.Good, Bad: total.Bad}}}})
 	if errors.Is(err, directory.ErrConflict) {
 		return nil // somebody else keeps it

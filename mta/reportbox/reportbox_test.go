@@ -63,8 +63,8 @@ func (w *world) run(c command.Command) error {
 
 func (w *world) View(read func(directory.View) error) error { return read(directory.View{R: w.store}) }
 
-func (w *world) Put(_ context.Context, changes ...directory.SendingChange) error {
-	c, err := directory.PutSending(changes...)
+func (w *world) Put(_ context.Context, changes ...directory.MailChange) error {
+	c, err := directory.PutMail(changes...)
 	if err == nil {
 		err = w.run(c)
 	}

@@ -31,7 +31,7 @@ func List(v directory.View, domain string) (list []Kept, err error) {
 	if domain != "" {
 		prefix += domain + "/"
 	}
-	err = v.EachSending(directory.SendingTLSResults, prefix, func(m *directorypb.Sending) error {
+	err = v.EachMailRecord(directory.MailTLSResults, prefix, func(m *directorypb.MailRecord) error {
 		if k, ok := kept(m); ok {
 			list = append(list, k)
 		}
@@ -41,7 +41,7 @@ func List(v directory.View, domain string) (list []Kept, err error) {
 	return list, err
 }
 
-func kept(m *directorypb.Sending) (Kept, bool) {
+func kept(m *directorypb.MailRecord) (Kept, bool) {
 	r := m.GetTlsResults()
 	p := strings.Split(m.Name, "/")
 	if r == nil || len(p) != 4 {
@@ -53,7 +53,7 @@ func kept(m *directorypb.Sending) (Kept, bool) {
 
 // Show gives a report by its name: directory.ErrNotFound where there is none.
 func Show(v directory.View, name string) (Kept, tlsrpt.Report, error) {
-	m, err := v.Sending(directory.SendingTLSResults, received+name)
+	m, err := v.MailRecord(directory.MailTLSResults, received+name)
 	if err != nil {
 		return Kept{}, tlsrpt.Report{}, err
 	}
@@ -87,12 +87,12 @@ func (b *Box) Tidy(ctx context.Context) error {
 		return err
 	}
 	oldest := tlsrpt.DayOf(b.c.Clock().Add(-Keep))
-	var changes []directory.SendingChange
+	var changes []directory.MailChange
 	for _, k := range list {
 		if (k.Day < oldest || !ours[k.Domain]) && len(changes) < most {
 			version := k.version
-			changes = append(changes, directory.SendingChange{Remove: true, Expected: &version,
-				Record: &directorypb.Sending{Name: received + k.Name, Record: &directorypb.Sending_TlsResults{TlsResults: &directorypb.TlsResults{}}}})
+			changes = append(changes, directory.MailChange{Remove: true, Expected: &version,
+				Record: &directorypb.MailRecord{Name: received + k.Name, Record: &directorypb.MailRecord_TlsResults{TlsResults: &directorypb.TlsResults{}}}})
 		}
 	}
 	if len(changes) == 0 {

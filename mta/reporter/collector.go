@@ -118,7 +118,7 @@ func (c *Collector) Flush(ctx context.Context) {
 // bring takes away from days what is in the directory, or wanted by nobody.
 func (c *Collector) bring(ctx context.Context, days map[dayOf]*tlsrpt.Results) error {
 	var failed error
-	var changes []directory.SendingChange
+	var changes []directory.MailChange
 	var taken []dayOf
 	size := 0
 	put := func() {
@@ -159,20 +159,20 @@ func (c *Collector) bring(ctx context.Context, days map[dayOf]*tlsrpt.Results) e
 var errUnwanted = errors.New("no report is wanted")
 
 // change adds counts to those of this node that are in the directory already.
-func (c *Collector) change(ctx context.Context, key dayOf, r tlsrpt.Results) (directory.SendingChange, error) {
+func (c *Collector) change(ctx context.Context, key dayOf, r tlsrpt.Results) (directory.MailChange, error) {
 	name := resultsName(key.day, key.domain, c.c.Node)
 	if len(name) > maxName {
-		return directory.SendingChange{}, errUnwanted
+		return directory.MailChange{}, errUnwanted
 	}
 	if _, err := wish(ctx, c.c.Resolver, key.domain); err != nil {
-		return directory.SendingChange{}, err
+		return directory.MailChange{}, err
 	}
 	var version uint64
 	err := c.c.Directory.View(func(v directory.View) error {
-		if _, err := v.Sending(directory.SendingTLSResults, claimName(key.day, key.domain)); err == nil {
+		if _, err := v.MailRecord(directory.MailTLSResults, claimName(key.day, key.domain)); err == nil {
 			return errUnwanted // the report is made
 		}
-		is, err := v.Sending(directory.SendingTLSResults, name)
+		is, err := v.MailRecord(directory.MailTLSResults, name)
 		if errors.Is(err, directory.ErrNotFound) {
 			return nil
 		}
@@ -189,13 +189,13 @@ func (c *Collector) change(ctx context.Context, key dayOf, r tlsrpt.Results) (di
 		return nil
 	})
 	if err != nil {
-		return directory.SendingChange{}, err
+		return directory.MailChange{}, err
 	}
 	data, err := r.Encode()
 	if err != nil {
-		return directory.SendingChange{}, err
+		return directory.MailChange{}, err
 	}
-	return directory.SendingChange{Expected: at(version),
+	return directory.MailChange{Expected: at(version),
 		Record: sending(name, &directorypb.TlsResults{Results: data, Until: c.c.Clock().UnixMilli()})}, nil
 }
 

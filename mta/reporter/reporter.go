@@ -18,11 +18,11 @@ import (
 	"github.com/rookery-mail/rookery/mta/tlsrpt"
 )
 
-// Directory keeps records of sending.
+// Directory keeps records of mail.
 type Directory interface {
 	View(read func(directory.View) error) error
 	// Put changes records, all or none: directory.ErrConflict where one is of another version than expected.
-	Put(ctx context.Context, changes ...directory.SendingChange) error
+	Put(ctx context.Context, changes ...directory.MailChange) error
 }
 
 // Resolver asks DNS; *dns.Resolver is one.
@@ -57,8 +57,8 @@ func about(name string) (d tlsrpt.Day, domain string, claim, ok bool) {
 }
 
 // sending is a record of TLS results.
-func sending(name string, r *directorypb.TlsResults) *directorypb.Sending {
-	return &directorypb.Sending{Name: name, Record: &directorypb.Sending_TlsResults{TlsResults: r}}
+func sending(name string, r *directorypb.TlsResults) *directorypb.MailRecord {
+	return &directorypb.MailRecord{Name: name, Record: &directorypb.MailRecord_TlsResults{TlsResults: r}}
 }
 
 func at(version uint64) *uint64 { return &version }

@@ -47,11 +47,11 @@ _smtp._tls.both.example. 60 IN TXT "v=TLSRPTv1; rua=mailto:tls@both.example,http
 
 func (w *world) View(read func(directory.View) error) error { return read(directory.View{R: w.store}) }
 
-func (w *world) Put(_ context.Context, changes ...directory.SendingChange) error {
+func (w *world) Put(_ context.Context, changes ...directory.MailChange) error {
 	if w.broken != nil {
 		return w.broken
 	}
-	c, err := directory.PutSending(changes...)
+	c, err := directory.PutMail(changes...)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (w *world) sender() *reporter.Sender {
 func (w *world) names() string {
 	var list []string
 	err := w.View(func(v directory.View) error {
-		return v.EachSending(directory.SendingTLSResults, "", func(m *directorypb.Sending) error {
+		return v.EachMailRecord(directory.MailTLSResults, "", func(m *directorypb.MailRecord) error {
 			list = append(list, m.Name)
 			return nil
 		})

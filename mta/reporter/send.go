@@ -68,7 +68,7 @@ func (s *Sender) one(ctx context.Context, key dayOf, claim record, report tlsrpt
 // note changes a claim here and in the directory. A conflict says that another node leads by now.
 func (s *Sender) note(ctx context.Context, claim *record, change func()) error {
 	change()
-	if err := s.c.Directory.Put(ctx, directory.SendingChange{Record: sending(claim.name, claim.is), Expected: at(claim.version)}); err != nil {
+	if err := s.c.Directory.Put(ctx, directory.MailChange{Record: sending(claim.name, claim.is), Expected: at(claim.version)}); err != nil {
 		return err
 	}
 	claim.version++

@@ -82,7 +82,7 @@ func (s *Sender) Run(ctx context.Context) {
 	}
 }
 
-// record is a record of sending as it was read.
+// record is a record of mail as it was read.
 type record struct {
 	name    string
 	version uint64
@@ -96,7 +96,7 @@ func (s *Sender) Step(ctx context.Context) error {
 	}
 	counts, made := map[dayOf][]record{}, map[dayOf]record{}
 	err := s.c.Directory.View(func(v directory.View) error {
-		return v.EachSending(directory.SendingTLSResults, "", func(m *directorypb.Sending) error {
+		return v.EachMailRecord(directory.MailTLSResults, "", func(m *directorypb.MailRecord) error {
 			day, domain, claim, ok := about(m.Name)
 			key, one := dayOf{day, domain}, record{m.Name, m.Version, m.GetTlsResults()}
 			switch {
@@ -152,9 +152,9 @@ func old(key dayOf, now time.Time) bool {
 }
 
 func (s *Sender) forget(ctx context.Context, list ...record) error {
-	var changes []directory.SendingChange
+	var changes []directory.MailChange
 	for _, r := range list {
-		changes = append(changes, directory.SendingChange{Record: sending(r.name, &directorypb.TlsResults{}), Remove: true, Expected: at(r.version)})
+		changes = append(changes, directory.MailChange{Record: sending(r.name, &directorypb.TlsResults{}), Remove: true, Expected: at(r.version)})
 	}
 	return s.c.Directory.Put(ctx, changes...)
 }
@@ -180,9 +180,9 @@ func (s *Sender) claim(ctx context.Context, key dayOf, list []record) (record, e
 	made := &directorypb.TlsResults{Id: report.ID, Report: packed, Until: s.c.Clock().UnixMilli()}
 	made.To = append(append(made.To, wanted.Mail...), wanted.Web...)
 	name := claimName(key.day, key.domain)
-	changes := []directory.SendingChange{{Record: sending(name, made), Expected: at(0)}}
+	changes := []directory.MailChange{{Record: sending(name, made), Expected: at(0)}}
 	for _, r := range list {
-		changes = append(changes, directory.SendingChange{Record: sending(r.name, &directorypb.TlsResults{}), Remove: true, Expected: at(r.version)})
+		changes = append(changes, directory.MailChange{Record: sending(r.name, &directorypb.TlsResults{}), Remove: true, Expected: at(r.version)})
 	}
 	if err := s.c.Directory.Put(ctx, changes...); err != nil {
 		return record{}, err

@@ -29,7 +29,7 @@ type Route struct {
 type Table []Route
 
 // NewTable orders records that are routes: by order, then by name.
-func NewTable(records []*directorypb.Sending) Table {
+func NewTable(records []*directorypb.MailRecord) Table {
 	var t Table
 	for _, r := range records {
 		if x := r.GetRoute(); x != nil {

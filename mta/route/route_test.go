@@ -9,18 +9,18 @@ import (
 	"github.com/rookery-mail/rookery/mta/route"
 )
 
-func record(name string, r *directorypb.Route) *directorypb.Sending {
-	return &directorypb.Sending{Name: name, Record: &directorypb.Sending_Route{Route: r}}
+func record(name string, r *directorypb.Route) *directorypb.MailRecord {
+	return &directorypb.MailRecord{Name: name, Record: &directorypb.MailRecord_Route{Route: r}}
 }
 
 func TestFind(t *testing.T) {
-	table := route.NewTable([]*directorypb.Sending{
+	table := route.NewTable([]*directorypb.MailRecord{
 		record("rest", &directorypb.Route{Order: 100, Recipients: []string{"*"}}),
 		record("bulk", &directorypb.Route{Order: 10, Recipients: []string{"*"}, Senders: []string{"news@example.org", ".lists.example.org", "shop.example"}}),
 		record("below", &directorypb.Route{Order: 20, Recipients: []string{".example.com"}}),
 		record("one", &directorypb.Route{Order: 20, Recipients: []string{"example.com", "example.net"}}),
 		record("reports", &directorypb.Route{Order: 5, Recipients: []string{"*"}, Senders: []string{route.NullSender}}),
-		{Name: "no route", Record: &directorypb.Sending_Egress{Egress: &directorypb.Egress{}}},
+		{Name: "no route", Record: &directorypb.MailRecord_Egress{Egress: &directorypb.Egress{}}},
 	})
 	if len(table) != 5 {
 		t.Fatalf("%d routes", len(table))

@@ -1079,42 +1079,49 @@ func (x *PartitionMap) GetGroups() []*Replicas {
 	return nil
 }
 
-// Sending is a record of what mail to other domains goes by. Each kind of record has names of its own.
-type Sending struct {
+// MailRecord is a record of what mail comes and goes by. Each kind of record has names of its own.
+type MailRecord struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"` // counts up with each change of the record
 	// Types that are valid to be assigned to Record:
 	//
-	//	*Sending_DkimKey
-	//	*Sending_Secret
-	//	*Sending_Route
-	//	*Sending_Egress
-	//	*Sending_Volume
-	//	*Sending_Block
-	//	*Sending_TlsRule
-	//	*Sending_StsPolicy
-	//	*Sending_TlsResults
-	//	*Sending_DomainMail
-	Record        isSending_Record `protobuf_oneof:"record"`
+	//	*MailRecord_DkimKey
+	//	*MailRecord_Secret
+	//	*MailRecord_Route
+	//	*MailRecord_Egress
+	//	*MailRecord_Volume
+	//	*MailRecord_Block
+	//	*MailRecord_TlsRule
+	//	*MailRecord_StsPolicy
+	//	*MailRecord_TlsResults
+	//	*MailRecord_DomainMail
+	//	*MailRecord_SenderList
+	//	*MailRecord_InboundPolicy
+	//	*MailRecord_Filter
+	//	*MailRecord_DnsList
+	//	*MailRecord_DmarcResults
+	//	*MailRecord_DmarcReport
+	//	*MailRecord_SieveScript
+	Record        isMailRecord_Record `protobuf_oneof:"record"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Sending) Reset() {
-	*x = Sending{}
+func (x *MailRecord) Reset() {
+	*x = MailRecord{}
 	mi := &file_directory_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Sending) String() string {
+func (x *MailRecord) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Sending) ProtoMessage() {}
+func (*MailRecord) ProtoMessage() {}
 
-func (x *Sending) ProtoReflect() protoreflect.Message {
+func (x *MailRecord) ProtoReflect() protoreflect.Message {
 	mi := &file_directory_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1126,185 +1133,290 @@ func (x *Sending) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Sending.ProtoReflect.Descriptor instead.
-func (*Sending) Descriptor() ([]byte, []int) {
+// Deprecated: Use MailRecord.ProtoReflect.Descriptor instead.
+func (*MailRecord) Descriptor() ([]byte, []int) {
 	return file_directory_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *Sending) GetName() string {
+func (x *MailRecord) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *Sending) GetVersion() uint64 {
+func (x *MailRecord) GetVersion() uint64 {
 	if x != nil {
 		return x.Version
 	}
 	return 0
 }
 
-func (x *Sending) GetRecord() isSending_Record {
+func (x *MailRecord) GetRecord() isMailRecord_Record {
 	if x != nil {
 		return x.Record
 	}
 	return nil
 }
 
-func (x *Sending) GetDkimKey() *DkimKey {
+func (x *MailRecord) GetDkimKey() *DkimKey {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_DkimKey); ok {
+		if x, ok := x.Record.(*MailRecord_DkimKey); ok {
 			return x.DkimKey
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetSecret() *Secret {
+func (x *MailRecord) GetSecret() *Secret {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_Secret); ok {
+		if x, ok := x.Record.(*MailRecord_Secret); ok {
 			return x.Secret
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetRoute() *Route {
+func (x *MailRecord) GetRoute() *Route {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_Route); ok {
+		if x, ok := x.Record.(*MailRecord_Route); ok {
 			return x.Route
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetEgress() *Egress {
+func (x *MailRecord) GetEgress() *Egress {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_Egress); ok {
+		if x, ok := x.Record.(*MailRecord_Egress); ok {
 			return x.Egress
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetVolume() *Volume {
+func (x *MailRecord) GetVolume() *Volume {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_Volume); ok {
+		if x, ok := x.Record.(*MailRecord_Volume); ok {
 			return x.Volume
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetBlock() *Block {
+func (x *MailRecord) GetBlock() *Block {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_Block); ok {
+		if x, ok := x.Record.(*MailRecord_Block); ok {
 			return x.Block
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetTlsRule() *TlsRule {
+func (x *MailRecord) GetTlsRule() *TlsRule {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_TlsRule); ok {
+		if x, ok := x.Record.(*MailRecord_TlsRule); ok {
 			return x.TlsRule
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetStsPolicy() *StsPolicy {
+func (x *MailRecord) GetStsPolicy() *StsPolicy {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_StsPolicy); ok {
+		if x, ok := x.Record.(*MailRecord_StsPolicy); ok {
 			return x.StsPolicy
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetTlsResults() *TlsResults {
+func (x *MailRecord) GetTlsResults() *TlsResults {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_TlsResults); ok {
+		if x, ok := x.Record.(*MailRecord_TlsResults); ok {
 			return x.TlsResults
 		}
 	}
 	return nil
 }
 
-func (x *Sending) GetDomainMail() *DomainMail {
+func (x *MailRecord) GetDomainMail() *DomainMail {
 	if x != nil {
-		if x, ok := x.Record.(*Sending_DomainMail); ok {
+		if x, ok := x.Record.(*MailRecord_DomainMail); ok {
 			return x.DomainMail
 		}
 	}
 	return nil
 }
 
-type isSending_Record interface {
-	isSending_Record()
+func (x *MailRecord) GetSenderList() *SenderList {
+	if x != nil {
+		if x, ok := x.Record.(*MailRecord_SenderList); ok {
+			return x.SenderList
+		}
+	}
+	return nil
 }
 
-type Sending_DkimKey struct {
+func (x *MailRecord) GetInboundPolicy() *InboundPolicy {
+	if x != nil {
+		if x, ok := x.Record.(*MailRecord_InboundPolicy); ok {
+			return x.InboundPolicy
+		}
+	}
+	return nil
+}
+
+func (x *MailRecord) GetFilter() *Filter {
+	if x != nil {
+		if x, ok := x.Record.(*MailRecord_Filter); ok {
+			return x.Filter
+		}
+	}
+	return nil
+}
+
+func (x *MailRecord) GetDnsList() *DnsList {
+	if x != nil {
+		if x, ok := x.Record.(*MailRecord_DnsList); ok {
+			return x.DnsList
+		}
+	}
+	return nil
+}
+
+func (x *MailRecord) GetDmarcResults() *DmarcResults {
+	if x != nil {
+		if x, ok := x.Record.(*MailRecord_DmarcResults); ok {
+			return x.DmarcResults
+		}
+	}
+	return nil
+}
+
+func (x *MailRecord) GetDmarcReport() *DmarcReport {
+	if x != nil {
+		if x, ok := x.Record.(*MailRecord_DmarcReport); ok {
+			return x.DmarcReport
+		}
+	}
+	return nil
+}
+
+func (x *MailRecord) GetSieveScript() *SieveScript {
+	if x != nil {
+		if x, ok := x.Record.(*MailRecord_SieveScript); ok {
+			return x.SieveScript
+		}
+	}
+	return nil
+}
+
+type isMailRecord_Record interface {
+	isMailRecord_Record()
+}
+
+type MailRecord_DkimKey struct {
 	DkimKey *DkimKey `protobuf:"bytes,16,opt,name=dkim_key,json=dkimKey,proto3,oneof"` // name: domain/selector
 }
 
-type Sending_Secret struct {
+type MailRecord_Secret struct {
 	Secret *Secret `protobuf:"bytes,17,opt,name=secret,proto3,oneof"` // name: what for/number
 }
 
-type Sending_Route struct {
+type MailRecord_Route struct {
 	Route *Route `protobuf:"bytes,18,opt,name=route,proto3,oneof"` // name: the operator's
 }
 
-type Sending_Egress struct {
+type MailRecord_Egress struct {
 	Egress *Egress `protobuf:"bytes,19,opt,name=egress,proto3,oneof"` // name: the address
 }
 
-type Sending_Volume struct {
+type MailRecord_Volume struct {
 	Volume *Volume `protobuf:"bytes,20,opt,name=volume,proto3,oneof"` // name: day/address/receiver
 }
 
-type Sending_Block struct {
+type MailRecord_Block struct {
 	Block *Block `protobuf:"bytes,21,opt,name=block,proto3,oneof"` // name: address/receiver
 }
 
-type Sending_TlsRule struct {
+type MailRecord_TlsRule struct {
 	TlsRule *TlsRule `protobuf:"bytes,22,opt,name=tls_rule,json=tlsRule,proto3,oneof"` // name: domain, or .domain for all below it
 }
 
-type Sending_StsPolicy struct {
+type MailRecord_StsPolicy struct {
 	StsPolicy *StsPolicy `protobuf:"bytes,23,opt,name=sts_policy,json=stsPolicy,proto3,oneof"` // name: domain
 }
 
-type Sending_TlsResults struct {
+type MailRecord_TlsResults struct {
 	TlsResults *TlsResults `protobuf:"bytes,24,opt,name=tls_results,json=tlsResults,proto3,oneof"` // name: day/domain/node
 }
 
-type Sending_DomainMail struct {
+type MailRecord_DomainMail struct {
 	DomainMail *DomainMail `protobuf:"bytes,25,opt,name=domain_mail,json=domainMail,proto3,oneof"` // name: a domain of ours
 }
 
-func (*Sending_DkimKey) isSending_Record() {}
+type MailRecord_SenderList struct {
+	SenderList *SenderList `protobuf:"bytes,26,opt,name=sender_list,json=senderList,proto3,oneof"` // name: whose it is: empty scope "*", a domain, or an address
+}
 
-func (*Sending_Secret) isSending_Record() {}
+type MailRecord_InboundPolicy struct {
+	InboundPolicy *InboundPolicy `protobuf:"bytes,27,opt,name=inbound_policy,json=inboundPolicy,proto3,oneof"` // name: as of a SenderList
+}
 
-func (*Sending_Route) isSending_Record() {}
+type MailRecord_Filter struct {
+	Filter *Filter `protobuf:"bytes,28,opt,name=filter,proto3,oneof"` // name: the operator's
+}
 
-func (*Sending_Egress) isSending_Record() {}
+type MailRecord_DnsList struct {
+	DnsList *DnsList `protobuf:"bytes,29,opt,name=dns_list,json=dnsList,proto3,oneof"` // name: the zone
+}
 
-func (*Sending_Volume) isSending_Record() {}
+type MailRecord_DmarcResults struct {
+	DmarcResults *DmarcResults `protobuf:"bytes,30,opt,name=dmarc_results,json=dmarcResults,proto3,oneof"` // name: day/domain/node
+}
 
-func (*Sending_Block) isSending_Record() {}
+type MailRecord_DmarcReport struct {
+	DmarcReport *DmarcReport `protobuf:"bytes,31,opt,name=dmarc_report,json=dmarcReport,proto3,oneof"` // name: domain/reporter/id
+}
 
-func (*Sending_TlsRule) isSending_Record() {}
+type MailRecord_SieveScript struct {
+	SieveScript *SieveScript `protobuf:"bytes,32,opt,name=sieve_script,json=sieveScript,proto3,oneof"` // name: the operator's, included as :global
+}
 
-func (*Sending_StsPolicy) isSending_Record() {}
+func (*MailRecord_DkimKey) isMailRecord_Record() {}
 
-func (*Sending_TlsResults) isSending_Record() {}
+func (*MailRecord_Secret) isMailRecord_Record() {}
 
-func (*Sending_DomainMail) isSending_Record() {}
+func (*MailRecord_Route) isMailRecord_Record() {}
+
+func (*MailRecord_Egress) isMailRecord_Record() {}
+
+func (*MailRecord_Volume) isMailRecord_Record() {}
+
+func (*MailRecord_Block) isMailRecord_Record() {}
+
+func (*MailRecord_TlsRule) isMailRecord_Record() {}
+
+func (*MailRecord_StsPolicy) isMailRecord_Record() {}
+
+func (*MailRecord_TlsResults) isMailRecord_Record() {}
+
+func (*MailRecord_DomainMail) isMailRecord_Record() {}
+
+func (*MailRecord_SenderList) isMailRecord_Record() {}
+
+func (*MailRecord_InboundPolicy) isMailRecord_Record() {}
+
+func (*MailRecord_Filter) isMailRecord_Record() {}
+
+func (*MailRecord_DnsList) isMailRecord_Record() {}
+
+func (*MailRecord_DmarcResults) isMailRecord_Record() {}
+
+func (*MailRecord_DmarcReport) isMailRecord_Record() {}
+
+func (*MailRecord_SieveScript) isMailRecord_Record() {}
 
 // DkimKey signs the mail of a domain (RFC 6376).
 type DkimKey struct {
@@ -2103,6 +2215,265 @@ func (x *DomainMail) GetStsMx() []string {
 	return nil
 }
 
+// SenderList is whom an account, a domain or the cluster always takes mail from, or never.
+type SenderList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SenderList) Reset() {
+	*x = SenderList{}
+	mi := &file_directory_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SenderList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SenderList) ProtoMessage() {}
+
+func (x *SenderList) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SenderList.ProtoReflect.Descriptor instead.
+func (*SenderList) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{23}
+}
+
+// InboundPolicy is what a domain or an account wants otherwise than the settings say.
+type InboundPolicy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InboundPolicy) Reset() {
+	*x = InboundPolicy{}
+	mi := &file_directory_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InboundPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InboundPolicy) ProtoMessage() {}
+
+func (x *InboundPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InboundPolicy.ProtoReflect.Descriptor instead.
+func (*InboundPolicy) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{24}
+}
+
+// Filter is a program beside that looks at messages.
+type Filter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Filter) Reset() {
+	*x = Filter{}
+	mi := &file_directory_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Filter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Filter) ProtoMessage() {}
+
+func (x *Filter) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Filter.ProtoReflect.Descriptor instead.
+func (*Filter) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{25}
+}
+
+// DnsList is a list of addresses that is asked by DNS (RFC 5782).
+type DnsList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DnsList) Reset() {
+	*x = DnsList{}
+	mi := &file_directory_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DnsList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DnsList) ProtoMessage() {}
+
+func (x *DnsList) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DnsList.ProtoReflect.Descriptor instead.
+func (*DnsList) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{26}
+}
+
+// DmarcResults is what a node saw of a domain's mail on a day, for the report that the domain asks for (RFC 7489, section 7.2).
+type DmarcResults struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DmarcResults) Reset() {
+	*x = DmarcResults{}
+	mi := &file_directory_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DmarcResults) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DmarcResults) ProtoMessage() {}
+
+func (x *DmarcResults) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DmarcResults.ProtoReflect.Descriptor instead.
+func (*DmarcResults) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{27}
+}
+
+// DmarcReport is a report of others about a domain of ours.
+type DmarcReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DmarcReport) Reset() {
+	*x = DmarcReport{}
+	mi := &file_directory_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DmarcReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DmarcReport) ProtoMessage() {}
+
+func (x *DmarcReport) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DmarcReport.ProtoReflect.Descriptor instead.
+func (*DmarcReport) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{28}
+}
+
+// SieveScript is one that scripts of accounts may include.
+type SieveScript struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SieveScript) Reset() {
+	*x = SieveScript{}
+	mi := &file_directory_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SieveScript) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SieveScript) ProtoMessage() {}
+
+func (x *SieveScript) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SieveScript.ProtoReflect.Descriptor instead.
+func (*SieveScript) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{29}
+}
+
 // InitialiseCluster is the first command of a cluster. Partitions start empty of replicas.
 type InitialiseCluster struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2114,7 +2485,7 @@ type InitialiseCluster struct {
 
 func (x *InitialiseCluster) Reset() {
 	*x = InitialiseCluster{}
-	mi := &file_directory_proto_msgTypes[23]
+	mi := &file_directory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2497,7 @@ func (x *InitialiseCluster) String() string {
 func (*InitialiseCluster) ProtoMessage() {}
 
 func (x *InitialiseCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[23]
+	mi := &file_directory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2510,7 @@ func (x *InitialiseCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitialiseCluster.ProtoReflect.Descriptor instead.
 func (*InitialiseCluster) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{23}
+	return file_directory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *InitialiseCluster) GetCluster() *Cluster {
@@ -2169,7 +2540,7 @@ type PutDomain struct {
 
 func (x *PutDomain) Reset() {
 	*x = PutDomain{}
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2181,7 +2552,7 @@ func (x *PutDomain) String() string {
 func (*PutDomain) ProtoMessage() {}
 
 func (x *PutDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2194,7 +2565,7 @@ func (x *PutDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutDomain.ProtoReflect.Descriptor instead.
 func (*PutDomain) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{24}
+	return file_directory_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PutDomain) GetName() string {
@@ -2234,7 +2605,7 @@ type DeleteDomain struct {
 
 func (x *DeleteDomain) Reset() {
 	*x = DeleteDomain{}
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2617,7 @@ func (x *DeleteDomain) String() string {
 func (*DeleteDomain) ProtoMessage() {}
 
 func (x *DeleteDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +2630,7 @@ func (x *DeleteDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDomain.ProtoReflect.Descriptor instead.
 func (*DeleteDomain) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{25}
+	return file_directory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeleteDomain) GetName() string {
@@ -2286,7 +2657,7 @@ type PutAccount struct {
 
 func (x *PutAccount) Reset() {
 	*x = PutAccount{}
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2669,7 @@ func (x *PutAccount) String() string {
 func (*PutAccount) ProtoMessage() {}
 
 func (x *PutAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2682,7 @@ func (x *PutAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAccount.ProtoReflect.Descriptor instead.
 func (*PutAccount) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{26}
+	return file_directory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PutAccount) GetId() uint64 {
@@ -2379,7 +2750,7 @@ type DeleteAccount struct {
 
 func (x *DeleteAccount) Reset() {
 	*x = DeleteAccount{}
-	mi := &file_directory_proto_msgTypes[27]
+	mi := &file_directory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2762,7 @@ func (x *DeleteAccount) String() string {
 func (*DeleteAccount) ProtoMessage() {}
 
 func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[27]
+	mi := &file_directory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2775,7 @@ func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccount.ProtoReflect.Descriptor instead.
 func (*DeleteAccount) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{27}
+	return file_directory_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DeleteAccount) GetId() uint64 {
@@ -2425,7 +2796,7 @@ type PutAlias struct {
 
 func (x *PutAlias) Reset() {
 	*x = PutAlias{}
-	mi := &file_directory_proto_msgTypes[28]
+	mi := &file_directory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2437,7 +2808,7 @@ func (x *PutAlias) String() string {
 func (*PutAlias) ProtoMessage() {}
 
 func (x *PutAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[28]
+	mi := &file_directory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2450,7 +2821,7 @@ func (x *PutAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAlias.ProtoReflect.Descriptor instead.
 func (*PutAlias) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{28}
+	return file_directory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PutAlias) GetAddress() string {
@@ -2476,7 +2847,7 @@ type DeleteAlias struct {
 
 func (x *DeleteAlias) Reset() {
 	*x = DeleteAlias{}
-	mi := &file_directory_proto_msgTypes[29]
+	mi := &file_directory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2488,7 +2859,7 @@ func (x *DeleteAlias) String() string {
 func (*DeleteAlias) ProtoMessage() {}
 
 func (x *DeleteAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[29]
+	mi := &file_directory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2501,7 +2872,7 @@ func (x *DeleteAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAlias.ProtoReflect.Descriptor instead.
 func (*DeleteAlias) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{29}
+	return file_directory_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeleteAlias) GetAddress() string {
@@ -2522,7 +2893,7 @@ type PutSetting struct {
 
 func (x *PutSetting) Reset() {
 	*x = PutSetting{}
-	mi := &file_directory_proto_msgTypes[30]
+	mi := &file_directory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2534,7 +2905,7 @@ func (x *PutSetting) String() string {
 func (*PutSetting) ProtoMessage() {}
 
 func (x *PutSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[30]
+	mi := &file_directory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2547,7 +2918,7 @@ func (x *PutSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSetting.ProtoReflect.Descriptor instead.
 func (*PutSetting) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{30}
+	return file_directory_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PutSetting) GetName() string {
@@ -2574,7 +2945,7 @@ type RegisterNode struct {
 
 func (x *RegisterNode) Reset() {
 	*x = RegisterNode{}
-	mi := &file_directory_proto_msgTypes[31]
+	mi := &file_directory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2586,7 +2957,7 @@ func (x *RegisterNode) String() string {
 func (*RegisterNode) ProtoMessage() {}
 
 func (x *RegisterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[31]
+	mi := &file_directory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2599,7 +2970,7 @@ func (x *RegisterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNode.ProtoReflect.Descriptor instead.
 func (*RegisterNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{31}
+	return file_directory_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RegisterNode) GetNode() *Node {
@@ -2627,7 +2998,7 @@ type UpdateNode struct {
 
 func (x *UpdateNode) Reset() {
 	*x = UpdateNode{}
-	mi := &file_directory_proto_msgTypes[32]
+	mi := &file_directory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2639,7 +3010,7 @@ func (x *UpdateNode) String() string {
 func (*UpdateNode) ProtoMessage() {}
 
 func (x *UpdateNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[32]
+	mi := &file_directory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2652,7 +3023,7 @@ func (x *UpdateNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateNode.ProtoReflect.Descriptor instead.
 func (*UpdateNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{32}
+	return file_directory_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UpdateNode) GetId() string {
@@ -2727,7 +3098,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_directory_proto_msgTypes[33]
+	mi := &file_directory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2739,7 +3110,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[33]
+	mi := &file_directory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2752,7 +3123,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{33}
+	return file_directory_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RemoveNode) GetId() string {
@@ -2774,7 +3145,7 @@ type NoteSharing struct {
 
 func (x *NoteSharing) Reset() {
 	*x = NoteSharing{}
-	mi := &file_directory_proto_msgTypes[34]
+	mi := &file_directory_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2786,7 +3157,7 @@ func (x *NoteSharing) String() string {
 func (*NoteSharing) ProtoMessage() {}
 
 func (x *NoteSharing) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[34]
+	mi := &file_directory_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2799,7 +3170,7 @@ func (x *NoteSharing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteSharing.ProtoReflect.Descriptor instead.
 func (*NoteSharing) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{34}
+	return file_directory_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *NoteSharing) GetOwner() uint64 {
@@ -2830,7 +3201,7 @@ type PutToken struct {
 
 func (x *PutToken) Reset() {
 	*x = PutToken{}
-	mi := &file_directory_proto_msgTypes[35]
+	mi := &file_directory_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2842,7 +3213,7 @@ func (x *PutToken) String() string {
 func (*PutToken) ProtoMessage() {}
 
 func (x *PutToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[35]
+	mi := &file_directory_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2855,7 +3226,7 @@ func (x *PutToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutToken.ProtoReflect.Descriptor instead.
 func (*PutToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{35}
+	return file_directory_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PutToken) GetToken() isPutToken_Token {
@@ -2913,7 +3284,7 @@ type RedeemToken struct {
 
 func (x *RedeemToken) Reset() {
 	*x = RedeemToken{}
-	mi := &file_directory_proto_msgTypes[36]
+	mi := &file_directory_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2925,7 +3296,7 @@ func (x *RedeemToken) String() string {
 func (*RedeemToken) ProtoMessage() {}
 
 func (x *RedeemToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[36]
+	mi := &file_directory_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2938,7 +3309,7 @@ func (x *RedeemToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemToken.ProtoReflect.Descriptor instead.
 func (*RedeemToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{36}
+	return file_directory_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RedeemToken) GetId() []byte {
@@ -2979,7 +3350,7 @@ type DeleteToken struct {
 
 func (x *DeleteToken) Reset() {
 	*x = DeleteToken{}
-	mi := &file_directory_proto_msgTypes[37]
+	mi := &file_directory_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3362,7 @@ func (x *DeleteToken) String() string {
 func (*DeleteToken) ProtoMessage() {}
 
 func (x *DeleteToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[37]
+	mi := &file_directory_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3375,7 @@ func (x *DeleteToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteToken.ProtoReflect.Descriptor instead.
 func (*DeleteToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{37}
+	return file_directory_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeleteToken) GetId() []byte {
@@ -3032,7 +3403,7 @@ type PutPartitionMap struct {
 
 func (x *PutPartitionMap) Reset() {
 	*x = PutPartitionMap{}
-	mi := &file_directory_proto_msgTypes[38]
+	mi := &file_directory_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3044,7 +3415,7 @@ func (x *PutPartitionMap) String() string {
 func (*PutPartitionMap) ProtoMessage() {}
 
 func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[38]
+	mi := &file_directory_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3057,7 +3428,7 @@ func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPartitionMap.ProtoReflect.Descriptor instead.
 func (*PutPartitionMap) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{38}
+	return file_directory_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PutPartitionMap) GetExpectedVersion() uint64 {
@@ -3084,7 +3455,7 @@ type PutAnnotations struct {
 
 func (x *PutAnnotations) Reset() {
 	*x = PutAnnotations{}
-	mi := &file_directory_proto_msgTypes[39]
+	mi := &file_directory_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +3467,7 @@ func (x *PutAnnotations) String() string {
 func (*PutAnnotations) ProtoMessage() {}
 
 func (x *PutAnnotations) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[39]
+	mi := &file_directory_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +3480,7 @@ func (x *PutAnnotations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAnnotations.ProtoReflect.Descriptor instead.
 func (*PutAnnotations) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{39}
+	return file_directory_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PutAnnotations) GetChanges() []*AnnotationChange {
@@ -3129,7 +3500,7 @@ type AnnotationChange struct {
 
 func (x *AnnotationChange) Reset() {
 	*x = AnnotationChange{}
-	mi := &file_directory_proto_msgTypes[40]
+	mi := &file_directory_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3141,7 +3512,7 @@ func (x *AnnotationChange) String() string {
 func (*AnnotationChange) ProtoMessage() {}
 
 func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[40]
+	mi := &file_directory_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3154,7 +3525,7 @@ func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnotationChange.ProtoReflect.Descriptor instead.
 func (*AnnotationChange) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{40}
+	return file_directory_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AnnotationChange) GetEntry() string {
@@ -3171,29 +3542,29 @@ func (x *AnnotationChange) GetValue() []byte {
 	return nil
 }
 
-// PutSending changes records of what mail to other domains goes by, all or none.
-type PutSending struct {
+// PutMail changes records of mail, all or none.
+type PutMail struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Changes       []*SendingChange       `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	Changes       []*MailChange          `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *PutSending) Reset() {
-	*x = PutSending{}
-	mi := &file_directory_proto_msgTypes[41]
+func (x *PutMail) Reset() {
+	*x = PutMail{}
+	mi := &file_directory_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *PutSending) String() string {
+func (x *PutMail) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*PutSending) ProtoMessage() {}
+func (*PutMail) ProtoMessage() {}
 
-func (x *PutSending) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[41]
+func (x *PutMail) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,42 +3575,42 @@ func (x *PutSending) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use PutSending.ProtoReflect.Descriptor instead.
-func (*PutSending) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{41}
+// Deprecated: Use PutMail.ProtoReflect.Descriptor instead.
+func (*PutMail) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{48}
 }
 
-func (x *PutSending) GetChanges() []*SendingChange {
+func (x *PutMail) GetChanges() []*MailChange {
 	if x != nil {
 		return x.Changes
 	}
 	return nil
 }
 
-type SendingChange struct {
+type MailChange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Record        *Sending               `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`            // its version is not read
+	Record        *MailRecord            `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`            // its version is not read
 	Remove        bool                   `protobuf:"varint,2,opt,name=remove,proto3" json:"remove,omitempty"`           // record names kind and name alone
 	Expected      *uint64                `protobuf:"varint,3,opt,name=expected,proto3,oneof" json:"expected,omitempty"` // the version it must have, 0 for none there; unset takes any
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SendingChange) Reset() {
-	*x = SendingChange{}
-	mi := &file_directory_proto_msgTypes[42]
+func (x *MailChange) Reset() {
+	*x = MailChange{}
+	mi := &file_directory_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SendingChange) String() string {
+func (x *MailChange) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SendingChange) ProtoMessage() {}
+func (*MailChange) ProtoMessage() {}
 
-func (x *SendingChange) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[42]
+func (x *MailChange) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3250,26 +3621,26 @@ func (x *SendingChange) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SendingChange.ProtoReflect.Descriptor instead.
-func (*SendingChange) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{42}
+// Deprecated: Use MailChange.ProtoReflect.Descriptor instead.
+func (*MailChange) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{49}
 }
 
-func (x *SendingChange) GetRecord() *Sending {
+func (x *MailChange) GetRecord() *MailRecord {
 	if x != nil {
 		return x.Record
 	}
 	return nil
 }
 
-func (x *SendingChange) GetRemove() bool {
+func (x *MailChange) GetRemove() bool {
 	if x != nil {
 		return x.Remove
 	}
 	return false
 }
 
-func (x *SendingChange) GetExpected() uint64 {
+func (x *MailChange) GetExpected() uint64 {
 	if x != nil && x.Expected != nil {
 		return *x.Expected
 	}
@@ -3290,7 +3661,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_directory_proto_msgTypes[43]
+	mi := &file_directory_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3673,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[43]
+	mi := &file_directory_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3686,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{43}
+	return file_directory_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Result) GetCode() Code {
@@ -3444,8 +3815,9 @@ const file_directory_proto_rawDesc = "" +
 	"\x05nodes\x18\x02 \x03(\tR\x05nodes\"`\n" +
 	"\fPartitionMap\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x126\n" +
-	"\x06groups\x18\x02 \x03(\v2\x1e.rookery.directory.v1.ReplicasR\x06groups\"\x97\x05\n" +
-	"\aSending\x12\x12\n" +
+	"\x06groups\x18\x02 \x03(\v2\x1e.rookery.directory.v1.ReplicasR\x06groups\"\xfc\b\n" +
+	"\n" +
+	"MailRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12:\n" +
 	"\bdkim_key\x18\x10 \x01(\v2\x1d.rookery.directory.v1.DkimKeyH\x00R\adkimKey\x126\n" +
@@ -3460,7 +3832,15 @@ const file_directory_proto_rawDesc = "" +
 	"\vtls_results\x18\x18 \x01(\v2 .rookery.directory.v1.TlsResultsH\x00R\n" +
 	"tlsResults\x12C\n" +
 	"\vdomain_mail\x18\x19 \x01(\v2 .rookery.directory.v1.DomainMailH\x00R\n" +
-	"domainMailB\b\n" +
+	"domainMail\x12C\n" +
+	"\vsender_list\x18\x1a \x01(\v2 .rookery.directory.v1.SenderListH\x00R\n" +
+	"senderList\x12L\n" +
+	"\x0einbound_policy\x18\x1b \x01(\v2#.rookery.directory.v1.InboundPolicyH\x00R\rinboundPolicy\x126\n" +
+	"\x06filter\x18\x1c \x01(\v2\x1c.rookery.directory.v1.FilterH\x00R\x06filter\x12:\n" +
+	"\bdns_list\x18\x1d \x01(\v2\x1d.rookery.directory.v1.DnsListH\x00R\adnsList\x12I\n" +
+	"\rdmarc_results\x18\x1e \x01(\v2\".rookery.directory.v1.DmarcResultsH\x00R\fdmarcResults\x12F\n" +
+	"\fdmarc_report\x18\x1f \x01(\v2!.rookery.directory.v1.DmarcReportH\x00R\vdmarcReport\x12F\n" +
+	"\fsieve_script\x18  \x01(\v2!.rookery.directory.v1.SieveScriptH\x00R\vsieveScriptB\b\n" +
 	"\x06record\"\xd6\x01\n" +
 	"\aDkimKey\x12\x16\n" +
 	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x1a\n" +
@@ -3532,7 +3912,15 @@ const file_directory_proto_rawDesc = "" +
 	"\bsts_mode\x18\x01 \x01(\tR\astsMode\x12\x1e\n" +
 	"\vsts_max_age\x18\x03 \x01(\x04R\tstsMaxAge\x12$\n" +
 	"\x0etls_reports_to\x18\x04 \x01(\tR\ftlsReportsTo\x12\x15\n" +
-	"\x06sts_mx\x18\x05 \x03(\tR\x05stsMxJ\x04\b\x02\x10\x03\"\x87\x01\n" +
+	"\x06sts_mx\x18\x05 \x03(\tR\x05stsMxJ\x04\b\x02\x10\x03\"\f\n" +
+	"\n" +
+	"SenderList\"\x0f\n" +
+	"\rInboundPolicy\"\b\n" +
+	"\x06Filter\"\t\n" +
+	"\aDnsList\"\x0e\n" +
+	"\fDmarcResults\"\r\n" +
+	"\vDmarcReport\"\r\n" +
+	"\vSieveScript\"\x87\x01\n" +
 	"\x11InitialiseCluster\x127\n" +
 	"\acluster\x18\x01 \x01(\v2\x1d.rookery.directory.v1.ClusterR\acluster\x129\n" +
 	"\bsettings\x18\x02 \x03(\v2\x1d.rookery.directory.v1.SettingR\bsettings\"\x81\x01\n" +
@@ -3626,12 +4014,12 @@ const file_directory_proto_rawDesc = "" +
 	"\x10AnnotationChange\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x88\x01\x01B\b\n" +
-	"\x06_value\"K\n" +
+	"\x06_value\"E\n" +
+	"\aPutMail\x12:\n" +
+	"\achanges\x18\x01 \x03(\v2 .rookery.directory.v1.MailChangeR\achanges\"\x8c\x01\n" +
 	"\n" +
-	"PutSending\x12=\n" +
-	"\achanges\x18\x01 \x03(\v2#.rookery.directory.v1.SendingChangeR\achanges\"\x8c\x01\n" +
-	"\rSendingChange\x125\n" +
-	"\x06record\x18\x01 \x01(\v2\x1d.rookery.directory.v1.SendingR\x06record\x12\x16\n" +
+	"MailChange\x128\n" +
+	"\x06record\x18\x01 \x01(\v2 .rookery.directory.v1.MailRecordR\x06record\x12\x16\n" +
 	"\x06remove\x18\x02 \x01(\bR\x06remove\x12\x1f\n" +
 	"\bexpected\x18\x03 \x01(\x04H\x00R\bexpected\x88\x01\x01B\v\n" +
 	"\t_expected\"\x9e\x01\n" +
@@ -3671,7 +4059,7 @@ func file_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_directory_proto_goTypes = []any{
 	(NodeState)(0),            // 0: rookery.directory.v1.NodeState
 	(Code)(0),                 // 1: rookery.directory.v1.Code
@@ -3687,7 +4075,7 @@ var file_directory_proto_goTypes = []any{
 	(*APIToken)(nil),          // 11: rookery.directory.v1.APIToken
 	(*Replicas)(nil),          // 12: rookery.directory.v1.Replicas
 	(*PartitionMap)(nil),      // 13: rookery.directory.v1.PartitionMap
-	(*Sending)(nil),           // 14: rookery.directory.v1.Sending
+	(*MailRecord)(nil),        // 14: rookery.directory.v1.MailRecord
 	(*DkimKey)(nil),           // 15: rookery.directory.v1.DkimKey
 	(*Secret)(nil),            // 16: rookery.directory.v1.Secret
 	(*Route)(nil),             // 17: rookery.directory.v1.Route
@@ -3698,60 +4086,74 @@ var file_directory_proto_goTypes = []any{
 	(*StsPolicy)(nil),         // 22: rookery.directory.v1.StsPolicy
 	(*TlsResults)(nil),        // 23: rookery.directory.v1.TlsResults
 	(*DomainMail)(nil),        // 24: rookery.directory.v1.DomainMail
-	(*InitialiseCluster)(nil), // 25: rookery.directory.v1.InitialiseCluster
-	(*PutDomain)(nil),         // 26: rookery.directory.v1.PutDomain
-	(*DeleteDomain)(nil),      // 27: rookery.directory.v1.DeleteDomain
-	(*PutAccount)(nil),        // 28: rookery.directory.v1.PutAccount
-	(*DeleteAccount)(nil),     // 29: rookery.directory.v1.DeleteAccount
-	(*PutAlias)(nil),          // 30: rookery.directory.v1.PutAlias
-	(*DeleteAlias)(nil),       // 31: rookery.directory.v1.DeleteAlias
-	(*PutSetting)(nil),        // 32: rookery.directory.v1.PutSetting
-	(*RegisterNode)(nil),      // 33: rookery.directory.v1.RegisterNode
-	(*UpdateNode)(nil),        // 34: rookery.directory.v1.UpdateNode
-	(*RemoveNode)(nil),        // 35: rookery.directory.v1.RemoveNode
-	(*NoteSharing)(nil),       // 36: rookery.directory.v1.NoteSharing
-	(*PutToken)(nil),          // 37: rookery.directory.v1.PutToken
-	(*RedeemToken)(nil),       // 38: rookery.directory.v1.RedeemToken
-	(*DeleteToken)(nil),       // 39: rookery.directory.v1.DeleteToken
-	(*PutPartitionMap)(nil),   // 40: rookery.directory.v1.PutPartitionMap
-	(*PutAnnotations)(nil),    // 41: rookery.directory.v1.PutAnnotations
-	(*AnnotationChange)(nil),  // 42: rookery.directory.v1.AnnotationChange
-	(*PutSending)(nil),        // 43: rookery.directory.v1.PutSending
-	(*SendingChange)(nil),     // 44: rookery.directory.v1.SendingChange
-	(*Result)(nil),            // 45: rookery.directory.v1.Result
+	(*SenderList)(nil),        // 25: rookery.directory.v1.SenderList
+	(*InboundPolicy)(nil),     // 26: rookery.directory.v1.InboundPolicy
+	(*Filter)(nil),            // 27: rookery.directory.v1.Filter
+	(*DnsList)(nil),           // 28: rookery.directory.v1.DnsList
+	(*DmarcResults)(nil),      // 29: rookery.directory.v1.DmarcResults
+	(*DmarcReport)(nil),       // 30: rookery.directory.v1.DmarcReport
+	(*SieveScript)(nil),       // 31: rookery.directory.v1.SieveScript
+	(*InitialiseCluster)(nil), // 32: rookery.directory.v1.InitialiseCluster
+	(*PutDomain)(nil),         // 33: rookery.directory.v1.PutDomain
+	(*DeleteDomain)(nil),      // 34: rookery.directory.v1.DeleteDomain
+	(*PutAccount)(nil),        // 35: rookery.directory.v1.PutAccount
+	(*DeleteAccount)(nil),     // 36: rookery.directory.v1.DeleteAccount
+	(*PutAlias)(nil),          // 37: rookery.directory.v1.PutAlias
+	(*DeleteAlias)(nil),       // 38: rookery.directory.v1.DeleteAlias
+	(*PutSetting)(nil),        // 39: rookery.directory.v1.PutSetting
+	(*RegisterNode)(nil),      // 40: rookery.directory.v1.RegisterNode
+	(*UpdateNode)(nil),        // 41: rookery.directory.v1.UpdateNode
+	(*RemoveNode)(nil),        // 42: rookery.directory.v1.RemoveNode
+	(*NoteSharing)(nil),       // 43: rookery.directory.v1.NoteSharing
+	(*PutToken)(nil),          // 44: rookery.directory.v1.PutToken
+	(*RedeemToken)(nil),       // 45: rookery.directory.v1.RedeemToken
+	(*DeleteToken)(nil),       // 46: rookery.directory.v1.DeleteToken
+	(*PutPartitionMap)(nil),   // 47: rookery.directory.v1.PutPartitionMap
+	(*PutAnnotations)(nil),    // 48: rookery.directory.v1.PutAnnotations
+	(*AnnotationChange)(nil),  // 49: rookery.directory.v1.AnnotationChange
+	(*PutMail)(nil),           // 50: rookery.directory.v1.PutMail
+	(*MailChange)(nil),        // 51: rookery.directory.v1.MailChange
+	(*Result)(nil),            // 52: rookery.directory.v1.Result
 }
 var file_directory_proto_depIdxs = []int32{
 	5,  // 0: rookery.directory.v1.Account.credential:type_name -> rookery.directory.v1.Credential
 	0,  // 1: rookery.directory.v1.Node.state:type_name -> rookery.directory.v1.NodeState
 	12, // 2: rookery.directory.v1.PartitionMap.groups:type_name -> rookery.directory.v1.Replicas
-	15, // 3: rookery.directory.v1.Sending.dkim_key:type_name -> rookery.directory.v1.DkimKey
-	16, // 4: rookery.directory.v1.Sending.secret:type_name -> rookery.directory.v1.Secret
-	17, // 5: rookery.directory.v1.Sending.route:type_name -> rookery.directory.v1.Route
-	18, // 6: rookery.directory.v1.Sending.egress:type_name -> rookery.directory.v1.Egress
-	19, // 7: rookery.directory.v1.Sending.volume:type_name -> rookery.directory.v1.Volume
-	20, // 8: rookery.directory.v1.Sending.block:type_name -> rookery.directory.v1.Block
-	21, // 9: rookery.directory.v1.Sending.tls_rule:type_name -> rookery.directory.v1.TlsRule
-	22, // 10: rookery.directory.v1.Sending.sts_policy:type_name -> rookery.directory.v1.StsPolicy
-	23, // 11: rookery.directory.v1.Sending.tls_results:type_name -> rookery.directory.v1.TlsResults
-	24, // 12: rookery.directory.v1.Sending.domain_mail:type_name -> rookery.directory.v1.DomainMail
-	2,  // 13: rookery.directory.v1.InitialiseCluster.cluster:type_name -> rookery.directory.v1.Cluster
-	3,  // 14: rookery.directory.v1.InitialiseCluster.settings:type_name -> rookery.directory.v1.Setting
-	5,  // 15: rookery.directory.v1.PutAccount.credential:type_name -> rookery.directory.v1.Credential
-	9,  // 16: rookery.directory.v1.RegisterNode.node:type_name -> rookery.directory.v1.Node
-	0,  // 17: rookery.directory.v1.UpdateNode.state:type_name -> rookery.directory.v1.NodeState
-	10, // 18: rookery.directory.v1.PutToken.join:type_name -> rookery.directory.v1.JoinToken
-	11, // 19: rookery.directory.v1.PutToken.api:type_name -> rookery.directory.v1.APIToken
-	9,  // 20: rookery.directory.v1.RedeemToken.node:type_name -> rookery.directory.v1.Node
-	12, // 21: rookery.directory.v1.PutPartitionMap.groups:type_name -> rookery.directory.v1.Replicas
-	42, // 22: rookery.directory.v1.PutAnnotations.changes:type_name -> rookery.directory.v1.AnnotationChange
-	44, // 23: rookery.directory.v1.PutSending.changes:type_name -> rookery.directory.v1.SendingChange
-	14, // 24: rookery.directory.v1.SendingChange.record:type_name -> rookery.directory.v1.Sending
-	1,  // 25: rookery.directory.v1.Result.code:type_name -> rookery.directory.v1.Code
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	15, // 3: rookery.directory.v1.MailRecord.dkim_key:type_name -> rookery.directory.v1.DkimKey
+	16, // 4: rookery.directory.v1.MailRecord.secret:type_name -> rookery.directory.v1.Secret
+	17, // 5: rookery.directory.v1.MailRecord.route:type_name -> rookery.directory.v1.Route
+	18, // 6: rookery.directory.v1.MailRecord.egress:type_name -> rookery.directory.v1.Egress
+	19, // 7: rookery.directory.v1.MailRecord.volume:type_name -> rookery.directory.v1.Volume
+	20, // 8: rookery.directory.v1.MailRecord.block:type_name -> rookery.directory.v1.Block
+	21, // 9: rookery.directory.v1.MailRecord.tls_rule:type_name -> rookery.directory.v1.TlsRule
+	22, // 10: rookery.directory.v1.MailRecord.sts_policy:type_name -> rookery.directory.v1.StsPolicy
+	23, // 11: rookery.directory.v1.MailRecord.tls_results:type_name -> rookery.directory.v1.TlsResults
+	24, // 12: rookery.directory.v1.MailRecord.domain_mail:type_name -> rookery.directory.v1.DomainMail
+	25, // 13: rookery.directory.v1.MailRecord.sender_list:type_name -> rookery.directory.v1.SenderList
+	26, // 14: rookery.directory.v1.MailRecord.inbound_policy:type_name -> rookery.directory.v1.InboundPolicy
+	27, // 15: rookery.directory.v1.MailRecord.filter:type_name -> rookery.directory.v1.Filter
+	28, // 16: rookery.directory.v1.MailRecord.dns_list:type_name -> rookery.directory.v1.DnsList
+	29, // 17: rookery.directory.v1.MailRecord.dmarc_results:type_name -> rookery.directory.v1.DmarcResults
+	30, // 18: rookery.directory.v1.MailRecord.dmarc_report:type_name -> rookery.directory.v1.DmarcReport
+	31, // 19: rookery.directory.v1.MailRecord.sieve_script:type_name -> rookery.directory.v1.SieveScript
+	2,  // 20: rookery.directory.v1.InitialiseCluster.cluster:type_name -> rookery.directory.v1.Cluster
+	3,  // 21: rookery.directory.v1.InitialiseCluster.settings:type_name -> rookery.directory.v1.Setting
+	5,  // 22: rookery.directory.v1.PutAccount.credential:type_name -> rookery.directory.v1.Credential
+	9,  // 23: rookery.directory.v1.RegisterNode.node:type_name -> rookery.directory.v1.Node
+	0,  // 24: rookery.directory.v1.UpdateNode.state:type_name -> rookery.directory.v1.NodeState
+	10, // 25: rookery.directory.v1.PutToken.join:type_name -> rookery.directory.v1.JoinToken
+	11, // 26: rookery.directory.v1.PutToken.api:type_name -> rookery.directory.v1.APIToken
+	9,  // 27: rookery.directory.v1.RedeemToken.node:type_name -> rookery.directory.v1.Node
+	12, // 28: rookery.directory.v1.PutPartitionMap.groups:type_name -> rookery.directory.v1.Replicas
+	49, // 29: rookery.directory.v1.PutAnnotations.changes:type_name -> rookery.directory.v1.AnnotationChange
+	51, // 30: rookery.directory.v1.PutMail.changes:type_name -> rookery.directory.v1.MailChange
+	14, // 31: rookery.directory.v1.MailChange.record:type_name -> rookery.directory.v1.MailRecord
+	1,  // 32: rookery.directory.v1.Result.code:type_name -> rookery.directory.v1.Code
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_directory_proto_init() }
@@ -3760,34 +4162,41 @@ func file_directory_proto_init() {
 		return
 	}
 	file_directory_proto_msgTypes[12].OneofWrappers = []any{
-		(*Sending_DkimKey)(nil),
-		(*Sending_Secret)(nil),
-		(*Sending_Route)(nil),
-		(*Sending_Egress)(nil),
-		(*Sending_Volume)(nil),
-		(*Sending_Block)(nil),
-		(*Sending_TlsRule)(nil),
-		(*Sending_StsPolicy)(nil),
-		(*Sending_TlsResults)(nil),
-		(*Sending_DomainMail)(nil),
+		(*MailRecord_DkimKey)(nil),
+		(*MailRecord_Secret)(nil),
+		(*MailRecord_Route)(nil),
+		(*MailRecord_Egress)(nil),
+		(*MailRecord_Volume)(nil),
+		(*MailRecord_Block)(nil),
+		(*MailRecord_TlsRule)(nil),
+		(*MailRecord_StsPolicy)(nil),
+		(*MailRecord_TlsResults)(nil),
+		(*MailRecord_DomainMail)(nil),
+		(*MailRecord_SenderList)(nil),
+		(*MailRecord_InboundPolicy)(nil),
+		(*MailRecord_Filter)(nil),
+		(*MailRecord_DnsList)(nil),
+		(*MailRecord_DmarcResults)(nil),
+		(*MailRecord_DmarcReport)(nil),
+		(*MailRecord_SieveScript)(nil),
 	}
-	file_directory_proto_msgTypes[24].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[26].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[30].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[32].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[35].OneofWrappers = []any{
+	file_directory_proto_msgTypes[31].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[33].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[37].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[39].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[42].OneofWrappers = []any{
 		(*PutToken_Join)(nil),
 		(*PutToken_Api)(nil),
 	}
-	file_directory_proto_msgTypes[40].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[42].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[47].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[49].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_directory_proto_rawDesc), len(file_directory_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   44,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -49,10 +49,10 @@ func (n *Node) DKIMKeys(ctx context.Context, domain string) ([]adminapi.DKIMKey,
 }
 
 // dkimOf reads the keys of a domain of ours, or of all.
-func (n *Node) dkimOf(domain string) (records []*directorypb.Sending, err error) {
+func (n *Node) dkimOf(domain string) (records []*directorypb.MailRecord, err error) {
 	err = n.view(func(v directory.View) error {
 		if domain == "" {
-			return v.EachSending(directory.SendingDkimKey, "", func(r *directorypb.Sending) error {
+			return v.EachMailRecord(directory.MailDkimKey, "", func(r *directorypb.MailRecord) error {
 				records = append(records, r)
 				return nil
 			})
@@ -137,8 +137,8 @@ func (n *Node) AddDKIMKey(ctx context.Context, in adminapi.NewDKIMKey) (adminapi
 	if err != nil {
 		return adminapi.DKIMKey{}, fmt.Errorf("%w: %w", directory.ErrInvalid, err)
 	}
-	cmd, err := directory.PutSending(directory.SendingChange{Record: dkimRecord(k), Expected: new(uint64)})
-	if err = n.change(ctx, cmd, err); errors.Is(err, directory.ErrConflict) {
+	err = n.putMail(ctx, directory.MailChange{Record: dkimRecord(k), Expected: new(uint64)})
+	if errors.Is(err, directory.ErrConflict) {
 		return adminapi.DKIMKey{}, fmt.Errorf("%w: %s has a key %s already", directory.ErrExists, domain, selector)
 	}
 	if err != nil {
@@ -148,8 +148,8 @@ func (n *Node) AddDKIMKey(ctx context.Context, in adminapi.NewDKIMKey) (adminapi
 }
 
 // toChange reads what a change of the keys of a domain is planned on.
-func (n *Node) toChange(text string) (domain string, records []*directorypb.Sending, err error) {
-	if n.level() < command.PutSending.Level() {
+func (n *Node) toChange(text string) (domain string, records []*directorypb.MailRecord, err error) {
+	if n.level() < command.PutMail.Level() {
 		return "", nil, fmt.Errorf("%w: keys are kept once every node of the cluster runs this version", directory.ErrConflict)
 	}
 	err = n.view(func(v directory.View) error {
@@ -194,7 +194,7 @@ func (n *Node) RotateDKIMKeys(ctx context.Context, domain string) ([]adminapi.DK
 	}
 	out := []adminapi.DKIMKey{}
 	for _, r := range after {
-		if slices.ContainsFunc(before, func(b *directorypb.Sending) bool { return b.Name == r.Name }) {
+		if slices.ContainsFunc(before, func(b *directorypb.MailRecord) bool { return b.Name == r.Name }) {
 			continue
 		}
 		k, err := showKey(r.GetDkimKey(), keychain.Unknown)

@@ -121,7 +121,7 @@ func (n *Node) hops(v directory.View) (list []string, err error) {
 	if n.cfg.Outbound.Relay != "" {
 		list = append(list, "the relay "+n.cfg.Outbound.Relay)
 	}
-	err = v.EachSending(directory.SendingRoute, "", func(m *directorypb.Sending) error {
+	err = v.EachMailRecord(directory.MailRoute, "", func(m *directorypb.MailRecord) error {
 		if hosts := m.GetRoute().GetHosts(); len(hosts) > 0 {
 			list = append(list, strings.Join(hosts, ", ")+" (route "+m.Name+")")
 		}
@@ -132,7 +132,7 @@ func (n *Node) hops(v directory.View) (list []string, err error) {
 
 // senders are the addresses that the cluster was given to send by.
 func senders(v directory.View) (list []zone.Sender, err error) {
-	err = v.EachSending(directory.SendingEgress, "", func(m *directorypb.Sending) error {
+	err = v.EachMailRecord(directory.MailEgress, "", func(m *directorypb.MailRecord) error {
 		e := m.GetEgress()
 		a, err := netip.ParseAddr(e.GetAddress())
 		if err != nil {
@@ -216,7 +216,7 @@ func reportsTo(m *directorypb.DomainMail, domain string) string {
 
 // domainMail is what a domain was set to publish; an empty record where nothing was.
 func domainMail(v directory.View, domain string) (*directorypb.DomainMail, error) {
-	m, err := v.Sending(directory.SendingDomainMail, domain)
+	m, err := v.MailRecord(directory.MailDomainMail, domain)
 	if errors.Is(err, directory.ErrNotFound) {
 		return &directorypb.DomainMail{}, nil
 	}

@@ -11,50 +11,17 @@ import (
 	"github.com/rookery-mail/rookery/cluster/directory/address"
 	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
-	"github.com/rookery-mail/rookery/mta/dispatch"
 	"github.com/rookery-mail/rookery/mta/egress"
 	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/remote"
 	"github.com/rookery-mail/rookery/mta/route"
 )
 
-var (
-	_ adminapi.Routing   = (*Node)(nil)
-	_ dispatch.Directory = sendingRecords{}
-)
-
-// sending lists the records of a kind.
-func (n *Node) sending(kind directory.SendingKind, prefix string) (list []*directorypb.Sending, err error) {
-	err = n.view(func(v directory.View) error {
-		return v.EachSending(kind, prefix, func(r *directorypb.Sending) error {
-			list = append(list, r)
-			return nil
-		})
-	})
-	return list, err
-}
-
-// putSending changes one record.
-func (n *Node) putSending(ctx context.Context, c directory.SendingChange) error {
-	return sendingRecords{n}.Put(ctx, c)
-}
-
-// removeSending removes a record that is there.
-func (n *Node) removeSending(ctx context.Context, kind directory.SendingKind, name string) error {
-	var r *directorypb.Sending
-	err := n.view(func(v directory.View) (err error) {
-		r, err = v.Sending(kind, name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return n.putSending(ctx, directory.SendingChange{Record: r, Remove: true})
-}
+var _ adminapi.Routing = (*Node)(nil)
 
 // Routes lists the routes in their order, without passwords.
 func (n *Node) Routes(context.Context) ([]adminapi.Route, error) {
-	list, err := n.sending(directory.SendingRoute, "")
+	list, err := n.mailRecordsOf(directory.MailRoute, "")
 	out := []adminapi.Route{}
 	for _, r := range route.NewTable(list) {
 		out = append(out, adminapi.Route{Name: r.Name, Order: r.Order, Recipients: r.Recipients, Senders: r.Senders, Hosts: r.Hosts,
@@ -68,7 +35,7 @@ func (n *Node) PutRoute(ctx context.Context, in adminapi.Route) error {
 	r := &directorypb.Route{Order: in.Order, Recipients: in.Recipients, Senders: in.Senders, Hosts: in.Hosts, Username: in.Username, Password: in.Password, Tls: in.TLS, Egress: in.Egress}
 	var expected uint64
 	err := n.view(func(v directory.View) error {
-		was, err := v.Sending(directory.SendingRoute, in.Name)
+		was, err := v.MailRecord(directory.MailRoute, in.Name)
 		if errors.Is(err, directory.ErrNotFound) {
 			return nil
 		}
@@ -94,12 +61,12 @@ func (n *Node) PutRoute(ctx context.Context, in adminapi.Route) error {
 	if err := route.Prepare(in.Name, r); err != nil {
 		return fmt.Errorf("%w: %w", directory.ErrInvalid, err)
 	}
-	return n.putSending(ctx, directory.SendingChange{Record: &directorypb.Sending{Name: in.Name, Record: &directorypb.Sending_Route{Route: r}}, Expected: &expected})
+	return n.putMail(ctx, directory.MailChange{Record: &directorypb.MailRecord{Name: in.Name, Record: &directorypb.MailRecord_Route{Route: r}}, Expected: &expected})
 }
 
 // DeleteRoute takes a route away.
 func (n *Node) DeleteRoute(ctx context.Context, name string) error {
-	return n.removeSending(ctx, directory.SendingRoute, name)
+	return n.removeMail(ctx, directory.MailRoute, name)
 }
 
 // TestRoute says how a message would leave now.
@@ -119,7 +86,7 @@ func (n *Node) TestRoute(ctx context.Context, t adminapi.RouteTest) (adminapi.Ro
 		out.Problem = x.Problem.Error()
 	}
 	if x.Hop != nil {
-		out.Hosts, out.TLS = x.Hop.Hosts, map[remote.Level]string{remote.Opportunistic: "may", remote.Encrypted: "encrypt", remote.Verified: "verify"}[x.Hop.Level]
+		out.Hosts, out.TLS = x.Hop.Hosts, x.Hop.Level.String()
 	}
 	for _, f := range x.From {
 		out.Egress = append(out.Egress, adminapi.RouteFrom{Address: f.Address, Node: string(f.Node), Why: f.Why})
@@ -129,7 +96,7 @@ func (n *Node) TestRoute(ctx context.Context, t adminapi.RouteTest) (adminapi.Ro
 
 // Egresses lists the addresses that mail leaves by, with what receivers think of them.
 func (n *Node) Egresses(context.Context) ([]adminapi.Egress, error) {
-	list, err := n.sending(directory.SendingEgress, "")
+	list, err := n.mailRecordsOf(directory.MailEgress, "")
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +112,7 @@ func (n *Node) Egresses(context.Context) ([]adminapi.Egress, error) {
 			e.Today, e.WarmDays, e.WarmDay = uint32(bound), len(a.Plan), int(now.UTC().Sub(a.Warm.Truncate(24*time.Hour))/(24*time.Hour))+1
 		}
 		prefix := egress.VolumeName(egress.DayOf(now), a.Name, "")
-		volumes, err := n.sending(directory.SendingVolume, prefix)
+		volumes, err := n.mailRecordsOf(directory.MailVolume, prefix)
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +143,7 @@ func (n *Node) Egresses(context.Context) ([]adminapi.Egress, error) {
 // blocksOf lists the receivers that block an address, or did.
 func (n *Node) blocksOf(name string) (out []adminapi.EgressBlock, err error) {
 	prefix := egress.BlockName(name, "")
-	list, err := n.sending(directory.SendingBlock, prefix)
+	list, err := n.mailRecordsOf(directory.MailBlock, prefix)
 	for _, r := range list {
 		b := r.GetBlock()
 		out = append(out, adminapi.EgressBlock{Site: strings.TrimPrefix(r.Name, prefix), Since: time.UnixMilli(b.GetSince()).UTC(), Until: time.UnixMilli(b.GetUntil()).UTC(),
@@ -194,7 +161,7 @@ func (n *Node) PutEgress(ctx context.Context, in adminapi.Egress) error {
 	e := &directorypb.Egress{Address: name}
 	var expected uint64
 	err = n.view(func(v directory.View) error {
-		was, err := v.Sending(directory.SendingEgress, name)
+		was, err := v.MailRecord(directory.MailEgress, name)
 		if err == nil {
 			expected, e = was.Version, was.GetEgress()
 		} else if !errors.Is(err, directory.ErrNotFound) {
@@ -217,7 +184,7 @@ func (n *Node) PutEgress(ctx context.Context, in adminapi.Egress) error {
 	if err := changeEgress(e, in, time.Now()); err != nil {
 		return fmt.Errorf("%w: %w", directory.ErrInvalid, err)
 	}
-	return n.putSending(ctx, directory.SendingChange{Record: &directorypb.Sending{Name: name, Record: &directorypb.Sending_Egress{Egress: e}}, Expected: &expected})
+	return n.putMail(ctx, directory.MailChange{Record: &directorypb.MailRecord{Name: name, Record: &directorypb.MailRecord_Egress{Egress: e}}, Expected: &expected})
 }
 
 // changeEgress applies what is set of a change.
@@ -255,7 +222,7 @@ func (n *Node) DeleteEgress(ctx context.Context, text string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", directory.ErrInvalid, err)
 	}
-	return n.removeSending(ctx, directory.SendingEgress, name)
+	return n.removeMail(ctx, directory.MailEgress, name)
 }
 
 // PauseEgress stops mail from leaving by an address, or lets it.
@@ -264,16 +231,12 @@ func (n *Node) PauseEgress(ctx context.Context, text string, pause bool) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", directory.ErrInvalid, err)
 	}
-	var r *directorypb.Sending
-	err = n.view(func(v directory.View) (err error) {
-		r, err = v.Sending(directory.SendingEgress, name)
-		return err
-	})
+	r, err := n.mailRecord(directory.MailEgress, name)
 	if err != nil {
 		return err
 	}
 	r.GetEgress().Paused = pause
-	return n.putSending(ctx, directory.SendingChange{Record: r, Expected: &r.Version})
+	return n.putMail(ctx, directory.MailChange{Record: r, Expected: &r.Version})
 }
 
 // UnblockEgress forgets that a receiver blocks an address.
@@ -281,5 +244,5 @@ func (n *Node) UnblockEgress(ctx context.Context, name, site string) error {
 	if ip, err := egress.NameOf(name); err == nil {
 		name = ip
 	}
-	return n.removeSending(ctx, directory.SendingBlock, egress.BlockName(name, site))
+	return n.removeMail(ctx, directory.MailBlock, egress.BlockName(name, site))
 }

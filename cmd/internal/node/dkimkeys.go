@@ -65,7 +65,7 @@ func sleep(ctx context.Context, d time.Duration, until <-chan struct{}) bool {
 }
 
 func (n *Node) tendKeysOnce(ctx context.Context, r *dns.Resolver) error {
-	if n.level() < command.PutSending.Level() {
+	if n.level() < command.PutMail.Level() {
 		return nil
 	}
 	k, err := n.readKeys()
@@ -73,7 +73,7 @@ func (n *Node) tendKeysOnce(ctx context.Context, r *dns.Resolver) error {
 		return err
 	}
 	for _, old := range k.gone {
-		err = errors.Join(err, n.changeKeys(ctx, old.GetDkimKey().Domain, []*directorypb.Sending{old}, keychain.Change{Remove: []*directorypb.DkimKey{old.GetDkimKey()}}))
+		err = errors.Join(err, n.changeKeys(ctx, old.GetDkimKey().Domain, []*directorypb.MailRecord{old}, keychain.Change{Remove: []*directorypb.DkimKey{old.GetDkimKey()}}))
 	}
 	err = errors.Join(err, n.tendSecrets(ctx, keychain.SRS, k.settings.SRS, k.secrets), n.tendSecrets(ctx, keychain.BATV, k.settings.BounceTags != "off", k.secrets))
 	for domain, records := range k.domains {
@@ -92,13 +92,13 @@ func (n *Node) tendKeysOnce(ctx context.Context, r *dns.Resolver) error {
 // allKeys are those of the directory at a moment.
 type allKeys struct {
 	settings directory.Settings
-	domains  map[string][]*directorypb.Sending // DKIM keys of each domain
-	gone     []*directorypb.Sending            // of domains that are ours no more
-	secrets  map[string][]keychain.Secret      // by use
+	domains  map[string][]*directorypb.MailRecord // DKIM keys of each domain
+	gone     []*directorypb.MailRecord            // of domains that are ours no more
+	secrets  map[string][]keychain.Secret         // by use
 }
 
 func (n *Node) readKeys() (k allKeys, err error) {
-	k.domains, k.secrets = map[string][]*directorypb.Sending{}, map[string][]keychain.Secret{}
+	k.domains, k.secrets = map[string][]*directorypb.MailRecord{}, map[string][]keychain.Secret{}
 	err = n.view(func(v directory.View) (err error) {
 		if k.settings, err = v.Settings(); err != nil {
 			return err
@@ -115,7 +115,7 @@ func (n *Node) readKeys() (k allKeys, err error) {
 		for _, d := range all {
 			k.domains[d.Name] = nil
 		}
-		return v.EachSending(directory.SendingDkimKey, "", func(r *directorypb.Sending) error {
+		return v.EachMailRecord(directory.MailDkimKey, "", func(r *directorypb.MailRecord) error {
 			domain := r.GetDkimKey().Domain
 			if list, ours := k.domains[domain]; ours {
 				k.domains[domain] = append(list, r)
@@ -154,14 +154,14 @@ func keysSeen(ctx context.Context, r *dns.Resolver, keys []*directorypb.DkimKey,
 }
 
 // changeKeys carries a change out, against the records that it was planned on.
-func (n *Node) changeKeys(ctx context.Context, domain string, records []*directorypb.Sending, c keychain.Change) error {
+func (n *Node) changeKeys(ctx context.Context, domain string, records []*directorypb.MailRecord, c keychain.Change) error {
 	if c.Empty() {
 		return nil
 	}
-	var changes []directory.SendingChange
+	var changes []directory.MailChange
 	add := func(k *directorypb.DkimKey, remove bool) {
-		change := directory.SendingChange{Record: dkimRecord(k), Remove: remove, Expected: new(uint64)}
-		if i := slices.IndexFunc(records, func(r *directorypb.Sending) bool { return r.Name == change.Record.Name }); i >= 0 {
+		change := directory.MailChange{Record: dkimRecord(k), Remove: remove, Expected: new(uint64)}
+		if i := slices.IndexFunc(records, func(r *directorypb.MailRecord) bool { return r.Name == change.Record.Name }); i >= 0 {
 			*change.Expected = records[i].Version
 		}
 		changes = append(changes, change)
@@ -182,12 +182,11 @@ func (n *Node) changeKeys(ctx context.Context, domain string, records []*directo
 	for _, k := range c.Remove {
 		add(k, true)
 	}
-	cmd, err := directory.PutSending(changes...)
-	return n.change(ctx, cmd, err)
+	return n.putMail(ctx, changes...)
 }
 
-func dkimRecord(k *directorypb.DkimKey) *directorypb.Sending {
-	return &directorypb.Sending{Name: k.Domain + "/" + k.Selector, Record: &directorypb.Sending_DkimKey{DkimKey: k}}
+func dkimRecord(k *directorypb.DkimKey) *directorypb.MailRecord {
+	return &directorypb.MailRecord{Name: k.Domain + "/" + k.Selector, Record: &directorypb.MailRecord_DkimKey{DkimKey: k}}
 }
 
 // newDkimKey makes a key that waits, of a private key that is there or a new one.
@@ -208,26 +207,25 @@ func newDkimKey(domain, selector, kind string, private []byte) (*directorypb.Dki
 // tendSecrets sees to the secrets of a use that is wanted, and forgets old ones in any case.
 func (n *Node) tendSecrets(ctx context.Context, use string, wanted bool, all map[string][]keychain.Secret) error {
 	number, retire, forget := keychain.SecretsDue(all[use], time.Now())
-	var changes []directory.SendingChange
+	var changes []directory.MailChange
 	if wanted && number != 0 {
 		key := make([]byte, keychain.SecretSize)
 		if _, err := rand.Read(key); err != nil {
 			return fmt.Errorf("draw a secret: %w", err)
 		}
 		s := keychain.Secret{Number: number, Secret: &directorypb.Secret{Key: key, Created: time.Now().UnixMilli()}}
-		changes = append(changes, directory.SendingChange{Record: s.Record(use), Expected: new(uint64)})
+		changes = append(changes, directory.MailChange{Record: s.Record(use), Expected: new(uint64)})
 		for _, s := range retire {
-			changes = append(changes, directory.SendingChange{Record: s.Record(use)})
+			changes = append(changes, directory.MailChange{Record: s.Record(use)})
 		}
 	}
 	for _, s := range forget {
-		changes = append(changes, directory.SendingChange{Record: s.Record(use), Remove: true})
+		changes = append(changes, directory.MailChange{Record: s.Record(use), Remove: true})
 	}
 	if len(changes) == 0 {
 		return nil
 	}
-	cmd, err := directory.PutSending(changes...)
-	if err := n.change(ctx, cmd, err); err != nil {
+	if err := n.putMail(ctx, changes...); err != nil {
 		return fmt.Errorf("secrets of %s: %w", use, err)
 	}
 	return nil

@@ -83,7 +83,7 @@ func (n *Node) ChangeDomainMail(ctx context.Context, domain string, c adminapi.D
 			return err
 		}
 		name = d.Name
-		if r, err := v.Sending(directory.SendingDomainMail, name); err == nil {
+		if r, err := v.MailRecord(directory.MailDomainMail, name); err == nil {
 			m, version = r.GetDomainMail(), r.Version
 		}
 		return nil
@@ -94,9 +94,9 @@ func (n *Node) ChangeDomainMail(ctx context.Context, domain string, c adminapi.D
 	if err := applyDomainMail(m, c); err != nil {
 		return adminapi.DomainMail{}, err
 	}
-	put, err := directory.PutSending(directory.SendingChange{Expected: &version,
-		Record: &directorypb.Sending{Name: name, Record: &directorypb.Sending_DomainMail{DomainMail: m}}})
-	if err := n.change(ctx, put, err); err != nil {
+	err = n.putMail(ctx, directory.MailChange{Expected: &version,
+		Record: &directorypb.MailRecord{Name: name, Record: &directorypb.MailRecord_DomainMail{DomainMail: m}}})
+	if err != nil {
 		return adminapi.DomainMail{}, err
 	}
 	return n.DomainMail(ctx, name)
@@ -160,12 +160,12 @@ func setPatterns(m *directorypb.DomainMail, patterns []string) error {
 
 // tidyDomainMail forgets what was set for domains that are ours no more, as leader work of the directory.
 func (n *Node) tidyDomainMail(ctx context.Context) error {
-	var changes []directory.SendingChange
+	var changes []directory.MailChange
 	err := n.view(func(v directory.View) error {
-		return v.EachSending(directory.SendingDomainMail, "", func(m *directorypb.Sending) error {
+		return v.EachMailRecord(directory.MailDomainMail, "", func(m *directorypb.MailRecord) error {
 			_, err := v.Domain(m.Name)
 			if errors.Is(err, directory.ErrNoDomain) && len(changes) < mostForgotten {
-				changes, err = append(changes, directory.SendingChange{Record: m, Remove: true, Expected: &m.Version}), nil
+				changes, err = append(changes, directory.MailChange{Record: m, Remove: true, Expected: &m.Version}), nil
 			}
 			return err
 		})
@@ -173,7 +173,7 @@ func (n *Node) tidyDomainMail(ctx context.Context) error {
 	if err != nil || len(changes) == 0 {
 		return err
 	}
-	return sendingRecords{n}.Put(ctx, changes...)
+	return mailRecords{n}.Put(ctx, changes...)
 }
 
 // mostForgotten is how many records are forgotten in one step.

@@ -70,7 +70,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 			work.Go(func() { n.tendKeys(ctx) })
 			work.Go(func() { n.refreshPolicies(ctx) })
 			work.Go(func() { n.tlsReports.lead(ctx) })
-			work.Go(func() { n.sweepSending(ctx) })
+			work.Go(func() { n.sweepMailRecords(ctx) })
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
 			work.Go(func() { n.pack(ctx, g.ID()) })

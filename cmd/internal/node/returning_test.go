@@ -42,7 +42,7 @@ func TestReturning(t *testing.T) {
 	}
 	secret := func(use string, number uint64, key string) {
 		s := keychain.Secret{Number: number, Secret: &directorypb.Secret{Key: []byte(key), Created: now.UnixMilli()}}
-		dir.Must(t)(directory.PutSending(directory.SendingChange{Record: s.Record(use)}))
+		dir.Must(t)(directory.PutMail(directory.MailChange{Record: s.Record(use)}))
 	}
 	tag := func(number uint64, key string) string {
 		return batv.Tag("ann@example.org", batv.Key{Number: number, Secret: []byte(key)}, now)

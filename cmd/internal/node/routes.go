@@ -26,7 +26,7 @@ func (n *Node) openRoutes(resolver dispatch.Resolver, next dispatch.Deliverer) {
 	}
 	metrics := newSiteMetrics(n)
 	n.outbound.lanes = shaping.New(shaping.Config{Clock: time.Now, Limits: limits.of, Seen: metrics.seen})
-	n.outbound.routes = dispatch.New(dispatch.Config{Node: n.id, Next: next, Directory: sendingRecords{n}, Resolver: resolver, Relay: relay,
+	n.outbound.routes = dispatch.New(dispatch.Config{Node: n.id, Next: next, Directory: mailRecords{n}, Resolver: resolver, Relay: relay,
 		Limits: limits.of, Clock: time.Now, Random: rand.Float64, Logger: n.log})
 	n.counters.registry.MustRegister(metrics, metrics.attempts, metrics.recipients)
 }
@@ -71,18 +71,18 @@ func (n *Node) servePassage(ctx context.Context, _ cluster.NodeID, conn net.Conn
 func (n *Node) hasEgress(a netip.Addr) bool {
 	mine := false
 	err := n.view(func(v directory.View) error {
-		r, err := v.Sending(directory.SendingEgress, a.String())
+		r, err := v.MailRecord(directory.MailEgress, a.String())
 		mine = err == nil && r.GetEgress().GetNode() == string(n.id)
 		return nil
 	})
 	return err == nil && mine
 }
 
-// sweepEvery is how often the directory's leader removes records of sending that are over.
+// sweepEvery is how often the directory's leader removes records of mail that are over.
 const sweepEvery = time.Hour
 
-// sweepSending is leader work of the directory.
-func (n *Node) sweepSending(ctx context.Context) {
+// sweepMailRecords is leader work of the directory.
+func (n *Node) sweepMailRecords(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -91,7 +91,7 @@ func (n *Node) sweepSending(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := dispatch.Sweep(ctx, sendingRecords{n}, time.Now()); err != nil && ctx.Err() == nil {
+		if err := dispatch.Sweep(ctx, mailRecords{n}, time.Now()); err != nil && ctx.Err() == nil {
 			n.log.Warn("old records of what was sent are kept for now", "error", err)
 		}
 	}

@@ -151,7 +151,7 @@ func (b *signingBook) inUse(use string) (s keychain.Secret, ok bool, err error) 
 
 // secretsOf reads the secrets of a use.
 func secretsOf(v directory.View, use string) (list []keychain.Secret, err error) {
-	err = v.EachSending(directory.SendingSecret, use+"/", func(r *directorypb.Sending) error {
+	err = v.EachMailRecord(directory.MailSecret, use+"/", func(r *directorypb.MailRecord) error {
 		if s, ok := keychain.SecretOf(use, r); ok {
 			list = append(list, s)
 		}
@@ -161,15 +161,15 @@ func secretsOf(v directory.View, use string) (list []keychain.Secret, err error)
 }
 
 // dkimRecords reads the keys of a domain.
-func dkimRecords(v directory.View, domain string) (list []*directorypb.Sending, err error) {
-	err = v.EachSending(directory.SendingDkimKey, domain+"/", func(r *directorypb.Sending) error {
+func dkimRecords(v directory.View, domain string) (list []*directorypb.MailRecord, err error) {
+	err = v.EachMailRecord(directory.MailDkimKey, domain+"/", func(r *directorypb.MailRecord) error {
 		list = append(list, r)
 		return nil
 	})
 	return list, err
 }
 
-func keysOf(records []*directorypb.Sending) (keys []*directorypb.DkimKey) {
+func keysOf(records []*directorypb.MailRecord) (keys []*directorypb.DkimKey) {
 	for _, r := range records {
 		keys = append(keys, r.GetDkimKey())
 	}

@@ -111,7 +111,7 @@ const maxKeptPolicy = 8 << 10
 // Load implements cache.Store.
 func (s stsStore) Load(domain string) (k mtasts.Kept, version uint64, err error) {
 	err = s.view(func(v directory.View) error {
-		m, err := v.Sending(directory.SendingSTSPolicy, domain)
+		m, err := v.MailRecord(directory.MailSTSPolicy, domain)
 		if errors.Is(err, directory.ErrNotFound) {
 			return nil
 		}
@@ -131,19 +131,19 @@ func (s stsStore) Save(ctx context.Context, domain string, k mtasts.Kept, versio
 	if len(k.Text) > maxKeptPolicy {
 		return fmt.Errorf("it has %d octets; %d are kept", len(k.Text), maxKeptPolicy)
 	}
-	return s.put(ctx, directory.SendingChange{Expected: &version, Record: &directorypb.Sending{Name: domain,
-		Record: &directorypb.Sending_StsPolicy{StsPolicy: &directorypb.StsPolicy{Id: k.ID, Policy: k.Text,
+	return s.put(ctx, directory.MailChange{Expected: &version, Record: &directorypb.MailRecord{Name: domain,
+		Record: &directorypb.MailRecord_StsPolicy{StsPolicy: &directorypb.StsPolicy{Id: k.ID, Policy: k.Text,
 			Fetched: k.Fetched.UnixMilli(), Expires: k.Expires().UnixMilli(), Used: k.Used.UnixMilli()}}}})
 }
 
 // Remove implements cache.Store.
 func (s stsStore) Remove(ctx context.Context, domain string, version uint64) error {
-	return s.put(ctx, directory.SendingChange{Expected: &version, Remove: true, Record: &directorypb.Sending{Name: domain,
-		Record: &directorypb.Sending_StsPolicy{StsPolicy: &directorypb.StsPolicy{}}}})
+	return s.put(ctx, directory.MailChange{Expected: &version, Remove: true, Record: &directorypb.MailRecord{Name: domain,
+		Record: &directorypb.MailRecord_StsPolicy{StsPolicy: &directorypb.StsPolicy{}}}})
 }
 
-func (s stsStore) put(ctx context.Context, change directory.SendingChange) error {
-	c, err := directory.PutSending(change)
+func (s stsStore) put(ctx context.Context, change directory.MailChange) error {
+	c, err := directory.PutMail(change)
 	if err = s.change(ctx, c, err); errors.Is(err, directory.ErrConflict) {
 		return nil // another node was faster
 	}
@@ -153,7 +153,7 @@ func (s stsStore) put(ctx context.Context, change directory.SendingChange) error
 // Each implements cache.Store.
 func (s stsStore) Each(fn func(string, mtasts.Kept, uint64) error) error {
 	return s.view(func(v directory.View) error {
-		return v.EachSending(directory.SendingSTSPolicy, "", func(m *directorypb.Sending) error {
+		return v.EachMailRecord(directory.MailSTSPolicy, "", func(m *directorypb.MailRecord) error {
 			return fn(m.Name, keptPolicy(m.GetStsPolicy()), m.Version)
 		})
 	})

@@ -48,7 +48,7 @@ func (n *Node) openTLSReports() error {
 	r := &tlsReports{n: n, sessions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_outbound_tls_sessions_total",
 		Help: "Sessions with hosts of other domains, by the policy that held and what came of TLS."}, []string{"policy", "result"})}
 	n.counters.registry.MustRegister(r.sessions)
-	r.box = reportbox.New(reportbox.Config{Directory: sendingRecords{n}, Open: r.open, Texts: n.askTexts, Logger: n.log})
+	r.box = reportbox.New(reportbox.Config{Directory: mailRecords{n}, Open: r.open, Texts: n.askTexts, Logger: n.log})
 	n.tlsReports = r
 	if !n.cfg.Outbound.Enabled {
 		return nil
@@ -58,14 +58,14 @@ func (n *Node) openTLSReports() error {
 		return err
 	}
 	resolver := dns.New(dns.Config{Servers: servers})
-	r.collector = reporter.NewCollector(reporter.CollectorConfig{Node: string(n.id), Directory: sendingRecords{n}, Resolver: resolver,
+	r.collector = reporter.NewCollector(reporter.CollectorConfig{Node: string(n.id), Directory: mailRecords{n}, Resolver: resolver,
 		Wanted: r.wants, Every: countsEvery, Logger: n.log})
 	r.sender = reporter.NewSender(r.senderConfig(resolver))
 	return nil
 }
 
 func (r *tlsReports) senderConfig(resolver *dns.Resolver) reporter.SenderConfig {
-	return reporter.SenderConfig{Directory: sendingRecords{r.n}, Resolver: resolver, Identity: r.n.reportIdentity, Wanted: r.wants,
+	return reporter.SenderConfig{Directory: mailRecords{r.n}, Resolver: resolver, Identity: r.n.reportIdentity, Wanted: r.wants,
 		Mail: func(ctx context.Context, to string, message []byte) error {
 			return r.n.post(ctx, post{To: to, Message: message})
 		},
@@ -152,7 +152,7 @@ func (r *tlsReports) refresh() {
 			return err
 		}
 		r.wanted, r.others = s.TLSReports && level >= command.LevelThird, nil
-		return v.EachSending(directory.SendingDomainMail, "", func(m *directorypb.Sending) error {
+		return v.EachMailRecord(directory.MailDomainMail, "", func(m *directorypb.MailRecord) error {
 			if to := m.GetDomainMail().GetTlsReportsTo(); to != "" {
 				r.others = append(r.others, to)
 			}
@@ -189,16 +189,6 @@ func (n *Node) askTexts(ctx context.Context, name string) ([]string, error) {
 	}
 	texts, _, err := r.Texts(ctx, name)
 	return texts, err
-}
-
-// sendingRecords are the directory's records of sending.
-type sendingRecords struct{ n *Node }
-
-func (s sendingRecords) View(read func(directory.View) error) error { return s.n.view(read) }
-
-func (s sendingRecords) Put(ctx context.Context, changes ...directory.SendingChange) error {
-	c, err := directory.PutSending(changes...)
-	return s.n.change(ctx, c, err)
 }
 
 // reportIdentity is the domain of ours that this node's name is in, or the first.

@@ -20,13 +20,11 @@ const maxRuleNames = 50
 
 // TLSRules lists the rules.
 func (n *Node) TLSRules(context.Context) ([]adminapi.TLSRule, error) {
+	list, err := n.mailRecordsOf(directory.MailTLSRule, "")
 	out := []adminapi.TLSRule{}
-	err := n.view(func(v directory.View) error {
-		return v.EachSending(directory.SendingTLSRule, "", func(m *directorypb.Sending) error {
-			out = append(out, adminapi.TLSRule{Domain: m.Name, Level: m.GetTlsRule().GetLevel(), Names: m.GetTlsRule().GetNames()})
-			return nil
-		})
-	})
+	for _, m := range list {
+		out = append(out, adminapi.TLSRule{Domain: m.Name, Level: m.GetTlsRule().GetLevel(), Names: m.GetTlsRule().GetNames()})
+	}
 	return out, err
 }
 
@@ -36,8 +34,7 @@ func (n *Node) PutTLSRule(ctx context.Context, r adminapi.TLSRule) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", directory.ErrInvalid, err)
 	}
-	c, err := directory.PutSending(directory.SendingChange{Record: record})
-	return n.change(ctx, c, err)
+	return n.putMail(ctx, directory.MailChange{Record: record})
 }
 
 // DeleteTLSRule ends a rule.
@@ -46,20 +43,15 @@ func (n *Node) DeleteTLSRule(ctx context.Context, domain string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", directory.ErrInvalid, err)
 	}
-	var m *directorypb.Sending
-	err = n.view(func(v directory.View) error {
-		m, err = v.Sending(directory.SendingTLSRule, name)
-		return err
-	})
+	m, err := n.mailRecord(directory.MailTLSRule, name)
 	if err != nil {
 		return fmt.Errorf("there is no rule for %s: %w", name, err)
 	}
-	c, err := directory.PutSending(directory.SendingChange{Record: m, Remove: true})
-	return n.change(ctx, c, err)
+	return n.putMail(ctx, directory.MailChange{Record: m, Remove: true})
 }
 
 // ruleRecord is a rule as it is kept.
-func ruleRecord(r adminapi.TLSRule) (*directorypb.Sending, error) {
+func ruleRecord(r adminapi.TLSRule) (*directorypb.MailRecord, error) {
 	level, err := tlspolicy.ParseLevel(r.Level)
 	switch {
 	case err != nil:
@@ -83,7 +75,7 @@ func ruleRecord(r adminapi.TLSRule) (*directorypb.Sending, error) {
 		}
 		rule.Names = append(rule.Names, name)
 	}
-	return &directorypb.Sending{Name: domain, Record: &directorypb.Sending_TlsRule{TlsRule: rule}}, nil
+	return &directorypb.MailRecord{Name: domain, Record: &directorypb.MailRecord_TlsRule{TlsRule: rule}}, nil
 }
 
 // domainOrBelow reads a domain, or .domain for all below it.
@@ -99,7 +91,7 @@ func domainOrBelow(text string) (string, error) {
 // ruleFor finds the rule for a domain: its own, or that of the nearest domain above it. Without one it is the zero Rule.
 func ruleFor(v directory.View, domain string) (tlspolicy.Rule, error) {
 	for name := domain; name != ""; {
-		m, err := v.Sending(directory.SendingTLSRule, name)
+		m, err := v.MailRecord(directory.MailTLSRule, name)
 		if err == nil {
 			r := m.GetTlsRule()
 			level, err := tlspolicy.ParseLevel(r.GetLevel())

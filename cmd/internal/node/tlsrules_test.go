@@ -26,7 +26,7 @@ func TestRuleFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := directory.PutSending(directory.SendingChange{Record: record})
+		c, err := directory.PutMail(directory.MailChange{Record: record})
 		if err != nil {
 			t.Fatal(err)
 		}
