@@ -24,6 +24,9 @@ const HeaderSize = 1 + 2 + 16 + 8
 // ErrFormat says that bytes are no command envelope of a version that this build understands.
 var ErrFormat = errors.New("not a command envelope this version understands")
 
+// ErrKind says that a command in the log is of a kind that this version does not execute.
+var ErrKind = errors.New("this version of Rookery does not know the kind of a command in the log")
+
 // Command is one replicated command with everything that is not deterministic in it.
 //
 // Layout, big endian: format (1 byte), kind (2), id (16), time in Unix milliseconds (8), payload.

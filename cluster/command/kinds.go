@@ -6,7 +6,8 @@ import "fmt"
 // in; it is proposed only once every member of the cluster understands it.
 //
 // 0x01xx directory (cluster/directory), 0x02xx mailboxes (index/mailbox), 0x03xx bodies
-// (index/staging), 0x04xx the outbound queue (mta/queue).
+// (index/staging), 0x04xx the outbound queue (mta/queue), 0x05xx scripts that sort mail, 0x06xx what is learnt
+// of spam.
 const (
 	PutDomain         Kind = 0x0101
 	DeleteDomain      Kind = 0x0102
@@ -25,7 +26,7 @@ const (
 	InitialiseCluster Kind = 0x010f
 	NoteSharing       Kind = 0x0110
 	PutAnnotations    Kind = 0x0112
-	PutMail        Kind = 0x0113
+	PutMail           Kind = 0x0113
 
 	Deliver        Kind = 0x0201
 	Append         Kind = 0x0202

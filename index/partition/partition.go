@@ -18,14 +18,14 @@ import (
 )
 
 // ErrKind says that a command is of a kind that this version does not execute.
-var ErrKind = errors.New("this version of Rookery does not know the kind of a command in the log")
+var ErrKind = command.ErrKind
 
 // Partition executes the commands of one partition. Execute, Committed and Restored are for the
 // goroutine that applies the log; Watch is for any.
 type Partition struct {
 	feed  feed
 	cache cache // of the goroutine that applies the log
-	more  Extension
+	more  []Extension
 }
 
 // Config is what a Partition is made of.
@@ -33,21 +33,26 @@ type Config struct {
 	// Touched hears of each account that committed commands changed, from the goroutine that applies the log, so it
 	// returns at once. After the state was replaced nothing is told. Nil: nobody hears.
 	Touched func(index.AccountID)
-	// More executes the kinds that are not mail's. Nil: they are ErrKind.
-	More Extension
+	// More execute the kinds that are not mail's; at most one is a Holder. None: they are ErrKind.
+	More []Extension
 }
 
 // Extension is a state machine whose commands change mail as well, in the same step.
 type Extension interface {
-	// Execute applies c to b and returns its encoded result. x is the execution of the same command.
+	// Execute applies c to b and returns its encoded result, or command.ErrKind for a kind that is not its own. x is the
+	// execution of the same command.
 	Execute(x *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error)
-	// Users lists what of its own has bodies, as mailbox.Others.
-	Users(r kv.Reader, after staging.User, n int) ([]staging.Used, error)
 	// Committed hears that what was executed since the last call, or all of another state, can be read. It
 	// returns at once.
 	Committed()
 	// Restored hears that the keys are others now, before Committed does.
 	Restored()
+}
+
+// Holder is an Extension that has bodies of its own.
+type Holder interface {
+	// Users lists what of its own has bodies, as mailbox.Others.
+	Users(r kv.Reader, after staging.User, n int) ([]staging.Used, error)
 }
 
 // New returns the machine of a partition. All its state is in the keys it is given.
@@ -62,8 +67,10 @@ func (p *Partition) Execute(b kv.Batch, c command.Command) ([]byte, error) {
 	p.cache.Batch = b
 	defer func() { p.cache.Batch = nil }()
 	x := mailbox.Begin(&p.cache, c.Time)
-	if p.more != nil {
-		x.Also(p.more.Users)
+	for _, e := range p.more {
+		if h, ok := e.(Holder); ok {
+			x.Also(h.Users)
+		}
 	}
 	result, err := p.dispatch(x, c)
 	if err == nil {
@@ -79,8 +86,14 @@ func (p *Partition) Execute(b kv.Batch, c command.Command) ([]byte, error) {
 // dispatch executes c and returns its encoded result.
 func (p *Partition) dispatch(x *mailbox.Execution, c command.Command) ([]byte, error) {
 	res, err := dispatch(x, c)
-	if errors.Is(err, ErrKind) && p.more != nil {
-		return p.more.Execute(x, &p.cache, c)
+	for _, e := range p.more {
+		if !errors.Is(err, ErrKind) {
+			break
+		}
+		var encoded []byte
+		if encoded, err = e.Execute(x, &p.cache, c); err == nil {
+			return encoded, nil
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -170,8 +183,8 @@ func run[M interface{ UnmarshalVTUnsafe([]byte) error }](c command.Command, m M,
 // Committed wakes those who watch accounts that the commands since the last call changed.
 func (p *Partition) Committed(cluster.LogIndex) {
 	p.feed.wake()
-	if p.more != nil {
-		p.more.Committed()
+	for _, e := range p.more {
+		e.Committed()
 	}
 }
 
@@ -180,9 +193,9 @@ func (p *Partition) Committed(cluster.LogIndex) {
 func (p *Partition) Restored(kv.Reader) error {
 	p.cache.forget()
 	p.feed.wakeAll()
-	if p.more != nil {
-		p.more.Restored()
-		p.more.Committed()
+	for _, e := range p.more {
+		e.Restored()
+		e.Committed()
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func newApplier(b *testing.B) *applier {
 			b.Error(err)
 		}
 	})
-	return &applier{db: db, group: db.Group(1), p: partition.New(partition.Config{More: queue.New()})}
+	return &applier{db: db, group: db.Group(1), p: partition.New(partition.Config{More: []partition.Extension{queue.New()}})}
 }
 
 // apply makes and applies a batch of 32 commands and counts its CPU time.

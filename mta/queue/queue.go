@@ -40,9 +40,6 @@ const (
 // ErrCorrupt says that the keys break an invariant of KEYS.md. A group that finds it stops.
 var ErrCorrupt = errors.New("state of the queue is corrupt")
 
-// ErrKind says that a command is none of the queue's.
-var ErrKind = errors.New("not a command of the queue")
-
 // Queue is the machine, as an extension of index/partition. It is for the goroutine that applies the log; Watch is for
 // any.
 type Queue struct {
@@ -114,7 +111,7 @@ func (q *machine) dispatch(c command.Command) (*queuepb.Result, error) {
 	case command.EditConduct:
 		return run(c, new(queuepb.EditConductCommand), q.editConduct)
 	}
-	return nil, ErrKind
+	return nil, command.ErrKind
 }
 
 func run[M interface{ UnmarshalVT([]byte) error }](c command.Command, m M, execute func(M) (*queuepb.Result, error)) (*queuepb.Result, error) {

@@ -56,7 +56,7 @@ func newWorld(t tester) *world {
 			t.Error(err)
 		}
 	})
-	return &world{t: t, b: b, p: partition.New(partition.Config{More: queue.New()}), now: epoch, verify: true}
+	return &world{t: t, b: b, p: partition.New(partition.Config{More: []partition.Extension{queue.New()}}), now: epoch, verify: true}
 }
 
 // do executes a command and returns its result.

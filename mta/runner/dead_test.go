@@ -54,7 +54,7 @@ func newHall(t testing.TB) *hall {
 		}
 	})
 	q := queue.New()
-	h := &hall{t: t, group: db.Group(1), p: partition.New(partition.Config{More: q}), tries: map[string]int{}}
+	h := &hall{t: t, group: db.Group(1), p: partition.New(partition.Config{More: []partition.Extension{q}}), tries: map[string]int{}}
 	h.r = New(Config{Group: 1, Node: "a", Proposer: h, Store: h, Sender: h, Wake: q.Watch, NewID: h.id, Lanes: shaping.New(shaping.Config{Clock: time.Now}),
 		Snapshot: func() (kv.Snapshot, error) { return counted{h.group.Snapshot(), h}, nil }})
 	h.r.term = 1

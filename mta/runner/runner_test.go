@@ -55,12 +55,12 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	s := &site{t: t, now: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), gives: make(chan struct{}, 100)}
-	s.cluster = mailstoretest.NewExtendedCluster(t, func(g cluster.GroupID) partition.Extension {
+	s.cluster = mailstoretest.NewExtendedCluster(t, func(g cluster.GroupID) []partition.Extension {
 		q := queue.New()
 		if g == 1 {
 			s.queue = q
 		}
-		return q
+		return []partition.Extension{q}
 	})
 	s.store = s.cluster.Store(func(c *mailstore.Config) { c.Clock = s.clock })
 	s.config = runner.Config{

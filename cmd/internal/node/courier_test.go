@@ -29,7 +29,7 @@ type round struct {
 
 func newRound(t *testing.T) *round {
 	t.Helper()
-	c := mailstoretest.NewExtendedCluster(t, func(cluster.GroupID) partition.Extension { return queue.New() })
+	c := mailstoretest.NewExtendedCluster(t, func(cluster.GroupID) []partition.Extension { return []partition.Extension{queue.New()} })
 	r := &round{t: t, cluster: c, store: c.Store()}
 	r.courier = courier{store: smtpd.Mailstore(r.store), queue: openQueue{}}
 	return r

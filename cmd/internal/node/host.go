@@ -107,7 +107,7 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
 		r.queue = queue.New()
-		r.partition = partition.New(partition.Config{Touched: h.touched, More: r.queue})
+		r.partition = partition.New(partition.Config{Touched: h.touched, More: []partition.Extension{r.queue}})
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{

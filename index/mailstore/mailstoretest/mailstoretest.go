@@ -59,12 +59,12 @@ func NewCachedCluster(t testing.TB, octets int64) *Cluster {
 }
 
 // NewExtendedCluster is NewCluster with partitions that execute more than mail.
-func NewExtendedCluster(t testing.TB, more func(cluster.GroupID) partition.Extension) *Cluster {
+func NewExtendedCluster(t testing.TB, more func(cluster.GroupID) []partition.Extension) *Cluster {
 	t.Helper()
 	return newCluster(t, "state", state.Config{FS: vfs.NewMem()}, more)
 }
 
-func newCluster(t testing.TB, dir string, config state.Config, more func(cluster.GroupID) partition.Extension) *Cluster {
+func newCluster(t testing.TB, dir string, config state.Config, more func(cluster.GroupID) []partition.Extension) *Cluster {
 	t.Helper()
 	db, err := state.Open(dir, config)
 	if err != nil {
