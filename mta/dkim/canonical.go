@@ -3,6 +3,7 @@ package dkim
 import (
 	"crypto/sha256"
 	"hash"
+	"slices"
 	"strings"
 )
 
@@ -51,9 +52,30 @@ type body struct {
 	lines int  // ends of lines that are held back: those at the end of a body do not count
 	blank bool // white space that is held back: that at the end of a line does not count
 	begun bool // there was more than empty lines
+
+	length int64            // octets that were digested
+	cuts   []int64          // lengths at which a digest is taken, ascending
+	taken  map[int64]Digest // at these
 }
 
-func newBody(form Form) *body { return &body{form: form, sha: sha256.New()} }
+// bodiesFor gives a body for each form that is needed.
+func bodiesFor(needs []Need) (list []*body) {
+	for _, n := range needs {
+		i := slices.IndexFunc(list, func(b *body) bool { return b.form == n.Form })
+		if i < 0 {
+			i = len(list)
+			list = append(list, &body{form: n.Form, sha: sha256.New(), taken: map[int64]Digest{}})
+		}
+		if n.Length != All {
+			list[i].cuts = append(list[i].cuts, n.Length)
+		}
+	}
+	for _, b := range list {
+		slices.Sort(b.cuts)
+		b.cuts = slices.Compact(b.cuts)
+	}
+	return list
+}
 
 // add takes a piece of a line, without its end.
 func (b *body) add(p []byte) {
@@ -86,10 +108,23 @@ func (b *body) write(p []byte) {
 		return
 	}
 	for ; b.lines > 0; b.lines-- {
-		b.sha.Write([]byte("\r\n"))
+		b.digest([]byte("\r\n"))
 	}
 	b.begun = true
+	b.digest(p)
+}
+
+// digest takes octets of the form into the digest, and notes what it is at the cuts.
+func (b *body) digest(p []byte) {
+	for len(b.cuts) > 0 && b.length+int64(len(p)) >= b.cuts[0] {
+		n := b.cuts[0] - b.length
+		b.sha.Write(p[:n])
+		b.length, p = b.cuts[0], p[n:]
+		b.taken[b.cuts[0]] = Digest(b.sha.Sum(nil))
+		b.cuts = b.cuts[1:]
+	}
 	b.sha.Write(p)
+	b.length += int64(len(p))
 }
 
 func (b *body) endLine() {
@@ -99,8 +134,9 @@ func (b *body) endLine() {
 
 // sum ends the body: with one end of line, which a relaxed body that is empty lacks (RFC 6376, sections 3.4.3 and 3.4.4).
 func (b *body) sum() (d Digest) {
+	b.digest(nil) // a cut at 0
 	if b.form == Simple || b.begun {
-		b.sha.Write([]byte("\r\n"))
+		b.digest([]byte("\r\n"))
 	}
 	b.sha.Sum(d[:0])
 	return d

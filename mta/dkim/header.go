@@ -46,19 +46,22 @@ func (h Header) Count(name string) (n int) {
 // Pick gives the fields that a list of names stands for, in the order of the list: the last field of a name first, the
 // one above it where the name comes again, and nothing where there is none left (RFC 6376, section 5.4.2).
 func (h Header) Pick(names []string) []Field {
-	below := map[string]int{} // where the last one was that was picked
+	at := make(map[string][]int, len(names)) // where they are that are not yet picked, from the top
+	for _, name := range names {
+		at[strings.ToLower(name)] = nil
+	}
+	for i, f := range h {
+		key := strings.ToLower(f.Name)
+		if list, wanted := at[key]; wanted {
+			at[key] = append(list, i)
+		}
+	}
 	var out []Field
 	for _, name := range names {
 		key := strings.ToLower(name)
-		i, again := below[key]
-		if !again {
-			i = len(h)
-		}
-		for i--; i >= 0 && !strings.EqualFold(h[i].Name, name); i-- {
-		}
-		below[key] = max(i, 0)
-		if i >= 0 {
-			out = append(out, h[i])
+		if list := at[key]; len(list) > 0 {
+			out = append(out, h[list[len(list)-1]])
+			at[key] = list[:len(list)-1]
 		}
 	}
 	return out
@@ -117,7 +120,7 @@ func readLine(r *bufio.Reader, limit int) (string, error) {
 			text, _ := cutEnd(line)
 			return string(text), err
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return "", fmt.Errorf("read a message to be signed: %w", err)
+			return "", fmt.Errorf("read the header of a message: %w", err)
 		}
 	}
 }

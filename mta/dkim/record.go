@@ -13,14 +13,38 @@ import (
 // ErrSignature says that a signature is not that of its key.
 var ErrSignature = errors.New("the signature does not match")
 
+// What may be wrong with a key, beside ErrKey, which these errors are too.
+var (
+	ErrRevoked = errors.New("the key was revoked")
+	ErrLength  = errors.New("the key is of a length that is not taken")
+)
+
 // Record is a public key as DNS has it (RFC 6376, section 3.6.1).
 type Record struct {
-	Kind string // RSA or Ed25519
-	key  crypto.PublicKey
+	Kind    string // RSA or Ed25519
+	Bits    int
+	Testing bool // t=y: who published it tries it out
+	Strict  bool // t=s: i= has to have the domain of d=, none below it
+	key     crypto.PublicKey
 }
 
+// ServiceMail and ServiceTLSReports are what keys are for: mail, and reports about TLS (RFC 8460, section 3).
+const (
+	ServiceMail       = "email"
+	ServiceTLSReports = "tlsrpt"
+)
+
+// maxRecord is how many octets of a record are read.
+const maxRecord = 8 << 10
+
 // ParseRecord reads a TXT record. The error is ErrKey, also for a key that was revoked or is not for mail.
-func ParseRecord(text string) (Record, error) {
+func ParseRecord(text string) (Record, error) { return ParseRecordFor(text, ServiceMail) }
+
+// ParseRecordFor reads the record of a key for a service. The error is ErrKey, and ErrRevoked or ErrLength where it is that.
+func ParseRecordFor(text, service string) (Record, error) {
+	if len(text) > maxRecord {
+		return Record{}, fmt.Errorf("a record of %d octets, %d are read: %w: %w", len(text), maxRecord, ErrLength, ErrKey)
+	}
 	tags, err := ParseTags(text)
 	if err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrKey, err)
@@ -28,7 +52,7 @@ func ParseRecord(text string) (Record, error) {
 	if v, ok := tags.Get("v"); ok && (v != "DKIM1" || tags[0].Name != "v") {
 		return Record{}, fmt.Errorf("version %.20q: %w", v, ErrKey)
 	}
-	for name, need := range map[string][]string{"h": {"sha256"}, "s": {"email", "*"}} {
+	for name, need := range map[string][]string{"h": {"sha256"}, "s": {service, "*"}} {
 		if _, ok := tags.Get(name); !ok {
 			continue
 		}
@@ -37,19 +61,30 @@ func ParseRecord(text string) (Record, error) {
 		}
 	}
 	octets, err := tags.Octets("p")
-	if err != nil || len(octets) == 0 {
-		return Record{}, fmt.Errorf("no public key, or one that was revoked: %w", ErrKey)
+	if p, ok := tags.Get("p"); ok && p == "" {
+		return Record{}, fmt.Errorf("%w: %w", ErrRevoked, ErrKey)
 	}
+	if err != nil || len(octets) == 0 {
+		return Record{}, fmt.Errorf("no public key: %w", ErrKey)
+	}
+	r, err := publicKey(tags, octets)
+	flags := tags.List("t")
+	r.Testing, r.Strict = slices.Contains(flags, "y"), slices.Contains(flags, "s")
+	return r, err
+}
+
+func publicKey(tags Tags, octets []byte) (Record, error) {
 	switch kind, ok := tags.Get("k"); {
 	case kind == RSA || !ok:
 		return rsaRecord(octets)
 	case kind == Ed25519 && len(octets) == ed25519.PublicKeySize:
-		return Record{Ed25519, ed25519.PublicKey(octets)}, nil
+		return Record{Kind: Ed25519, Bits: 8 * len(octets), key: ed25519.PublicKey(octets)}, nil
 	}
 	return Record{}, fmt.Errorf("of a kind that is not known: %w", ErrKey)
 }
 
-// rsaRecord reads a SubjectPublicKeyInfo or, as erratum 3017 of RFC 6376 allows, an RSAPublicKey.
+// rsaRecord reads a SubjectPublicKeyInfo or, as erratum 3017 of RFC 6376 allows, an RSAPublicKey. Of one that is not taken
+// it gives the kind and the bits.
 func rsaRecord(octets []byte) (Record, error) {
 	parsed, err := x509.ParsePKIXPublicKey(octets)
 	if err != nil {
@@ -62,9 +97,9 @@ func rsaRecord(octets []byte) (Record, error) {
 		return Record{}, fmt.Errorf("not an RSA key: %w", ErrKey)
 	}
 	if bits := key.N.BitLen(); bits < minRSABits || bits > 2*maxRSABits {
-		return Record{}, fmt.Errorf("an RSA key of %d bits: %w", bits, ErrKey)
+		return Record{Kind: RSA, Bits: bits}, fmt.Errorf("an RSA key of %d bits: %w: %w", bits, ErrLength, ErrKey)
 	}
-	return Record{RSA, key}, nil
+	return Record{Kind: RSA, Bits: key.N.BitLen(), key: key}, nil
 }
 
 // Verify checks the signature of a field, b= of tags, over the fields that it covers, as Finish made it. The error is

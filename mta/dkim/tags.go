@@ -16,6 +16,9 @@ type Tag struct{ Name, Value string }
 // Tags is a tag list, in its order.
 type Tags []Tag
 
+// maxTags is how many tags a list may have. RFC 6376 knows 14.
+const maxTags = 50
+
 // ParseTags reads a tag list. Values keep the white space within them. The error is ErrTags.
 func ParseTags(text string) (Tags, error) {
 	var out Tags
@@ -27,6 +30,9 @@ func ParseTags(text string) (Tags, error) {
 		name = strings.Trim(name, blanks)
 		if !ok || !isTagName(name) {
 			return nil, fmt.Errorf("%.40q: %w", spec, ErrTags)
+		}
+		if len(out) == maxTags {
+			return nil, fmt.Errorf("more than %d tags: %w", maxTags, ErrTags)
 		}
 		if _, again := out.Get(name); again {
 			return nil, fmt.Errorf("tag %s is there twice: %w", name, ErrTags)
