@@ -1357,11 +1357,11 @@ type MailRecord_DomainMail struct {
 }
 
 type MailRecord_SenderList struct {
-	SenderList *SenderList `protobuf:"bytes,26,opt,name=sender_list,json=senderList,proto3,oneof"` // name: whose it is: empty scope "*", a domain, or an address
+	SenderList *SenderList `protobuf:"bytes,26,opt,name=sender_list,json=senderList,proto3,oneof"` // name: whose it is: * is the cluster's, #17 an account's, else a domain's
 }
 
 type MailRecord_InboundPolicy struct {
-	InboundPolicy *InboundPolicy `protobuf:"bytes,27,opt,name=inbound_policy,json=inboundPolicy,proto3,oneof"` // name: as of a SenderList
+	InboundPolicy *InboundPolicy `protobuf:"bytes,27,opt,name=inbound_policy,json=inboundPolicy,proto3,oneof"` // name: as of a SenderList; from:DOMAIN is for what says it is from there
 }
 
 type MailRecord_Filter struct {
@@ -2218,6 +2218,7 @@ func (x *DomainMail) GetStsMx() []string {
 // SenderList is whom an account, a domain or the cluster always takes mail from, or never.
 type SenderList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Senders       []*Sender              `protobuf:"bytes,1,rep,name=senders,proto3" json:"senders,omitempty"` // in the order in which they are asked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2252,16 +2253,104 @@ func (*SenderList) Descriptor() ([]byte, []int) {
 	return file_directory_proto_rawDescGZIP(), []int{23}
 }
 
-// InboundPolicy is what a domain or an account wants otherwise than the settings say.
-type InboundPolicy struct {
+func (x *SenderList) GetSenders() []*Sender {
+	if x != nil {
+		return x.Senders
+	}
+	return nil
+}
+
+// Sender is an entry of such a list.
+type Sender struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pattern       string                 `protobuf:"bytes,1,opt,name=pattern,proto3" json:"pattern,omitempty"` // an address, a domain, .domain for all below it, or a network of clients
+	Allow         bool                   `protobuf:"varint,2,opt,name=allow,proto3" json:"allow,omitempty"`    // else it is blocked
+	Junk          bool                   `protobuf:"varint,3,opt,name=junk,proto3" json:"junk,omitempty"`      // of a blocked one: its mail goes to Junk; else it is refused
+	Note          string                 `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`       // for those who list them
+	Created       int64                  `protobuf:"varint,5,opt,name=created,proto3" json:"created,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
+func (x *Sender) Reset() {
+	*x = Sender{}
+	mi := &file_directory_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sender) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sender) ProtoMessage() {}
+
+func (x *Sender) ProtoReflect() protoreflect.Message {
+	mi := &file_directory_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sender.ProtoReflect.Descriptor instead.
+func (*Sender) Descriptor() ([]byte, []int) {
+	return file_directory_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Sender) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *Sender) GetAllow() bool {
+	if x != nil {
+		return x.Allow
+	}
+	return false
+}
+
+func (x *Sender) GetJunk() bool {
+	if x != nil {
+		return x.Junk
+	}
+	return false
+}
+
+func (x *Sender) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Sender) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+// InboundPolicy is what a domain or an account wants otherwise than the settings say.
+type InboundPolicy struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Dmarc             string                 `protobuf:"bytes,1,opt,name=dmarc,proto3" json:"dmarc,omitempty"`                                                  // follow, quarantine or tag; empty: as set above
+	JunkScore         *float64               `protobuf:"fixed64,2,opt,name=junk_score,json=junkScore,proto3,oneof" json:"junk_score,omitempty"`                 // 0: never
+	RefuseScore       *float64               `protobuf:"fixed64,3,opt,name=refuse_score,json=refuseScore,proto3,oneof" json:"refuse_score,omitempty"`           // 0: never
+	SubaddressFolders string                 `protobuf:"bytes,4,opt,name=subaddress_folders,json=subaddressFolders,proto3" json:"subaddress_folders,omitempty"` // off or existing; empty: as set above
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
 func (x *InboundPolicy) Reset() {
 	*x = InboundPolicy{}
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2362,7 @@ func (x *InboundPolicy) String() string {
 func (*InboundPolicy) ProtoMessage() {}
 
 func (x *InboundPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[24]
+	mi := &file_directory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2375,35 @@ func (x *InboundPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InboundPolicy.ProtoReflect.Descriptor instead.
 func (*InboundPolicy) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{24}
+	return file_directory_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *InboundPolicy) GetDmarc() string {
+	if x != nil {
+		return x.Dmarc
+	}
+	return ""
+}
+
+func (x *InboundPolicy) GetJunkScore() float64 {
+	if x != nil && x.JunkScore != nil {
+		return *x.JunkScore
+	}
+	return 0
+}
+
+func (x *InboundPolicy) GetRefuseScore() float64 {
+	if x != nil && x.RefuseScore != nil {
+		return *x.RefuseScore
+	}
+	return 0
+}
+
+func (x *InboundPolicy) GetSubaddressFolders() string {
+	if x != nil {
+		return x.SubaddressFolders
+	}
+	return ""
 }
 
 // Filter is a program beside that looks at messages.
@@ -2298,7 +2415,7 @@ type Filter struct {
 
 func (x *Filter) Reset() {
 	*x = Filter{}
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2427,7 @@ func (x *Filter) String() string {
 func (*Filter) ProtoMessage() {}
 
 func (x *Filter) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[25]
+	mi := &file_directory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2440,7 @@ func (x *Filter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Filter.ProtoReflect.Descriptor instead.
 func (*Filter) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{25}
+	return file_directory_proto_rawDescGZIP(), []int{26}
 }
 
 // DnsList is a list of addresses that is asked by DNS (RFC 5782).
@@ -2335,7 +2452,7 @@ type DnsList struct {
 
 func (x *DnsList) Reset() {
 	*x = DnsList{}
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2347,7 +2464,7 @@ func (x *DnsList) String() string {
 func (*DnsList) ProtoMessage() {}
 
 func (x *DnsList) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[26]
+	mi := &file_directory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2360,7 +2477,7 @@ func (x *DnsList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DnsList.ProtoReflect.Descriptor instead.
 func (*DnsList) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{26}
+	return file_directory_proto_rawDescGZIP(), []int{27}
 }
 
 // DmarcResults is what a node saw of a domain's mail on a day, for the report that the domain asks for (RFC 7489, section 7.2).
@@ -2372,7 +2489,7 @@ type DmarcResults struct {
 
 func (x *DmarcResults) Reset() {
 	*x = DmarcResults{}
-	mi := &file_directory_proto_msgTypes[27]
+	mi := &file_directory_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2384,7 +2501,7 @@ func (x *DmarcResults) String() string {
 func (*DmarcResults) ProtoMessage() {}
 
 func (x *DmarcResults) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[27]
+	mi := &file_directory_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2397,7 +2514,7 @@ func (x *DmarcResults) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DmarcResults.ProtoReflect.Descriptor instead.
 func (*DmarcResults) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{27}
+	return file_directory_proto_rawDescGZIP(), []int{28}
 }
 
 // DmarcReport is a report of others about a domain of ours.
@@ -2409,7 +2526,7 @@ type DmarcReport struct {
 
 func (x *DmarcReport) Reset() {
 	*x = DmarcReport{}
-	mi := &file_directory_proto_msgTypes[28]
+	mi := &file_directory_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2421,7 +2538,7 @@ func (x *DmarcReport) String() string {
 func (*DmarcReport) ProtoMessage() {}
 
 func (x *DmarcReport) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[28]
+	mi := &file_directory_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2434,7 +2551,7 @@ func (x *DmarcReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DmarcReport.ProtoReflect.Descriptor instead.
 func (*DmarcReport) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{28}
+	return file_directory_proto_rawDescGZIP(), []int{29}
 }
 
 // SieveScript is one that scripts of accounts may include.
@@ -2446,7 +2563,7 @@ type SieveScript struct {
 
 func (x *SieveScript) Reset() {
 	*x = SieveScript{}
-	mi := &file_directory_proto_msgTypes[29]
+	mi := &file_directory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2575,7 @@ func (x *SieveScript) String() string {
 func (*SieveScript) ProtoMessage() {}
 
 func (x *SieveScript) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[29]
+	mi := &file_directory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2588,7 @@ func (x *SieveScript) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SieveScript.ProtoReflect.Descriptor instead.
 func (*SieveScript) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{29}
+	return file_directory_proto_rawDescGZIP(), []int{30}
 }
 
 // InitialiseCluster is the first command of a cluster. Partitions start empty of replicas.
@@ -2485,7 +2602,7 @@ type InitialiseCluster struct {
 
 func (x *InitialiseCluster) Reset() {
 	*x = InitialiseCluster{}
-	mi := &file_directory_proto_msgTypes[30]
+	mi := &file_directory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2614,7 @@ func (x *InitialiseCluster) String() string {
 func (*InitialiseCluster) ProtoMessage() {}
 
 func (x *InitialiseCluster) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[30]
+	mi := &file_directory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2627,7 @@ func (x *InitialiseCluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitialiseCluster.ProtoReflect.Descriptor instead.
 func (*InitialiseCluster) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{30}
+	return file_directory_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *InitialiseCluster) GetCluster() *Cluster {
@@ -2540,7 +2657,7 @@ type PutDomain struct {
 
 func (x *PutDomain) Reset() {
 	*x = PutDomain{}
-	mi := &file_directory_proto_msgTypes[31]
+	mi := &file_directory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +2669,7 @@ func (x *PutDomain) String() string {
 func (*PutDomain) ProtoMessage() {}
 
 func (x *PutDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[31]
+	mi := &file_directory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +2682,7 @@ func (x *PutDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutDomain.ProtoReflect.Descriptor instead.
 func (*PutDomain) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{31}
+	return file_directory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PutDomain) GetName() string {
@@ -2605,7 +2722,7 @@ type DeleteDomain struct {
 
 func (x *DeleteDomain) Reset() {
 	*x = DeleteDomain{}
-	mi := &file_directory_proto_msgTypes[32]
+	mi := &file_directory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2734,7 @@ func (x *DeleteDomain) String() string {
 func (*DeleteDomain) ProtoMessage() {}
 
 func (x *DeleteDomain) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[32]
+	mi := &file_directory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2747,7 @@ func (x *DeleteDomain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDomain.ProtoReflect.Descriptor instead.
 func (*DeleteDomain) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{32}
+	return file_directory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DeleteDomain) GetName() string {
@@ -2657,7 +2774,7 @@ type PutAccount struct {
 
 func (x *PutAccount) Reset() {
 	*x = PutAccount{}
-	mi := &file_directory_proto_msgTypes[33]
+	mi := &file_directory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2669,7 +2786,7 @@ func (x *PutAccount) String() string {
 func (*PutAccount) ProtoMessage() {}
 
 func (x *PutAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[33]
+	mi := &file_directory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2682,7 +2799,7 @@ func (x *PutAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAccount.ProtoReflect.Descriptor instead.
 func (*PutAccount) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{33}
+	return file_directory_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PutAccount) GetId() uint64 {
@@ -2750,7 +2867,7 @@ type DeleteAccount struct {
 
 func (x *DeleteAccount) Reset() {
 	*x = DeleteAccount{}
-	mi := &file_directory_proto_msgTypes[34]
+	mi := &file_directory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2879,7 @@ func (x *DeleteAccount) String() string {
 func (*DeleteAccount) ProtoMessage() {}
 
 func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[34]
+	mi := &file_directory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2892,7 @@ func (x *DeleteAccount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccount.ProtoReflect.Descriptor instead.
 func (*DeleteAccount) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{34}
+	return file_directory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DeleteAccount) GetId() uint64 {
@@ -2796,7 +2913,7 @@ type PutAlias struct {
 
 func (x *PutAlias) Reset() {
 	*x = PutAlias{}
-	mi := &file_directory_proto_msgTypes[35]
+	mi := &file_directory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2808,7 +2925,7 @@ func (x *PutAlias) String() string {
 func (*PutAlias) ProtoMessage() {}
 
 func (x *PutAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[35]
+	mi := &file_directory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2821,7 +2938,7 @@ func (x *PutAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAlias.ProtoReflect.Descriptor instead.
 func (*PutAlias) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{35}
+	return file_directory_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PutAlias) GetAddress() string {
@@ -2847,7 +2964,7 @@ type DeleteAlias struct {
 
 func (x *DeleteAlias) Reset() {
 	*x = DeleteAlias{}
-	mi := &file_directory_proto_msgTypes[36]
+	mi := &file_directory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2859,7 +2976,7 @@ func (x *DeleteAlias) String() string {
 func (*DeleteAlias) ProtoMessage() {}
 
 func (x *DeleteAlias) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[36]
+	mi := &file_directory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2872,7 +2989,7 @@ func (x *DeleteAlias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAlias.ProtoReflect.Descriptor instead.
 func (*DeleteAlias) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{36}
+	return file_directory_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteAlias) GetAddress() string {
@@ -2893,7 +3010,7 @@ type PutSetting struct {
 
 func (x *PutSetting) Reset() {
 	*x = PutSetting{}
-	mi := &file_directory_proto_msgTypes[37]
+	mi := &file_directory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2905,7 +3022,7 @@ func (x *PutSetting) String() string {
 func (*PutSetting) ProtoMessage() {}
 
 func (x *PutSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[37]
+	mi := &file_directory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2918,7 +3035,7 @@ func (x *PutSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSetting.ProtoReflect.Descriptor instead.
 func (*PutSetting) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{37}
+	return file_directory_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PutSetting) GetName() string {
@@ -2945,7 +3062,7 @@ type RegisterNode struct {
 
 func (x *RegisterNode) Reset() {
 	*x = RegisterNode{}
-	mi := &file_directory_proto_msgTypes[38]
+	mi := &file_directory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3074,7 @@ func (x *RegisterNode) String() string {
 func (*RegisterNode) ProtoMessage() {}
 
 func (x *RegisterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[38]
+	mi := &file_directory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3087,7 @@ func (x *RegisterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNode.ProtoReflect.Descriptor instead.
 func (*RegisterNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{38}
+	return file_directory_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RegisterNode) GetNode() *Node {
@@ -2998,7 +3115,7 @@ type UpdateNode struct {
 
 func (x *UpdateNode) Reset() {
 	*x = UpdateNode{}
-	mi := &file_directory_proto_msgTypes[39]
+	mi := &file_directory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3127,7 @@ func (x *UpdateNode) String() string {
 func (*UpdateNode) ProtoMessage() {}
 
 func (x *UpdateNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[39]
+	mi := &file_directory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3140,7 @@ func (x *UpdateNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateNode.ProtoReflect.Descriptor instead.
 func (*UpdateNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{39}
+	return file_directory_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *UpdateNode) GetId() string {
@@ -3098,7 +3215,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_directory_proto_msgTypes[40]
+	mi := &file_directory_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3227,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[40]
+	mi := &file_directory_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3240,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{40}
+	return file_directory_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RemoveNode) GetId() string {
@@ -3145,7 +3262,7 @@ type NoteSharing struct {
 
 func (x *NoteSharing) Reset() {
 	*x = NoteSharing{}
-	mi := &file_directory_proto_msgTypes[41]
+	mi := &file_directory_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3157,7 +3274,7 @@ func (x *NoteSharing) String() string {
 func (*NoteSharing) ProtoMessage() {}
 
 func (x *NoteSharing) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[41]
+	mi := &file_directory_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3170,7 +3287,7 @@ func (x *NoteSharing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteSharing.ProtoReflect.Descriptor instead.
 func (*NoteSharing) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{41}
+	return file_directory_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *NoteSharing) GetOwner() uint64 {
@@ -3201,7 +3318,7 @@ type PutToken struct {
 
 func (x *PutToken) Reset() {
 	*x = PutToken{}
-	mi := &file_directory_proto_msgTypes[42]
+	mi := &file_directory_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3213,7 +3330,7 @@ func (x *PutToken) String() string {
 func (*PutToken) ProtoMessage() {}
 
 func (x *PutToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[42]
+	mi := &file_directory_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3226,7 +3343,7 @@ func (x *PutToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutToken.ProtoReflect.Descriptor instead.
 func (*PutToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{42}
+	return file_directory_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PutToken) GetToken() isPutToken_Token {
@@ -3284,7 +3401,7 @@ type RedeemToken struct {
 
 func (x *RedeemToken) Reset() {
 	*x = RedeemToken{}
-	mi := &file_directory_proto_msgTypes[43]
+	mi := &file_directory_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3296,7 +3413,7 @@ func (x *RedeemToken) String() string {
 func (*RedeemToken) ProtoMessage() {}
 
 func (x *RedeemToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[43]
+	mi := &file_directory_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3309,7 +3426,7 @@ func (x *RedeemToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemToken.ProtoReflect.Descriptor instead.
 func (*RedeemToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{43}
+	return file_directory_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RedeemToken) GetId() []byte {
@@ -3350,7 +3467,7 @@ type DeleteToken struct {
 
 func (x *DeleteToken) Reset() {
 	*x = DeleteToken{}
-	mi := &file_directory_proto_msgTypes[44]
+	mi := &file_directory_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3362,7 +3479,7 @@ func (x *DeleteToken) String() string {
 func (*DeleteToken) ProtoMessage() {}
 
 func (x *DeleteToken) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[44]
+	mi := &file_directory_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3375,7 +3492,7 @@ func (x *DeleteToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteToken.ProtoReflect.Descriptor instead.
 func (*DeleteToken) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{44}
+	return file_directory_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DeleteToken) GetId() []byte {
@@ -3403,7 +3520,7 @@ type PutPartitionMap struct {
 
 func (x *PutPartitionMap) Reset() {
 	*x = PutPartitionMap{}
-	mi := &file_directory_proto_msgTypes[45]
+	mi := &file_directory_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3415,7 +3532,7 @@ func (x *PutPartitionMap) String() string {
 func (*PutPartitionMap) ProtoMessage() {}
 
 func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[45]
+	mi := &file_directory_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3428,7 +3545,7 @@ func (x *PutPartitionMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPartitionMap.ProtoReflect.Descriptor instead.
 func (*PutPartitionMap) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{45}
+	return file_directory_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PutPartitionMap) GetExpectedVersion() uint64 {
@@ -3455,7 +3572,7 @@ type PutAnnotations struct {
 
 func (x *PutAnnotations) Reset() {
 	*x = PutAnnotations{}
-	mi := &file_directory_proto_msgTypes[46]
+	mi := &file_directory_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3467,7 +3584,7 @@ func (x *PutAnnotations) String() string {
 func (*PutAnnotations) ProtoMessage() {}
 
 func (x *PutAnnotations) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[46]
+	mi := &file_directory_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3480,7 +3597,7 @@ func (x *PutAnnotations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutAnnotations.ProtoReflect.Descriptor instead.
 func (*PutAnnotations) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{46}
+	return file_directory_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PutAnnotations) GetChanges() []*AnnotationChange {
@@ -3500,7 +3617,7 @@ type AnnotationChange struct {
 
 func (x *AnnotationChange) Reset() {
 	*x = AnnotationChange{}
-	mi := &file_directory_proto_msgTypes[47]
+	mi := &file_directory_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3512,7 +3629,7 @@ func (x *AnnotationChange) String() string {
 func (*AnnotationChange) ProtoMessage() {}
 
 func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[47]
+	mi := &file_directory_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3525,7 +3642,7 @@ func (x *AnnotationChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnotationChange.ProtoReflect.Descriptor instead.
 func (*AnnotationChange) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{47}
+	return file_directory_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AnnotationChange) GetEntry() string {
@@ -3552,7 +3669,7 @@ type PutMail struct {
 
 func (x *PutMail) Reset() {
 	*x = PutMail{}
-	mi := &file_directory_proto_msgTypes[48]
+	mi := &file_directory_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3564,7 +3681,7 @@ func (x *PutMail) String() string {
 func (*PutMail) ProtoMessage() {}
 
 func (x *PutMail) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[48]
+	mi := &file_directory_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3577,7 +3694,7 @@ func (x *PutMail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutMail.ProtoReflect.Descriptor instead.
 func (*PutMail) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{48}
+	return file_directory_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PutMail) GetChanges() []*MailChange {
@@ -3598,7 +3715,7 @@ type MailChange struct {
 
 func (x *MailChange) Reset() {
 	*x = MailChange{}
-	mi := &file_directory_proto_msgTypes[49]
+	mi := &file_directory_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3610,7 +3727,7 @@ func (x *MailChange) String() string {
 func (*MailChange) ProtoMessage() {}
 
 func (x *MailChange) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[49]
+	mi := &file_directory_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3623,7 +3740,7 @@ func (x *MailChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MailChange.ProtoReflect.Descriptor instead.
 func (*MailChange) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{49}
+	return file_directory_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *MailChange) GetRecord() *MailRecord {
@@ -3661,7 +3778,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_directory_proto_msgTypes[50]
+	mi := &file_directory_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3673,7 +3790,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_directory_proto_msgTypes[50]
+	mi := &file_directory_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3686,7 +3803,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_directory_proto_rawDescGZIP(), []int{50}
+	return file_directory_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Result) GetCode() Code {
@@ -3912,10 +4029,24 @@ const file_directory_proto_rawDesc = "" +
 	"\bsts_mode\x18\x01 \x01(\tR\astsMode\x12\x1e\n" +
 	"\vsts_max_age\x18\x03 \x01(\x04R\tstsMaxAge\x12$\n" +
 	"\x0etls_reports_to\x18\x04 \x01(\tR\ftlsReportsTo\x12\x15\n" +
-	"\x06sts_mx\x18\x05 \x03(\tR\x05stsMxJ\x04\b\x02\x10\x03\"\f\n" +
+	"\x06sts_mx\x18\x05 \x03(\tR\x05stsMxJ\x04\b\x02\x10\x03\"D\n" +
 	"\n" +
-	"SenderList\"\x0f\n" +
-	"\rInboundPolicy\"\b\n" +
+	"SenderList\x126\n" +
+	"\asenders\x18\x01 \x03(\v2\x1c.rookery.directory.v1.SenderR\asenders\"z\n" +
+	"\x06Sender\x12\x18\n" +
+	"\apattern\x18\x01 \x01(\tR\apattern\x12\x14\n" +
+	"\x05allow\x18\x02 \x01(\bR\x05allow\x12\x12\n" +
+	"\x04junk\x18\x03 \x01(\bR\x04junk\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\x12\x18\n" +
+	"\acreated\x18\x05 \x01(\x03R\acreated\"\xc0\x01\n" +
+	"\rInboundPolicy\x12\x14\n" +
+	"\x05dmarc\x18\x01 \x01(\tR\x05dmarc\x12\"\n" +
+	"\n" +
+	"junk_score\x18\x02 \x01(\x01H\x00R\tjunkScore\x88\x01\x01\x12&\n" +
+	"\frefuse_score\x18\x03 \x01(\x01H\x01R\vrefuseScore\x88\x01\x01\x12-\n" +
+	"\x12subaddress_folders\x18\x04 \x01(\tR\x11subaddressFoldersB\r\n" +
+	"\v_junk_scoreB\x0f\n" +
+	"\r_refuse_score\"\b\n" +
 	"\x06Filter\"\t\n" +
 	"\aDnsList\"\x0e\n" +
 	"\fDmarcResults\"\r\n" +
@@ -4059,7 +4190,7 @@ func file_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_directory_proto_goTypes = []any{
 	(NodeState)(0),            // 0: rookery.directory.v1.NodeState
 	(Code)(0),                 // 1: rookery.directory.v1.Code
@@ -4087,33 +4218,34 @@ var file_directory_proto_goTypes = []any{
 	(*TlsResults)(nil),        // 23: rookery.directory.v1.TlsResults
 	(*DomainMail)(nil),        // 24: rookery.directory.v1.DomainMail
 	(*SenderList)(nil),        // 25: rookery.directory.v1.SenderList
-	(*InboundPolicy)(nil),     // 26: rookery.directory.v1.InboundPolicy
-	(*Filter)(nil),            // 27: rookery.directory.v1.Filter
-	(*DnsList)(nil),           // 28: rookery.directory.v1.DnsList
-	(*DmarcResults)(nil),      // 29: rookery.directory.v1.DmarcResults
-	(*DmarcReport)(nil),       // 30: rookery.directory.v1.DmarcReport
-	(*SieveScript)(nil),       // 31: rookery.directory.v1.SieveScript
-	(*InitialiseCluster)(nil), // 32: rookery.directory.v1.InitialiseCluster
-	(*PutDomain)(nil),         // 33: rookery.directory.v1.PutDomain
-	(*DeleteDomain)(nil),      // 34: rookery.directory.v1.DeleteDomain
-	(*PutAccount)(nil),        // 35: rookery.directory.v1.PutAccount
-	(*DeleteAccount)(nil),     // 36: rookery.directory.v1.DeleteAccount
-	(*PutAlias)(nil),          // 37: rookery.directory.v1.PutAlias
-	(*DeleteAlias)(nil),       // 38: rookery.directory.v1.DeleteAlias
-	(*PutSetting)(nil),        // 39: rookery.directory.v1.PutSetting
-	(*RegisterNode)(nil),      // 40: rookery.directory.v1.RegisterNode
-	(*UpdateNode)(nil),        // 41: rookery.directory.v1.UpdateNode
-	(*RemoveNode)(nil),        // 42: rookery.directory.v1.RemoveNode
-	(*NoteSharing)(nil),       // 43: rookery.directory.v1.NoteSharing
-	(*PutToken)(nil),          // 44: rookery.directory.v1.PutToken
-	(*RedeemToken)(nil),       // 45: rookery.directory.v1.RedeemToken
-	(*DeleteToken)(nil),       // 46: rookery.directory.v1.DeleteToken
-	(*PutPartitionMap)(nil),   // 47: rookery.directory.v1.PutPartitionMap
-	(*PutAnnotations)(nil),    // 48: rookery.directory.v1.PutAnnotations
-	(*AnnotationChange)(nil),  // 49: rookery.directory.v1.AnnotationChange
-	(*PutMail)(nil),           // 50: rookery.directory.v1.PutMail
-	(*MailChange)(nil),        // 51: rookery.directory.v1.MailChange
-	(*Result)(nil),            // 52: rookery.directory.v1.Result
+	(*Sender)(nil),            // 26: rookery.directory.v1.Sender
+	(*InboundPolicy)(nil),     // 27: rookery.directory.v1.InboundPolicy
+	(*Filter)(nil),            // 28: rookery.directory.v1.Filter
+	(*DnsList)(nil),           // 29: rookery.directory.v1.DnsList
+	(*DmarcResults)(nil),      // 30: rookery.directory.v1.DmarcResults
+	(*DmarcReport)(nil),       // 31: rookery.directory.v1.DmarcReport
+	(*SieveScript)(nil),       // 32: rookery.directory.v1.SieveScript
+	(*InitialiseCluster)(nil), // 33: rookery.directory.v1.InitialiseCluster
+	(*PutDomain)(nil),         // 34: rookery.directory.v1.PutDomain
+	(*DeleteDomain)(nil),      // 35: rookery.directory.v1.DeleteDomain
+	(*PutAccount)(nil),        // 36: rookery.directory.v1.PutAccount
+	(*DeleteAccount)(nil),     // 37: rookery.directory.v1.DeleteAccount
+	(*PutAlias)(nil),          // 38: rookery.directory.v1.PutAlias
+	(*DeleteAlias)(nil),       // 39: rookery.directory.v1.DeleteAlias
+	(*PutSetting)(nil),        // 40: rookery.directory.v1.PutSetting
+	(*RegisterNode)(nil),      // 41: rookery.directory.v1.RegisterNode
+	(*UpdateNode)(nil),        // 42: rookery.directory.v1.UpdateNode
+	(*RemoveNode)(nil),        // 43: rookery.directory.v1.RemoveNode
+	(*NoteSharing)(nil),       // 44: rookery.directory.v1.NoteSharing
+	(*PutToken)(nil),          // 45: rookery.directory.v1.PutToken
+	(*RedeemToken)(nil),       // 46: rookery.directory.v1.RedeemToken
+	(*DeleteToken)(nil),       // 47: rookery.directory.v1.DeleteToken
+	(*PutPartitionMap)(nil),   // 48: rookery.directory.v1.PutPartitionMap
+	(*PutAnnotations)(nil),    // 49: rookery.directory.v1.PutAnnotations
+	(*AnnotationChange)(nil),  // 50: rookery.directory.v1.AnnotationChange
+	(*PutMail)(nil),           // 51: rookery.directory.v1.PutMail
+	(*MailChange)(nil),        // 52: rookery.directory.v1.MailChange
+	(*Result)(nil),            // 53: rookery.directory.v1.Result
 }
 var file_directory_proto_depIdxs = []int32{
 	5,  // 0: rookery.directory.v1.Account.credential:type_name -> rookery.directory.v1.Credential
@@ -4130,30 +4262,31 @@ var file_directory_proto_depIdxs = []int32{
 	23, // 11: rookery.directory.v1.MailRecord.tls_results:type_name -> rookery.directory.v1.TlsResults
 	24, // 12: rookery.directory.v1.MailRecord.domain_mail:type_name -> rookery.directory.v1.DomainMail
 	25, // 13: rookery.directory.v1.MailRecord.sender_list:type_name -> rookery.directory.v1.SenderList
-	26, // 14: rookery.directory.v1.MailRecord.inbound_policy:type_name -> rookery.directory.v1.InboundPolicy
-	27, // 15: rookery.directory.v1.MailRecord.filter:type_name -> rookery.directory.v1.Filter
-	28, // 16: rookery.directory.v1.MailRecord.dns_list:type_name -> rookery.directory.v1.DnsList
-	29, // 17: rookery.directory.v1.MailRecord.dmarc_results:type_name -> rookery.directory.v1.DmarcResults
-	30, // 18: rookery.directory.v1.MailRecord.dmarc_report:type_name -> rookery.directory.v1.DmarcReport
-	31, // 19: rookery.directory.v1.MailRecord.sieve_script:type_name -> rookery.directory.v1.SieveScript
-	2,  // 20: rookery.directory.v1.InitialiseCluster.cluster:type_name -> rookery.directory.v1.Cluster
-	3,  // 21: rookery.directory.v1.InitialiseCluster.settings:type_name -> rookery.directory.v1.Setting
-	5,  // 22: rookery.directory.v1.PutAccount.credential:type_name -> rookery.directory.v1.Credential
-	9,  // 23: rookery.directory.v1.RegisterNode.node:type_name -> rookery.directory.v1.Node
-	0,  // 24: rookery.directory.v1.UpdateNode.state:type_name -> rookery.directory.v1.NodeState
-	10, // 25: rookery.directory.v1.PutToken.join:type_name -> rookery.directory.v1.JoinToken
-	11, // 26: rookery.directory.v1.PutToken.api:type_name -> rookery.directory.v1.APIToken
-	9,  // 27: rookery.directory.v1.RedeemToken.node:type_name -> rookery.directory.v1.Node
-	12, // 28: rookery.directory.v1.PutPartitionMap.groups:type_name -> rookery.directory.v1.Replicas
-	49, // 29: rookery.directory.v1.PutAnnotations.changes:type_name -> rookery.directory.v1.AnnotationChange
-	51, // 30: rookery.directory.v1.PutMail.changes:type_name -> rookery.directory.v1.MailChange
-	14, // 31: rookery.directory.v1.MailChange.record:type_name -> rookery.directory.v1.MailRecord
-	1,  // 32: rookery.directory.v1.Result.code:type_name -> rookery.directory.v1.Code
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	27, // 14: rookery.directory.v1.MailRecord.inbound_policy:type_name -> rookery.directory.v1.InboundPolicy
+	28, // 15: rookery.directory.v1.MailRecord.filter:type_name -> rookery.directory.v1.Filter
+	29, // 16: rookery.directory.v1.MailRecord.dns_list:type_name -> rookery.directory.v1.DnsList
+	30, // 17: rookery.directory.v1.MailRecord.dmarc_results:type_name -> rookery.directory.v1.DmarcResults
+	31, // 18: rookery.directory.v1.MailRecord.dmarc_report:type_name -> rookery.directory.v1.DmarcReport
+	32, // 19: rookery.directory.v1.MailRecord.sieve_script:type_name -> rookery.directory.v1.SieveScript
+	26, // 20: rookery.directory.v1.SenderList.senders:type_name -> rookery.directory.v1.Sender
+	2,  // 21: rookery.directory.v1.InitialiseCluster.cluster:type_name -> rookery.directory.v1.Cluster
+	3,  // 22: rookery.directory.v1.InitialiseCluster.settings:type_name -> rookery.directory.v1.Setting
+	5,  // 23: rookery.directory.v1.PutAccount.credential:type_name -> rookery.directory.v1.Credential
+	9,  // 24: rookery.directory.v1.RegisterNode.node:type_name -> rookery.directory.v1.Node
+	0,  // 25: rookery.directory.v1.UpdateNode.state:type_name -> rookery.directory.v1.NodeState
+	10, // 26: rookery.directory.v1.PutToken.join:type_name -> rookery.directory.v1.JoinToken
+	11, // 27: rookery.directory.v1.PutToken.api:type_name -> rookery.directory.v1.APIToken
+	9,  // 28: rookery.directory.v1.RedeemToken.node:type_name -> rookery.directory.v1.Node
+	12, // 29: rookery.directory.v1.PutPartitionMap.groups:type_name -> rookery.directory.v1.Replicas
+	50, // 30: rookery.directory.v1.PutAnnotations.changes:type_name -> rookery.directory.v1.AnnotationChange
+	52, // 31: rookery.directory.v1.PutMail.changes:type_name -> rookery.directory.v1.MailChange
+	14, // 32: rookery.directory.v1.MailChange.record:type_name -> rookery.directory.v1.MailRecord
+	1,  // 33: rookery.directory.v1.Result.code:type_name -> rookery.directory.v1.Code
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_directory_proto_init() }
@@ -4180,23 +4313,24 @@ func file_directory_proto_init() {
 		(*MailRecord_DmarcReport)(nil),
 		(*MailRecord_SieveScript)(nil),
 	}
-	file_directory_proto_msgTypes[31].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[33].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[37].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[39].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[42].OneofWrappers = []any{
+	file_directory_proto_msgTypes[25].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[32].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[34].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[38].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[40].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[43].OneofWrappers = []any{
 		(*PutToken_Join)(nil),
 		(*PutToken_Api)(nil),
 	}
-	file_directory_proto_msgTypes[47].OneofWrappers = []any{}
-	file_directory_proto_msgTypes[49].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[48].OneofWrappers = []any{}
+	file_directory_proto_msgTypes[50].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_directory_proto_rawDesc), len(file_directory_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   51,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

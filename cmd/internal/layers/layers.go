@@ -132,6 +132,7 @@ func Kinds() map[string]Kind {
 		"mta/queue":             Core,
 		"mta/queue/filter":      Core,
 		"mta/queue/story":       Core,
+		"mta/inbound":           Core,
 		"mta/smtpd":             Door,
 		"mta/survey":            Shell,
 		"mta/reportbox":         Shell,
