@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,12 @@ import (
 // longer is taken as it is.
 const maxHeld = 64 << 10
 
+// sink is what a message goes into: the store, or a spool where it waits for its verdict.
+type sink interface {
+	io.Writer
+	Discard()
+}
+
 // arrival is a message on its way from the line into the store: line ends are checked, the trace
 // fields are put in front once the header is seen, and the rest is passed on as it comes. After the
 // first error the octets are only counted.
@@ -25,12 +32,14 @@ type arrival struct {
 	limit int64     // octets that are allowed
 	until time.Time // the end of our patience
 	ends  wire.LineEnds
-	open  func(header []byte) (Incoming, error) // the header may be cut at maxHeld
+	open  func(header []byte) (sink, error) // the header may be cut at maxHeld
+	keeps bool                              // the header is wanted once more
 
 	octets int64 // as they came
 	held   []byte
-	in     Incoming // nil while the header is held back
-	err    error    // why the message is refused; a *mta.Reply or an error of the store
+	head   []byte // the header, where it is wanted once more
+	in     sink   // nil while the header is held back
+	err    error  // why the message is refused; a *mta.Reply or an error of the store
 }
 
 // copyFrom takes all of r. An error of it is one of the connection: what is wrong with the message
@@ -94,6 +103,9 @@ func (a *arrival) pass(p []byte) {
 
 // begin opens the store with the header, which is the first end octets of what is held.
 func (a *arrival) begin(end int) {
+	if a.keeps {
+		a.head = bytes.Clone(a.held[:end])
+	}
 	in, err := a.open(a.held[:end])
 	if err != nil {
 		a.fail(err)
@@ -107,8 +119,8 @@ func (a *arrival) begin(end int) {
 	}
 }
 
-// finish ends the message and returns what is in the store, or why it is refused.
-func (a *arrival) finish() (Incoming, error) {
+// finish ends the message and returns what has it, or why it is refused.
+func (a *arrival) finish() (sink, error) {
 	if a.err == nil {
 		rest, err := a.ends.End()
 		if err != nil {

@@ -95,6 +95,9 @@ func (c *conn) authenticated(mechanism string, who login.Identity) error {
 		return errHangUp
 	}
 	c.login = who.Address
+	if c.session != nil {
+		c.session.Login(who.Account, who.Address)
+	}
 	c.srv.c.Metrics.Auth(c.kind, true)
 	c.log = c.log.With("login", c.login)
 	c.log.Info("authenticated", "mechanism", mechanism)

@@ -12,9 +12,9 @@ func (c *conn) command(ctx context.Context, line string) error {
 	verb, arg := wire.Command(line)
 	switch verb {
 	case "EHLO", "HELO", "LHLO":
-		c.hello(verb, arg)
+		c.hello(ctx, verb, arg)
 	case "MAIL":
-		c.mailFrom(arg)
+		c.mailFrom(ctx, arg)
 	case "RCPT":
 		c.rcptTo(ctx, arg)
 	case "DATA":

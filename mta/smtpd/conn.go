@@ -36,6 +36,7 @@ type conn struct {
 	login    string          // address of account; empty before AUTH
 	bounds   Bounds          // of the last EHLO or MAIL
 	mail     *transaction
+	session  Session // of Config.Checks; nil without
 
 	badCommands, badRecipients, authFailures int
 
@@ -85,6 +86,9 @@ func (c *conn) serve(ctx context.Context) {
 			c.log.Info("TLS handshake failed", "error", err)
 			return
 		}
+	}
+	if !c.begin(ctx) {
+		return
 	}
 	protocol := "ESMTP"
 	if c.kind == LMTP {
@@ -160,6 +164,9 @@ func (c *conn) linger() {
 
 func (c *conn) close() {
 	c.reset()
+	if c.session != nil {
+		c.session.End()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.nc.Close()
@@ -170,6 +177,9 @@ func (c *conn) reset() {
 	if c.mail != nil {
 		c.mail.discard()
 		c.mail = nil
+		if c.session != nil {
+			c.session.Reset()
+		}
 	}
 }
 

@@ -95,7 +95,8 @@ func (c *conn) startArrival(ctx context.Context) {
 		limit: c.bounds.MaxMessage,
 		until: time.Now().Add(c.srv.c.Limits.Message),
 		ends:  wire.LineEnds{Repair: c.kind != MX},
-		open:  func(header []byte) (Incoming, error) { return c.openStore(ctx, header) },
+		keeps: c.session != nil,
+		open:  func(header []byte) (sink, error) { return c.openSink(ctx, header) },
 	}
 }
 
@@ -118,12 +119,20 @@ func (c *conn) receive(r io.Reader) error {
 	return err
 }
 
-// openStore checks the header and starts the message in the store, behind our trace fields.
-func (c *conn) openStore(ctx context.Context, header []byte) (Incoming, error) {
+// openSink checks the header and starts the message: in the store, or in the spool where there is somebody to ask first.
+func (c *conn) openSink(ctx context.Context, header []byte) (sink, error) {
 	if r := c.checkLoop(header); r != nil {
 		return nil, r
 	}
 	c.mail.env.TLSOptional = !c.mail.env.RequireTLS && wire.TLSOptional(header)
+	if c.session != nil {
+		return c.srv.c.Spool.New(), nil
+	}
+	return c.openStore(ctx, header)
+}
+
+// openStore starts the message in the store, behind our trace fields.
+func (c *conn) openStore(ctx context.Context, header []byte) (Incoming, error) {
 	accounts := c.mail.accounts()
 	if c.mail.onward() > 0 {
 		owner, err := c.owner()
@@ -169,6 +178,7 @@ func (c *conn) trace(header []byte) []byte {
 	if c.kind.submits() {
 		fields = c.complete(fields, header)
 	}
+	fields = append(fields, t.verdict.Fields...)
 	if !wire.StartsWithField(header) && !bytes.HasPrefix(header, []byte("\r\n")) {
 		// Without this line the first of the body would continue our header.
 		fields = append(fields, "\r\n"...)

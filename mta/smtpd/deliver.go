@@ -8,7 +8,9 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/plan"
 	"github.com/rookery-mail/rookery/mta/queue"
+	"github.com/rookery-mail/rookery/mta/spool"
 )
 
 // deliver ends the transaction: it has the store commit the message and replies. LMTP has a reply
@@ -51,12 +53,13 @@ func (c *conn) refuseMessage(err error, each bool) {
 // commit gives the message to the store and returns one reply for each recipient. An error is one
 // for all of them.
 func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
-	in, err := c.mail.arriving.finish()
+	until, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Delivery)
+	defer cancel()
+	in, err := c.arrived(ctx, until)
 	if err != nil {
 		return nil, err
 	}
-	until, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Delivery)
-	defer cancel()
+	defer in.Discard()
 	targets, owner := c.mail.targets()
 	d := mailstore.Delivery{Targets: targets, Received: c.mail.started}
 	expected := len(targets)
@@ -65,7 +68,7 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 		expected++
 	}
 	if c.srv.c.Told != nil {
-		d.Around = c.srv.c.Told(queue.Arrival{ID: c.mail.id, Sender: c.mail.env.From, Client: c.client(), Login: c.login})
+		d.Around = c.srv.c.Told(queue.Arrival{ID: c.mail.id, Sender: c.mail.env.From, Client: c.client(), Login: c.login, Checked: c.mail.verdict.Checked})
 	}
 	outcomes, err := in.Deliver(until, d)
 	if err != nil {
@@ -76,6 +79,18 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 	}
 	c.rescue(ctx, in, d, outcomes)
 	return c.replies(outcomes, targets, owner), nil
+}
+
+// arrived is the whole message as it is to be stored, or why it is not. What is asked about it ends with until.
+func (c *conn) arrived(ctx, until context.Context) (Incoming, error) {
+	in, err := c.mail.arriving.finish()
+	if err != nil {
+		return nil, err
+	}
+	if text, ok := in.(*spool.Text); ok {
+		return c.judge(ctx, until, text)
+	}
+	return in.(Incoming), nil
 }
 
 // client says by which door a message came and from whom, for its story.
@@ -94,10 +109,14 @@ func (c *conn) client() string {
 func (c *conn) replies(outcomes []mailstore.Outcome, targets []mailstore.Target, owner []string) []*mta.Reply {
 	byAccount := make(map[index.AccountID]*mta.Reply, len(outcomes))
 	for i, t := range targets {
-		byAccount[t.Account] = c.outcome(outcomes[i], owner[i])
+		r := c.outcome(outcomes[i], owner[i])
 		if c.mail.late[t.Account] {
-			byAccount[t.Account] = c.queued(outcomes[i], owner[i])
+			r = c.queued(outcomes[i], owner[i])
 		}
+		if other := byAccount[t.Account]; other != nil {
+			r = worst([]*mta.Reply{other, r})
+		}
+		byAccount[t.Account] = r
 	}
 	replies := make([]*mta.Reply, 0, len(c.mail.rcpts))
 	for _, rcpt := range c.mail.rcpts {
@@ -110,7 +129,11 @@ func (c *conn) replies(outcomes []mailstore.Outcome, targets []mailstore.Target,
 			continue
 		}
 		for _, id := range rcpt.accounts {
-			of = append(of, byAccount[id])
+			if r := byAccount[id]; r != nil {
+				of = append(of, r)
+				continue
+			}
+			of = append(of, mta.Replyf(250, mta.OK, "Taken as %s", c.mail.id)) // its plan keeps nothing
 		}
 		replies = append(replies, worst(of))
 	}
@@ -136,12 +159,22 @@ func (t *transaction) targets() (targets []mailstore.Target, owner []string) {
 		for _, id := range r.accounts {
 			if !seen[id] {
 				seen[id] = true
-				targets = append(targets, mailstore.Target{Account: id, Address: r.Address})
-				owner = append(owner, r.Address)
+				for _, copy := range t.copies(id) {
+					targets = append(targets, mailstore.Target{Account: id, Address: r.Address, Mailbox: copy.Mailbox, Flags: copy.Flags, Keywords: copy.Keywords})
+					owner = append(owner, r.Address)
+				}
 			}
 		}
 	}
 	return targets, owner
+}
+
+// copies are those that an account keeps.
+func (t *transaction) copies(id index.AccountID) []plan.Copy {
+	if p := t.verdict.Plans[id]; p != nil {
+		return p.Copies
+	}
+	return []plan.Copy{{}}
 }
 
 // outcome gives the reply for one target.

@@ -12,7 +12,7 @@ import (
 )
 
 // mailFrom answers MAIL, which starts a mail transaction.
-func (c *conn) mailFrom(arg string) {
+func (c *conn) mailFrom(ctx context.Context, arg string) {
 	if r := c.mayMail(); r != nil {
 		c.refuse(r)
 		return
@@ -26,13 +26,21 @@ func (c *conn) mailFrom(arg string) {
 		return
 	}
 	c.bounds = c.srv.c.Directory.Bounds()
-	if r := c.checkSender(env, path); r != nil {
+	var id mta.ID
+	r := c.checkSender(env, path)
+	if r == nil {
+		id = c.srv.c.NewID()
+	}
+	if r == nil && c.session != nil {
+		r = c.session.Mail(ctx, id, env)
+	}
+	if r != nil {
 		c.srv.c.Metrics.Refused(c.kind, r)
 		c.log.Info("sender refused", "from", env.From, "reply", r.Error())
 		c.reply(r)
 		return
 	}
-	c.mail = &transaction{id: c.srv.c.NewID(), env: env, started: c.srv.c.Clock()}
+	c.mail = &transaction{id: id, env: env, started: c.srv.c.Clock()}
 	c.reply(mta.Replyf(250, mta.OKSender, "OK"))
 }
 
@@ -94,12 +102,15 @@ func (c *conn) rcptTo(ctx context.Context, arg string) {
 		c.reply(mta.Replyf(452, mta.TempRecipients, "Too many recipients, send the message again to the others"))
 		return
 	}
-	found, r := c.resolve(to.Address)
+	found, r := c.resolve(ctx, to.Address)
 	if r == nil {
 		r = c.checkBounce(to.Address)
 	}
 	if r == nil {
 		r = c.checkQuota(ctx, found.accounts)
+	}
+	if r == nil && c.session != nil {
+		r = c.session.Rcpt(ctx, to)
 	}
 	if r != nil {
 		if r.Permanent() {
@@ -128,13 +139,16 @@ func (c *conn) known() wire.Known {
 
 // resolve finds the accounts behind a recipient, and the addresses elsewhere that the queue takes: itself, where it is of another
 // domain, or those that an alias or a catch-all leads to.
-func (c *conn) resolve(address string) (found recipient, r *mta.Reply) {
+func (c *conn) resolve(ctx context.Context, address string) (found recipient, r *mta.Reply) {
 	who, err := c.srv.c.Directory.Resolve(address)
 	switch {
 	case errors.Is(err, directory.ErrNoDomain):
 		found.remote = []string{address}
 		return found, c.elsewhere(address)
 	case errors.Is(err, directory.ErrNoUser):
+		if c.session != nil {
+			c.session.Unknown(ctx, address)
+		}
 		return found, mta.Replyf(550, mta.BadMailbox, "No such user here: <%s>", address)
 	case errors.Is(err, directory.ErrInvalid):
 		return found, mta.Replyf(501, mta.BadRecipient, "This is not an address")

@@ -17,7 +17,7 @@ var errClosed = errors.New("closed")
 const maxHelo = 255
 
 // hello answers EHLO, HELO and LHLO. All of them end a mail transaction (RFC 5321, section 4.1.4).
-func (c *conn) hello(verb, arg string) {
+func (c *conn) hello(ctx context.Context, verb, arg string) {
 	name, _, _ := strings.Cut(arg, " ")
 	switch {
 	case (c.kind == LMTP) != (verb == "LHLO"):
@@ -28,6 +28,12 @@ func (c *conn) hello(verb, arg string) {
 		return
 	}
 	c.reset()
+	if c.session != nil {
+		if r := c.session.Hello(ctx, name, verb != "HELO", c.tlsState()); r != nil {
+			c.refuse(r)
+			return
+		}
+	}
 	c.helo, c.extended = name, verb != "HELO"
 	c.bounds = c.srv.c.Directory.Bounds()
 	if !c.extended {

@@ -31,6 +31,7 @@ import (
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/queue"
+	"github.com/rookery-mail/rookery/mta/spool"
 )
 
 // Kind says what a listener is for.
@@ -143,8 +144,11 @@ type Config struct {
 	Queue     Queue // nil: nothing is sent to other domains
 	// Told has the story of a message be kept; it may return nil. Nil: there are no stories.
 	Told func(queue.Arrival) *mailstore.Around
-	Auth Authenticator // nil: no AUTH, and submission takes nothing
-	TLS  *tls.Config   // nil: no STARTTLS, and no Submissions listener
+	// Checks decide on connections and messages. Nil: all that is well-formed and has a recipient is taken.
+	Checks Checks
+	Spool  spool.Config  // where messages wait for the verdict of Checks
+	Auth   Authenticator // nil: no AUTH, and submission takes nothing
+	TLS    *tls.Config   // nil: no STARTTLS, and no Submissions listener
 	// Authorities are those whose certificates users are asked for in TLS; see login.UserTLS. Nil: none are. Other
 	// servers, on MX, never are.
 	Authorities func() *x509.CertPool

@@ -16,6 +16,7 @@ type transaction struct {
 	received time.Time                // the last octet so far
 	arriving *arrival                 // the message, from DATA or the first BDAT on
 	owner    index.AccountID          // in whose partition it is queued; 0 before the header is seen, or where nothing is
+	verdict  Verdict                  // of the session, where there is one
 	late     map[index.AccountID]bool // who gets it by the queue, since his partition could not take it
 }
 

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 
 // TestTranscripts holds the dialogues of testdata/*.smtp. In them "C: " is a line of the client, "C' "
 // octets of it as a Go string, "S: " a line of the server, "D: " a delivery and "M: " a line of the
-// message; "Q: " is a recipient that is queued. "kind: " says which listener it is, "queue: yes" that mail goes to other domains too. Lines of the client that follow each other are sent
+// message; "Q: " is a recipient that is queued. "kind: " says which listener it is, "queue: yes" that mail goes to other domains too, "checks: yes" that there are checks. Lines of the client that follow each other are sent
 // together.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.smtp")
@@ -55,6 +55,7 @@ func replay(t *testing.T, text string) string {
 	var raw [][]byte
 	kind, inBlock := MX, false
 	var out Queue
+	var checks Checks
 	for _, line := range strings.SplitAfter(text, "\n") {
 		switch {
 		case strings.HasPrefix(line, "C"):
@@ -71,6 +72,9 @@ func replay(t *testing.T, text string) string {
 		case line == "queue: yes\n":
 			out = fakeQueue{}
 			head = append(head, line)
+		case line == "checks: yes\n":
+			checks = new(fakeChecks)
+			head = append(head, line)
 		case strings.HasPrefix(line, "#"):
 			head = append(head, line)
 		default:
@@ -80,7 +84,7 @@ func replay(t *testing.T, text string) string {
 	var b strings.Builder
 	b.WriteString(strings.Join(head, ""))
 	store := &fakeStore{}
-	converse(newServer(store, func(c *Config) { c.Queue = out }), kind, raw, func(i int, answer string) {
+	converse(newServer(store, func(c *Config) { c.Queue, c.Checks = out, checks }), kind, raw, func(i int, answer string) {
 		if i > 0 {
 			b.WriteString(blocks[i-1])
 		}
@@ -113,7 +117,11 @@ func writeAnswer(out *strings.Builder, answer string, store *fakeStore) {
 	}
 	for _, m := range store.take() {
 		for _, target := range m.targets {
-			fmt.Fprintf(out, "D: account %d for %s\n", target.Account, target.Address)
+			fmt.Fprintf(out, "D: account %d for %s", target.Account, target.Address)
+			if target.Mailbox != "" {
+				fmt.Fprintf(out, " in %s", target.Mailbox)
+			}
+			fmt.Fprintln(out)
 		}
 		if e := m.queued; e != nil {
 			fmt.Fprintf(out, "Q: of account %d from <%s> envid %q ret %v 8bit %v utf8 %v\n", e.Account, e.Sender, e.Envid, mta.Return(e.Ret), e.EightBit, e.Utf8)
