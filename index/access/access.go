@@ -27,7 +27,7 @@ type Target struct {
 type Delivery struct {
 	Targets  []Target
 	Received time.Time // becomes the internal date; zero is now
-	Also     *Also     // nil: nothing
+	Also     []*Also   // in their order
 	Around   *Around   // nil: nothing
 }
 
@@ -44,9 +44,10 @@ type Around struct {
 // are targets in that or not: a command that has the delivery in it (mta/queue).
 type Also struct {
 	Account index.AccountID // whose partition it is
-	// Wrap makes the command. id is the Message-ID of the message, "" without one.
-	Wrap func(d *indexpb.DeliverCommand, id string) (command.Kind, Payload)
-	// Unwrap reads its result: of the delivery, whose code is the whole command's.
+	// Wrap makes the command. p is that of the delivery, an *indexpb.DeliverCommand, or what those before it in the same
+	// partition made of it. id is the Message-ID of the message, "" without one. It may be called more than once.
+	Wrap func(k command.Kind, p Payload, id string) (command.Kind, Payload)
+	// Unwrap reads its result: of the delivery, whose code is the whole command's. Of several in a partition that of the last is called.
 	Unwrap func(result []byte) (*indexpb.Result, error)
 }
 

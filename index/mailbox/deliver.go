@@ -11,12 +11,12 @@ import (
 
 // Deliver files one message for each target that takes it. The body is kept once.
 func (x *Execution) Deliver(cmd *indexpb.DeliverCommand) (*indexpb.Result, error) {
-	return x.DeliverAnd(cmd, nil)
+	return x.DeliverAnd(cmd)
 }
 
-// DeliverAnd is Deliver with one more user of the body beside the targets: use notes it, if the message
-// can be kept at all. The caller releases it (index/staging).
-func (x *Execution) DeliverAnd(cmd *indexpb.DeliverCommand, use func(index.BodyID) error) (*indexpb.Result, error) {
+// DeliverAnd is Deliver with more users of the body beside the targets: each of uses notes one, if the message
+// can be kept at all. The caller releases them (index/staging).
+func (x *Execution) DeliverAnd(cmd *indexpb.DeliverCommand, uses ...func(index.BodyID) error) (*indexpb.Result, error) {
 	if cmd.Summary == nil || len(cmd.Targets) > MaxTargets {
 		return refuse(indexpb.Code_CODE_INVALID, "a delivery has a summary and at most %d targets", MaxTargets), nil
 	}
@@ -31,7 +31,7 @@ func (x *Execution) DeliverAnd(cmd *indexpb.DeliverCommand, use func(index.BodyI
 			return nil, fmt.Errorf("deliver to account %d: %w", t.GetAccount(), err)
 		}
 	}
-	if use != nil {
+	for _, use := range uses {
 		if err := x.assign(&d); err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ import (
 // Deliver puts the message into the targets' mailboxes: one command for each partition, all at
 // once. It returns an Outcome for each target in order; an error only where nothing could be tried.
 // When it returns, what succeeded is on the disks of a majority. A large message can be delivered once
-// to each partition. Where d.Also is set there is one Outcome more, its own.
+// to each partition. Behind the outcomes of the targets there is one for each of d.Also: that of its partition's command.
 func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) {
 	if err := in.finish(); err != nil {
 		return nil, fmt.Errorf("deliver: %w", err)
@@ -26,9 +26,9 @@ func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) 
 	in.summary.InternalDate = in.dateOr(d.Received)
 	outcomes := make([]Outcome, len(d.Targets))
 	parts := in.split(d.Targets, outcomes)
-	if d.Also != nil {
+	for _, a := range d.Also {
 		outcomes = append(outcomes, Outcome{})
-		in.also(d.Also, parts, outcomes)
+		in.also(a, parts, outcomes)
 	}
 	for _, p := range parts {
 		p.around, p.given = d.Around, d.Targets
@@ -58,13 +58,14 @@ func (in *Incoming) Deliver(ctx context.Context, d Delivery) ([]Outcome, error) 
 type part struct {
 	targets []*indexpb.DeliverTarget
 	places  []int // of each target in the delivery
-	also    *Also // nil: nothing
+	also    []*Also
+	last    []int // of each of also, the place of its outcome
 	around  *Around
 	given   []Target // of the delivery
 	again   bool     // the partition had the message before, and its octets are gone from where they waited
 }
 
-// also has the partition of a's account do it with its part. Its outcome is the last.
+// also has the partition of a's account do it with its part. Its outcome is the last of outcomes.
 func (in *Incoming) also(a *Also, parts map[cluster.GroupID]*part, outcomes []Outcome) {
 	g, ok := in.groups[a.Account]
 	if !ok {
@@ -76,15 +77,15 @@ func (in *Incoming) also(a *Also, parts map[cluster.GroupID]*part, outcomes []Ou
 		p = new(part)
 		parts[g] = p
 	}
-	p.also = a
+	p.also, p.last = append(p.also, a), append(p.last, len(outcomes)-1)
 }
 
 // command is what is proposed for a part.
 func (in *Incoming) command(g cluster.GroupID, p *part) (command.Kind, access.Payload) {
 	cmd := &indexpb.DeliverCommand{Summary: in.summary, Body: in.body(g), Targets: p.targets}
 	kind, all := command.Deliver, access.Payload(cmd)
-	if p.also != nil {
-		kind, all = p.also.Wrap(cmd, in.messageID)
+	for _, a := range p.also {
+		kind, all = a.Wrap(kind, all, in.messageID)
 	}
 	if p.around != nil {
 		to := make([]Target, 0, len(p.places))
@@ -162,11 +163,11 @@ func (in *Incoming) tooLarge(parts map[cluster.GroupID]*part) bool {
 // deliverPart delivers to one partition and fills in the outcomes of its targets.
 func (in *Incoming) deliverPart(ctx context.Context, g cluster.GroupID, p *part, outcomes []Outcome) {
 	res, err := in.proposePart(ctx, g, p)
-	if pack := in.placed[g]; pack != nil && err == nil && p.also == nil && !taken(res.Targets) {
+	if pack := in.placed[g]; pack != nil && err == nil && len(p.also) == 0 && !taken(res.Targets) {
 		in.store.abandon(ctx, g, pack.number)
 	}
-	if p.also != nil {
-		outcomes[len(outcomes)-1].Err = err
+	for _, place := range p.last {
+		outcomes[place].Err = err
 	}
 	for i, place := range p.places {
 		o := &outcomes[place]
@@ -217,8 +218,8 @@ func taken(targets []*indexpb.TargetResult) bool {
 
 // result reads what a part's command gave.
 func (p *part) result(encoded []byte) (*indexpb.Result, error) {
-	if p.also != nil {
-		return p.also.Unwrap(encoded)
+	if n := len(p.also); n > 0 {
+		return p.also[n-1].Unwrap(encoded)
 	}
 	if p.around != nil {
 		return p.around.Unwrap(encoded)

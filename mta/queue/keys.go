@@ -37,6 +37,8 @@ const (
 	tableControl     = 0x37
 	tableConduct     = 0x38
 	tableAcquainted  = 0x39
+	tableRemembered  = 0x3c
+	tableForget      = 0x3d
 )
 
 // The keys under tableConduct.

@@ -25,6 +25,8 @@ func TestGolden(t *testing.T) {
 		"conduct":     {conductKey(nil, 0x0102), "38000000000000000102"},
 		"unnoticed":   {unnoticedKey(nil, 0x0102), "38010000000000000102"},
 		"acquainted":  {acquaintanceKey(nil, 0x0102, addressHash("Ada@Example.org")), "390000000000000102cfe00dde46ef9426"},
+		"remembered":  {rememberedKey(nil, 0x0102, []byte("0123456789abcdef")), "3c000000000000010230313233343536373839616263646566"},
+		"forget":      {forgetKey(nil, 5, 0x0102, []byte("0123456789abcdef")), "3d0000000000000005000000000000010230313233343536373839616263646566"},
 	} {
 		if got := hex.EncodeToString(c.key); got != c.want {
 			t.Errorf("%s is %s, want %s", name, got, c.want)
@@ -42,6 +44,12 @@ func TestGolden(t *testing.T) {
 	if account, err := readConductKey(unnoticedKey(nil, 5)); account != 5 || err != nil {
 		t.Error(account, err)
 	}
+	if account, key, err := readRemembered(rememberedKey(nil, 5, []byte("0123456789abcdef"))); account != 5 || string(key) != "0123456789abcdef" || err != nil {
+		t.Error(account, key, err)
+	}
+	if until, account, key, err := readForget(forgetKey(nil, 9, 5, []byte("0123456789abcdef"))); until != 9 || account != 5 || string(key) != "0123456789abcdef" || err != nil {
+		t.Error(until, account, key, err)
+	}
 	if q, err := readPlace(claimedKey(nil, p)); q != p || err != nil {
 		t.Error(q, err)
 	}
@@ -58,7 +66,10 @@ func TestGoldenConduct(t *testing.T) {
 			Noticed: 8, Brakes: brakes, Acquaintances: 9, HeldMessages: 10}, "08011002180320042805300638074201784808520a080110021803200428015809600a"},
 		"acquaintance": {&queuepb.AcquaintanceRecord{Last: 300}, "08ac02"},
 		"edit":         {&queuepb.EditConductCommand{Account: 7, Hold: true, Why: "x", Noticed: true, HeldSince: 300, Forget: true}, "080710011a0178200128ac023001"},
-		"refusal":      {&queuepb.Refusal{What: "x", Until: 300}, "0a017810ac02"},
+		"caused": {&queuepb.SubmitCommand{Entries: []*queuepb.NewEntry{{Account: 7}}, Notes: []*queuepb.Note{{Account: 7, Key: []byte("k"), Until: 300}},
+			Answers: []*queuepb.Answer{{Account: 7, Key: []byte("k"), Until: 300, Submit: &queuepb.SubmitCommand{Entry: &queuepb.NewEntry{Account: 7}}}}},
+			"220208072a0e080712016b18ac02220412020807320808071201" + "6b18ac02"},
+		"refusal": {&queuepb.Refusal{What: "x", Until: 300}, "0a017810ac02"},
 	} {
 		got, err := c.m.MarshalVT()
 		if text := hex.EncodeToString(got); err != nil || text != c.want {
@@ -76,5 +87,7 @@ func FuzzKeys(f *testing.F) {
 		_, _, _ = readAlarm(key)
 		_, _ = readPlace(key)
 		_, _ = readConductKey(key)
+		_, _, _ = readRemembered(key)
+		_, _, _, _ = readForget(key)
 	})
 }

@@ -23,9 +23,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/indexpb"
-	"github.com/rookery-mail/rookery/index/keys"
 	"github.com/rookery-mail/rookery/index/mailbox"
-	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 	"github.com/rookery-mail/rookery/mta/queue/story"
 )
@@ -87,7 +85,7 @@ func (queue *Queue) Execute(x *mailbox.Execution, b kv.Batch, c command.Command)
 	if err != nil {
 		return nil, err
 	}
-	queue.touched = queue.touched || c.Kind != command.ForgetStories && (c.Kind != command.Submit || res.Entry != 0)
+	queue.touched = queue.touched || c.Kind != command.ForgetStories && (c.Kind != command.Submit || q.queued)
 	return res.MarshalVT()
 }
 
@@ -142,106 +140,13 @@ type machine struct {
 	stories      *story.Book
 	told         []*told
 	conducts     map[uint64]*conduct // nil before one is touched
+	queued       bool                // an entry was made
 }
 
 func done() *queuepb.Result { return &queuepb.Result{Mail: &indexpb.Result{}} }
 
 func refuse(code indexpb.Code, format string, args ...any) *queuepb.Result {
 	return &queuepb.Result{Mail: &indexpb.Result{Code: code, Text: fmt.Sprintf(format, args...)}}
-}
-
-// submit delivers to accounts and queues for others.
-func (q *machine) submit(cmd *queuepb.SubmitCommand) (*queuepb.Result, error) {
-	if err := check(cmd); err != nil {
-		return refuse(indexpb.Code_CODE_INVALID, "%v", err), nil
-	}
-	res := done()
-	var tale *told
-	var use func(index.BodyID) error
-	if e := cmd.Entry; e != nil {
-		again, err := q.x.WasSent(index.AccountID(e.Account), e.DedupKey)
-		if err != nil {
-			return nil, err
-		}
-		if res.Again = again; !again {
-			why, refused, err := q.judge(e)
-			if err != nil {
-				return nil, err
-			}
-			if refused != nil {
-				return &queuepb.Result{Refusal: refused, Mail: refuse(indexpb.Code_CODE_INVALID, "the account is over %s", refused.What).Mail}, nil
-			}
-			use = func(body index.BodyID) error { return q.enqueue(cmd, body, why, tale, res) }
-		}
-	}
-	var err error
-	if tale, err = q.begin(cmd); err != nil {
-		return nil, err
-	}
-	mail, err := q.x.DeliverAnd(cmd.Deliver, use)
-	if err != nil {
-		return nil, err
-	}
-	res.Mail = mail
-	tale.stored(cmd, res)
-	return res, nil
-}
-
-// enqueue queues the entry of a submission, and only now that there is a body remembers that it did: else what comes again would
-// be passed over.
-func (q *machine) enqueue(cmd *queuepb.SubmitCommand, body index.BodyID, heldWith string, tale *told, res *queuepb.Result) error {
-	id, err := q.add(cmd.Entry, body, cmd.Deliver.Summary.Size, heldWith, tale)
-	if err != nil {
-		return err
-	}
-	res.Entry = uint64(id)
-	if err := q.x.Sent(index.AccountID(cmd.Entry.Account), cmd.Entry.DedupKey); err != nil {
-		return err
-	}
-	return q.x.Bodies().Use(body, user(id))
-}
-
-// check says what is wrong with a submission.
-func check(cmd *queuepb.SubmitCommand) error {
-	if cmd.Deliver == nil || cmd.Deliver.Summary == nil {
-		return errors.New("a submission without a message")
-	}
-	if err := checkArrival(cmd.Arrival); err != nil {
-		return err
-	}
-	e := cmd.Entry
-	if e == nil {
-		return nil
-	}
-	if n := len(e.Recipients); n == 0 || n > MaxRecipients {
-		return fmt.Errorf("%d recipients, an entry has 1 to %d", n, MaxRecipients)
-	}
-	if n := len(e.DedupKey); e.Account == 0 || n != 0 && n != keys.DedupKeySize {
-		return fmt.Errorf("no account, or a deduplication key of %d bytes", n)
-	}
-	if e.Expires <= 0 || e.Notice < 0 {
-		return errors.New("an entry without an end")
-	}
-	if e.Priority < mta.LowestPriority || e.Priority > mta.HighestPriority || e.DeliverBy < 0 {
-		return fmt.Errorf("priority %d, wanted by %d", e.Priority, e.DeliverBy)
-	}
-	for _, r := range e.Recipients {
-		if r == nil || r.Address == "" || len(r.Address) > maxText || len(r.Orcpt) > maxText || r.Due < 0 {
-			return errors.New("a recipient that is none")
-		}
-		if n := len(r.DedupKey); n != 0 && n != keys.DedupKeySize {
-			return fmt.Errorf("a recipient with a deduplication key of %d bytes", n)
-		}
-		if err := checkDestination(r.Destination); err != nil {
-			return err
-		}
-	}
-	for _, s := range []string{e.Sender, e.Envid, e.HeldWhy, e.Id, e.MessageId, e.DeliverByMode} {
-		if len(s) > maxText {
-			return fmt.Errorf("a text of %d octets", len(s))
-		}
-	}
-	return nil
 }
 
 // add queues an entry. heldWith is why its account is held, empty where it is not.
@@ -278,6 +183,7 @@ func (q *machine) add(n *queuepb.NewEntry, body index.BodyID, size uint64, heldW
 	if err := q.setAlarm(id, e); err != nil {
 		return 0, err
 	}
+	q.queued = true
 	return id, q.putEntry(id, e)
 }
 

@@ -36,11 +36,28 @@ type Submission struct {
 func (s Submission) Also() *access.Also {
 	return &access.Also{
 		Account: s.Account,
-		Wrap: func(d *indexpb.DeliverCommand, id string) (command.Kind, access.Payload) {
-			return command.Submit, &queuepb.SubmitCommand{Deliver: d, Entry: s.Entry(d.Summary.ContentHash, id)}
+		Wrap: func(_ command.Kind, p access.Payload, id string) (command.Kind, access.Payload) {
+			cmd := submitOf(p)
+			switch e := s.Entry(cmd.Deliver.Summary.ContentHash, id); {
+			case cmd.Entry == nil:
+				cmd.Entry = e
+			case e.Brakes != nil: // it comes first
+				cmd.Entry, cmd.Entries = e, append(cmd.Entries, cmd.Entry)
+			default:
+				cmd.Entries = append(cmd.Entries, e)
+			}
+			return command.Submit, cmd
 		},
 		Unwrap: mailOf,
 	}
+}
+
+// submitOf is p as a submission: what delivers alone becomes one.
+func submitOf(p access.Payload) *queuepb.SubmitCommand {
+	if cmd, ok := p.(*queuepb.SubmitCommand); ok {
+		return cmd
+	}
+	return &queuepb.SubmitCommand{Deliver: p.(*indexpb.DeliverCommand)}
 }
 
 // mailOf reads the delivery's part of an encoded result: OverError.

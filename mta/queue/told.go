@@ -81,8 +81,10 @@ func (q *machine) begin(cmd *queuepb.SubmitCommand) (*told, error) {
 	p.Id, p.MessageId, p.Sender, p.Recipients = a.Id, a.MessageId, a.Sender, a.Recipients
 	if e := cmd.Entry; e != nil {
 		p.Id, p.MessageId, p.Sender = e.Id, e.MessageId, e.Sender
-		for _, r := range e.Recipients {
-			p.Recipients = append(p.Recipients, r.Address)
+		for _, e := range entriesOf(cmd) {
+			for _, r := range e.Recipients {
+				p.Recipients = append(p.Recipients, r.Address)
+			}
 		}
 	}
 	t.add(&queuepb.StoryEvent{Kind: queuepb.StoryKind_STORY_KIND_RECEIVED, Node: a.Node, Client: a.Client, Login: a.Login, Text: clipped(a.Checked)})

@@ -20,7 +20,10 @@ func Verify(r kv.Reader) error {
 	if err == nil {
 		err = v.conducts()
 	}
-	for _, table := range []byte{tableRecipient, tableAgenda, tableDestination, tableWaiting, tableClaimed, tableAlarm, tableConduct, tableAcquainted} {
+	if err == nil {
+		err = v.remembered()
+	}
+	for _, table := range []byte{tableRecipient, tableAgenda, tableDestination, tableWaiting, tableClaimed, tableAlarm, tableConduct, tableAcquainted, tableRemembered, tableForget} {
 		if err == nil {
 			err = v.nothingElse(table)
 		}
@@ -122,6 +125,20 @@ func (v *verifier) conducts() error {
 		if err == nil && (known != rec.Acquaintances || known > maxAcquaintances) {
 			err = fmt.Errorf("account %d has %d acquaintances, not %d: %w", account, known, rec.Acquaintances, ErrCorrupt)
 		}
+		return err
+	})
+}
+
+// remembered expects each key that is remembered once by the time at which it is forgotten.
+func (v *verifier) remembered() error {
+	return v.each([]byte{tableRemembered}, func(stored, _ []byte) error {
+		account, key, err := readRemembered(stored)
+		if err != nil {
+			return err
+		}
+		until, err := rememberedUntil(v.r, account, key)
+		v.expect[string(stored)] = true
+		v.expect[string(forgetKey(nil, until, account, key))] = true
 		return err
 	})
 }

@@ -89,7 +89,7 @@ func (r *Runner) report(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 	}
 	d := mailstore.Delivery{
 		Targets: targets,
-		Also:    r.settling(id, index.AccountID(e.Account), cmd, delay, back),
+		Also:    []*mailstore.Also{r.settling(id, index.AccountID(e.Account), cmd, delay, back)},
 	}
 	if r.c.Told != nil {
 		d.Around = r.c.Told(queue.Arrival{ID: name, Client: "the queue, about " + e.Id})
@@ -112,7 +112,8 @@ func (r *Runner) report(ctx context.Context, id queue.EntryID, e *queuepb.EntryR
 func (r *Runner) settling(id queue.EntryID, account index.AccountID, cmd *queuepb.SettleCommand, delay bool, back *queue.Submission) *mailstore.Also {
 	return &mailstore.Also{
 		Account: account,
-		Wrap: func(d *indexpb.DeliverCommand, messageID string) (command.Kind, access.Payload) {
+		Wrap: func(_ command.Kind, p access.Payload, messageID string) (command.Kind, access.Payload) {
+			d := p.(*indexpb.DeliverCommand) // it goes alone
 			for _, t := range d.Targets {
 				t.Limits = nil
 			}

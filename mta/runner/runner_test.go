@@ -153,7 +153,7 @@ func (s *site) submit(to ...mta.Recipient) {
 	now := s.clock()
 	sub := queue.Submission{Account: ada, ID: "Q1", Envelope: mta.Envelope{From: "ada@example.org", Return: mta.ReturnFull}, Recipients: to,
 		Expires: now.Add(120 * time.Hour), Notice: now.Add(4 * time.Hour)}
-	outcomes, err := in.Deliver(context.Background(), mailstore.Delivery{Received: now, Also: sub.Also()})
+	outcomes, err := in.Deliver(context.Background(), mailstore.Delivery{Received: now, Also: []*mailstore.Also{sub.Also()}})
 	if err != nil || len(outcomes) != 1 || outcomes[0].Err != nil {
 		s.t.Fatal(outcomes, err)
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/access"
-	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/queue"
@@ -35,7 +34,7 @@ func (s *site) wish(change func(*queue.Submission), to ...mta.Recipient) {
 	if _, err := io.WriteString(in, "Subject: plan\r\nMessage-ID: <1@example.org>\r\n\r\nhello\r\n"); err != nil {
 		s.t.Fatal(err)
 	}
-	outcomes, err := in.Deliver(context.Background(), mailstore.Delivery{Received: now, Also: also(sub)})
+	outcomes, err := in.Deliver(context.Background(), mailstore.Delivery{Received: now, Also: []*mailstore.Also{also(sub)}})
 	if err != nil || len(outcomes) != 1 || outcomes[0].Err != nil {
 		s.t.Fatal(outcomes, err)
 	}
@@ -45,8 +44,8 @@ func (s *site) wish(change func(*queue.Submission), to ...mta.Recipient) {
 func also(sub queue.Submission) *mailstore.Also {
 	a := sub.Also()
 	wrap := a.Wrap
-	a.Wrap = func(d *indexpb.DeliverCommand, id string) (command.Kind, access.Payload) {
-		kind, p := wrap(d, id)
+	a.Wrap = func(k command.Kind, p access.Payload, id string) (command.Kind, access.Payload) {
+		kind, p := wrap(k, p, id)
 		p.(*queuepb.SubmitCommand).Entry.Forward = !strings.HasPrefix(sub.Envelope.From, "ada@")
 		return kind, p
 	}

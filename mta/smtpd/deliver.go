@@ -64,7 +64,7 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 	d := mailstore.Delivery{Targets: targets, Received: c.mail.started}
 	expected := len(targets)
 	if s, ok := c.submission(); ok {
-		d.Also = c.srv.c.Queue.Entry(s)
+		d.Also = append(d.Also, c.srv.c.Queue.Entry(s))
 		expected++
 	}
 	if c.srv.c.Told != nil {

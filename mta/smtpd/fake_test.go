@@ -14,6 +14,7 @@ import (
 	"github.com/emersion/go-sasl"
 
 	"github.com/rookery-mail/rookery/cluster"
+	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/index"
@@ -180,12 +181,12 @@ func (in *fakeIncoming) Deliver(_ context.Context, d mailstore.Delivery) ([]mail
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
 	var entry *queuepb.NewEntry
-	if d.Also != nil {
-		_, cmd := d.Also.Wrap(&indexpb.DeliverCommand{Summary: &indexpb.Summary{}}, "")
+	if len(d.Also) > 0 {
+		_, cmd := d.Also[0].Wrap(command.Deliver, &indexpb.DeliverCommand{Summary: &indexpb.Summary{}}, "")
 		entry = cmd.(*queuepb.SubmitCommand).Entry
 		outcome := mailstore.Outcome{}
 		if until, over := map[string]int64{"over@example.net": 1_772_370_000_000, "never@example.net": 0}[entry.Recipients[0].Address]; over {
-			outcome.Err = refusedBy(d.Also, until)
+			outcome.Err = refusedBy(d.Also[0], until)
 			entry = nil
 		}
 		outcomes = append(outcomes, outcome)

@@ -27,7 +27,7 @@ func (c *conn) rescue(ctx context.Context, in Incoming, d mailstore.Delivery, ou
 		}
 	}
 	// What a user sends stays in the partition of his account, which counts it.
-	if also := len(d.Targets); d.Also != nil && !c.kind.submits() && cannot(outcomes[also].Err) {
+	if also := len(d.Targets); len(d.Also) > 0 && !c.kind.submits() && cannot(outcomes[also].Err) {
 		left, to = append(left, also), append(to, c.mail.queued()...)
 	}
 	if len(left) == 0 || len(to) > queue.MaxRecipients {
@@ -36,7 +36,7 @@ func (c *conn) rescue(ctx context.Context, in Incoming, d mailstore.Delivery, ou
 	entry := c.srv.c.Queue.Entry(queue.Submission{Account: host, ID: c.mail.id, Envelope: c.mail.env, Recipients: to, Forward: true})
 	ctx, cancel := context.WithTimeout(ctx, c.srv.c.Limits.Delivery)
 	defer cancel()
-	tried, err := in.Deliver(ctx, mailstore.Delivery{Received: d.Received, Also: entry, Around: d.Around})
+	tried, err := in.Deliver(ctx, mailstore.Delivery{Received: d.Received, Also: []*mailstore.Also{entry}, Around: d.Around})
 	if err == nil && len(tried) == 1 {
 		err = tried[0].Err
 	}

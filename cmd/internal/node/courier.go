@@ -53,7 +53,7 @@ func (c courier) carry(ctx context.Context, p parcel, who directory.Resolution) 
 			return err
 		}
 		accounts = append(accounts, owner)
-		d.Also = c.queue.Entry(c.submission(p, owner, who.Remote))
+		d.Also = append(d.Also, c.queue.Entry(c.submission(p, owner, who.Remote)))
 	}
 	if len(accounts) == 0 {
 		return fmt.Errorf("nobody is behind <%s>: %w", p.to.Address, directory.ErrNoUser)

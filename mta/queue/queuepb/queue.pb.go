@@ -1614,12 +1614,15 @@ func (x *NewRecipient) GetDedupKey() []byte {
 }
 
 // SubmitCommand delivers a message to accounts of the partition and queues it for others, in one step:
-// either all of entry is queued or nothing happens at all.
+// either all of entry and entries is queued or nothing happens at all.
 type SubmitCommand struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
 	Deliver       *indexpb.DeliverCommand `protobuf:"bytes,1,opt,name=deliver,proto3" json:"deliver,omitempty"` // summary and body; targets may be empty
 	Entry         *NewEntry               `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
 	Arrival       *Arrival                `protobuf:"bytes,3,opt,name=arrival,proto3" json:"arrival,omitempty"` // how the message came; none: nothing is told of it
+	Entries       []*NewEntry             `protobuf:"bytes,4,rep,name=entries,proto3" json:"entries,omitempty"` // more ways that it is queued, each passed over by itself where it was queued before
+	Answers       []*Answer               `protobuf:"bytes,5,rep,name=answers,proto3" json:"answers,omitempty"`
+	Notes         []*Note                 `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1675,6 +1678,158 @@ func (x *SubmitCommand) GetArrival() *Arrival {
 	return nil
 }
 
+func (x *SubmitCommand) GetEntries() []*NewEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *SubmitCommand) GetAnswers() []*Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *SubmitCommand) GetNotes() []*Note {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// Answer is a message of an account that another one causes, once for a time: nothing is done where key is remembered. It is
+// left out as well where a target of the account in the same command does not take the message.
+type Answer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`       // 16 bytes
+	Until         int64                  `protobuf:"varint,3,opt,name=until,proto3" json:"until,omitempty"`  // Unix milliseconds: for how long the key is remembered
+	Submit        *SubmitCommand         `protobuf:"bytes,4,opt,name=submit,proto3" json:"submit,omitempty"` // its entry, with targets or without; no answers of its own
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_queue_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Answer) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *Answer) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Answer) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Answer) GetSubmit() *SubmitCommand {
+	if x != nil {
+		return x.Submit
+	}
+	return nil
+}
+
+// Note has a key be remembered for an account, under the same condition as an answer.
+type Note struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       uint64                 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
+	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`      // 16 bytes
+	Until         int64                  `protobuf:"varint,3,opt,name=until,proto3" json:"until,omitempty"` // Unix milliseconds; a later one takes the place of an earlier
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Note) Reset() {
+	*x = Note{}
+	mi := &file_queue_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Note) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Note) ProtoMessage() {}
+
+func (x *Note) ProtoReflect() protoreflect.Message {
+	mi := &file_queue_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Note.ProtoReflect.Descriptor instead.
+func (*Note) Descriptor() ([]byte, []int) {
+	return file_queue_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Note) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
+func (x *Note) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Note) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
 // Arrival is how a message came, for its story. What the entry of the same command says is left out.
 type Arrival struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1692,7 +1847,7 @@ type Arrival struct {
 
 func (x *Arrival) Reset() {
 	*x = Arrival{}
-	mi := &file_queue_proto_msgTypes[12]
+	mi := &file_queue_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +1859,7 @@ func (x *Arrival) String() string {
 func (*Arrival) ProtoMessage() {}
 
 func (x *Arrival) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[12]
+	mi := &file_queue_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1872,7 @@ func (x *Arrival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Arrival.ProtoReflect.Descriptor instead.
 func (*Arrival) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{12}
+	return file_queue_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Arrival) GetId() string {
@@ -1787,7 +1942,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_queue_proto_msgTypes[13]
+	mi := &file_queue_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +1954,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[13]
+	mi := &file_queue_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1967,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{13}
+	return file_queue_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Place) GetEntry() uint64 {
@@ -1840,7 +1995,7 @@ type ClaimCommand struct {
 
 func (x *ClaimCommand) Reset() {
 	*x = ClaimCommand{}
-	mi := &file_queue_proto_msgTypes[14]
+	mi := &file_queue_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1852,7 +2007,7 @@ func (x *ClaimCommand) String() string {
 func (*ClaimCommand) ProtoMessage() {}
 
 func (x *ClaimCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[14]
+	mi := &file_queue_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1865,7 +2020,7 @@ func (x *ClaimCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimCommand.ProtoReflect.Descriptor instead.
 func (*ClaimCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{14}
+	return file_queue_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ClaimCommand) GetTerm() uint64 {
@@ -1892,7 +2047,7 @@ type RetakeCommand struct {
 
 func (x *RetakeCommand) Reset() {
 	*x = RetakeCommand{}
-	mi := &file_queue_proto_msgTypes[15]
+	mi := &file_queue_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2059,7 @@ func (x *RetakeCommand) String() string {
 func (*RetakeCommand) ProtoMessage() {}
 
 func (x *RetakeCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[15]
+	mi := &file_queue_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2072,7 @@ func (x *RetakeCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetakeCommand.ProtoReflect.Descriptor instead.
 func (*RetakeCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{15}
+	return file_queue_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RetakeCommand) GetTerm() uint64 {
@@ -1940,7 +2095,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_queue_proto_msgTypes[16]
+	mi := &file_queue_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2107,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[16]
+	mi := &file_queue_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2120,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{16}
+	return file_queue_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Outcome) GetPlace() *Place {
@@ -2015,7 +2170,7 @@ type Closure struct {
 
 func (x *Closure) Reset() {
 	*x = Closure{}
-	mi := &file_queue_proto_msgTypes[17]
+	mi := &file_queue_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2027,7 +2182,7 @@ func (x *Closure) String() string {
 func (*Closure) ProtoMessage() {}
 
 func (x *Closure) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[17]
+	mi := &file_queue_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2040,7 +2195,7 @@ func (x *Closure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closure.ProtoReflect.Descriptor instead.
 func (*Closure) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{17}
+	return file_queue_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Closure) GetDestination() string {
@@ -2077,7 +2232,7 @@ type SettleCommand struct {
 
 func (x *SettleCommand) Reset() {
 	*x = SettleCommand{}
-	mi := &file_queue_proto_msgTypes[18]
+	mi := &file_queue_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2244,7 @@ func (x *SettleCommand) String() string {
 func (*SettleCommand) ProtoMessage() {}
 
 func (x *SettleCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[18]
+	mi := &file_queue_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2257,7 @@ func (x *SettleCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleCommand.ProtoReflect.Descriptor instead.
 func (*SettleCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{18}
+	return file_queue_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SettleCommand) GetTerm() uint64 {
@@ -2146,7 +2301,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_queue_proto_msgTypes[19]
+	mi := &file_queue_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2313,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[19]
+	mi := &file_queue_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2326,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{19}
+	return file_queue_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Report) GetEntry() uint64 {
@@ -2207,7 +2362,7 @@ type EditCommand struct {
 
 func (x *EditCommand) Reset() {
 	*x = EditCommand{}
-	mi := &file_queue_proto_msgTypes[20]
+	mi := &file_queue_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2219,7 +2374,7 @@ func (x *EditCommand) String() string {
 func (*EditCommand) ProtoMessage() {}
 
 func (x *EditCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[20]
+	mi := &file_queue_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2232,7 +2387,7 @@ func (x *EditCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditCommand.ProtoReflect.Descriptor instead.
 func (*EditCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{20}
+	return file_queue_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EditCommand) GetEdit() Edit {
@@ -2271,7 +2426,7 @@ type EditConductCommand struct {
 
 func (x *EditConductCommand) Reset() {
 	*x = EditConductCommand{}
-	mi := &file_queue_proto_msgTypes[21]
+	mi := &file_queue_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2283,7 +2438,7 @@ func (x *EditConductCommand) String() string {
 func (*EditConductCommand) ProtoMessage() {}
 
 func (x *EditConductCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[21]
+	mi := &file_queue_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2296,7 +2451,7 @@ func (x *EditConductCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditConductCommand.ProtoReflect.Descriptor instead.
 func (*EditConductCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{21}
+	return file_queue_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *EditConductCommand) GetAccount() uint64 {
@@ -2351,7 +2506,7 @@ type ForgetStoriesCommand struct {
 
 func (x *ForgetStoriesCommand) Reset() {
 	*x = ForgetStoriesCommand{}
-	mi := &file_queue_proto_msgTypes[22]
+	mi := &file_queue_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2518,7 @@ func (x *ForgetStoriesCommand) String() string {
 func (*ForgetStoriesCommand) ProtoMessage() {}
 
 func (x *ForgetStoriesCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[22]
+	mi := &file_queue_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2531,7 @@ func (x *ForgetStoriesCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetStoriesCommand.ProtoReflect.Descriptor instead.
 func (*ForgetStoriesCommand) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{22}
+	return file_queue_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ForgetStoriesCommand) GetBefore() uint32 {
@@ -2401,7 +2556,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_queue_proto_msgTypes[23]
+	mi := &file_queue_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2568,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[23]
+	mi := &file_queue_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2581,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{23}
+	return file_queue_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Result) GetMail() *indexpb.Result {
@@ -2489,7 +2644,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_queue_proto_msgTypes[24]
+	mi := &file_queue_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2656,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_queue_proto_msgTypes[24]
+	mi := &file_queue_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2669,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_queue_proto_rawDescGZIP(), []int{24}
+	return file_queue_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Refusal) GetWhat() string {
@@ -2689,11 +2844,23 @@ const file_queue_proto_rawDesc = "" +
 	"\vdestination\x18\x04 \x01(\tR\vdestination\x12\x10\n" +
 	"\x03due\x18\x05 \x01(\x03R\x03due\x12\x18\n" +
 	"\aaccount\x18\x06 \x01(\x04R\aaccount\x12\x1b\n" +
-	"\tdedup_key\x18\a \x01(\fR\bdedupKey\"\xb2\x01\n" +
+	"\tdedup_key\x18\a \x01(\fR\bdedupKey\"\xca\x02\n" +
 	"\rSubmitCommand\x12:\n" +
 	"\adeliver\x18\x01 \x01(\v2 .rookery.index.v1.DeliverCommandR\adeliver\x120\n" +
 	"\x05entry\x18\x02 \x01(\v2\x1a.rookery.queue.v1.NewEntryR\x05entry\x123\n" +
-	"\aarrival\x18\x03 \x01(\v2\x19.rookery.queue.v1.ArrivalR\aarrival\"\xcc\x01\n" +
+	"\aarrival\x18\x03 \x01(\v2\x19.rookery.queue.v1.ArrivalR\aarrival\x124\n" +
+	"\aentries\x18\x04 \x03(\v2\x1a.rookery.queue.v1.NewEntryR\aentries\x122\n" +
+	"\aanswers\x18\x05 \x03(\v2\x18.rookery.queue.v1.AnswerR\aanswers\x12,\n" +
+	"\x05notes\x18\x06 \x03(\v2\x16.rookery.queue.v1.NoteR\x05notes\"\x83\x01\n" +
+	"\x06Answer\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
+	"\x05until\x18\x03 \x01(\x03R\x05until\x127\n" +
+	"\x06submit\x18\x04 \x01(\v2\x1f.rookery.queue.v1.SubmitCommandR\x06submit\"H\n" +
+	"\x04Note\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
+	"\x05until\x18\x03 \x01(\x03R\x05until\"\xcc\x01\n" +
 	"\aArrival\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -2803,7 +2970,7 @@ func file_queue_proto_rawDescGZIP() []byte {
 }
 
 var file_queue_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_queue_proto_goTypes = []any{
 	(RecipientState)(0),            // 0: rookery.queue.v1.RecipientState
 	(StoryKind)(0),                 // 1: rookery.queue.v1.StoryKind
@@ -2821,21 +2988,23 @@ var file_queue_proto_goTypes = []any{
 	(*Brakes)(nil),                 // 13: rookery.queue.v1.Brakes
 	(*NewRecipient)(nil),           // 14: rookery.queue.v1.NewRecipient
 	(*SubmitCommand)(nil),          // 15: rookery.queue.v1.SubmitCommand
-	(*Arrival)(nil),                // 16: rookery.queue.v1.Arrival
-	(*Place)(nil),                  // 17: rookery.queue.v1.Place
-	(*ClaimCommand)(nil),           // 18: rookery.queue.v1.ClaimCommand
-	(*RetakeCommand)(nil),          // 19: rookery.queue.v1.RetakeCommand
-	(*Outcome)(nil),                // 20: rookery.queue.v1.Outcome
-	(*Closure)(nil),                // 21: rookery.queue.v1.Closure
-	(*SettleCommand)(nil),          // 22: rookery.queue.v1.SettleCommand
-	(*Report)(nil),                 // 23: rookery.queue.v1.Report
-	(*EditCommand)(nil),            // 24: rookery.queue.v1.EditCommand
-	(*EditConductCommand)(nil),     // 25: rookery.queue.v1.EditConductCommand
-	(*ForgetStoriesCommand)(nil),   // 26: rookery.queue.v1.ForgetStoriesCommand
-	(*Result)(nil),                 // 27: rookery.queue.v1.Result
-	(*Refusal)(nil),                // 28: rookery.queue.v1.Refusal
-	(*indexpb.DeliverCommand)(nil), // 29: rookery.index.v1.DeliverCommand
-	(*indexpb.Result)(nil),         // 30: rookery.index.v1.Result
+	(*Answer)(nil),                 // 16: rookery.queue.v1.Answer
+	(*Note)(nil),                   // 17: rookery.queue.v1.Note
+	(*Arrival)(nil),                // 18: rookery.queue.v1.Arrival
+	(*Place)(nil),                  // 19: rookery.queue.v1.Place
+	(*ClaimCommand)(nil),           // 20: rookery.queue.v1.ClaimCommand
+	(*RetakeCommand)(nil),          // 21: rookery.queue.v1.RetakeCommand
+	(*Outcome)(nil),                // 22: rookery.queue.v1.Outcome
+	(*Closure)(nil),                // 23: rookery.queue.v1.Closure
+	(*SettleCommand)(nil),          // 24: rookery.queue.v1.SettleCommand
+	(*Report)(nil),                 // 25: rookery.queue.v1.Report
+	(*EditCommand)(nil),            // 26: rookery.queue.v1.EditCommand
+	(*EditConductCommand)(nil),     // 27: rookery.queue.v1.EditConductCommand
+	(*ForgetStoriesCommand)(nil),   // 28: rookery.queue.v1.ForgetStoriesCommand
+	(*Result)(nil),                 // 29: rookery.queue.v1.Result
+	(*Refusal)(nil),                // 30: rookery.queue.v1.Refusal
+	(*indexpb.DeliverCommand)(nil), // 31: rookery.index.v1.DeliverCommand
+	(*indexpb.Result)(nil),         // 32: rookery.index.v1.Result
 }
 var file_queue_proto_depIdxs = []int32{
 	0,  // 0: rookery.queue.v1.RecipientRecord.state:type_name -> rookery.queue.v1.RecipientState
@@ -2847,27 +3016,31 @@ var file_queue_proto_depIdxs = []int32{
 	6,  // 6: rookery.queue.v1.StoryEvent.attempt:type_name -> rookery.queue.v1.Attempt
 	14, // 7: rookery.queue.v1.NewEntry.recipients:type_name -> rookery.queue.v1.NewRecipient
 	13, // 8: rookery.queue.v1.NewEntry.brakes:type_name -> rookery.queue.v1.Brakes
-	29, // 9: rookery.queue.v1.SubmitCommand.deliver:type_name -> rookery.index.v1.DeliverCommand
+	31, // 9: rookery.queue.v1.SubmitCommand.deliver:type_name -> rookery.index.v1.DeliverCommand
 	12, // 10: rookery.queue.v1.SubmitCommand.entry:type_name -> rookery.queue.v1.NewEntry
-	16, // 11: rookery.queue.v1.SubmitCommand.arrival:type_name -> rookery.queue.v1.Arrival
-	17, // 12: rookery.queue.v1.ClaimCommand.places:type_name -> rookery.queue.v1.Place
-	17, // 13: rookery.queue.v1.Outcome.place:type_name -> rookery.queue.v1.Place
-	2,  // 14: rookery.queue.v1.Outcome.kind:type_name -> rookery.queue.v1.OutcomeKind
-	6,  // 15: rookery.queue.v1.Outcome.attempt:type_name -> rookery.queue.v1.Attempt
-	6,  // 16: rookery.queue.v1.Closure.attempt:type_name -> rookery.queue.v1.Attempt
-	20, // 17: rookery.queue.v1.SettleCommand.outcomes:type_name -> rookery.queue.v1.Outcome
-	21, // 18: rookery.queue.v1.SettleCommand.closures:type_name -> rookery.queue.v1.Closure
-	23, // 19: rookery.queue.v1.SettleCommand.reports:type_name -> rookery.queue.v1.Report
-	15, // 20: rookery.queue.v1.Report.submit:type_name -> rookery.queue.v1.SubmitCommand
-	3,  // 21: rookery.queue.v1.EditCommand.edit:type_name -> rookery.queue.v1.Edit
-	30, // 22: rookery.queue.v1.Result.mail:type_name -> rookery.index.v1.Result
-	17, // 23: rookery.queue.v1.Result.places:type_name -> rookery.queue.v1.Place
-	28, // 24: rookery.queue.v1.Result.refusal:type_name -> rookery.queue.v1.Refusal
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	18, // 11: rookery.queue.v1.SubmitCommand.arrival:type_name -> rookery.queue.v1.Arrival
+	12, // 12: rookery.queue.v1.SubmitCommand.entries:type_name -> rookery.queue.v1.NewEntry
+	16, // 13: rookery.queue.v1.SubmitCommand.answers:type_name -> rookery.queue.v1.Answer
+	17, // 14: rookery.queue.v1.SubmitCommand.notes:type_name -> rookery.queue.v1.Note
+	15, // 15: rookery.queue.v1.Answer.submit:type_name -> rookery.queue.v1.SubmitCommand
+	19, // 16: rookery.queue.v1.ClaimCommand.places:type_name -> rookery.queue.v1.Place
+	19, // 17: rookery.queue.v1.Outcome.place:type_name -> rookery.queue.v1.Place
+	2,  // 18: rookery.queue.v1.Outcome.kind:type_name -> rookery.queue.v1.OutcomeKind
+	6,  // 19: rookery.queue.v1.Outcome.attempt:type_name -> rookery.queue.v1.Attempt
+	6,  // 20: rookery.queue.v1.Closure.attempt:type_name -> rookery.queue.v1.Attempt
+	22, // 21: rookery.queue.v1.SettleCommand.outcomes:type_name -> rookery.queue.v1.Outcome
+	23, // 22: rookery.queue.v1.SettleCommand.closures:type_name -> rookery.queue.v1.Closure
+	25, // 23: rookery.queue.v1.SettleCommand.reports:type_name -> rookery.queue.v1.Report
+	15, // 24: rookery.queue.v1.Report.submit:type_name -> rookery.queue.v1.SubmitCommand
+	3,  // 25: rookery.queue.v1.EditCommand.edit:type_name -> rookery.queue.v1.Edit
+	32, // 26: rookery.queue.v1.Result.mail:type_name -> rookery.index.v1.Result
+	19, // 27: rookery.queue.v1.Result.places:type_name -> rookery.queue.v1.Place
+	30, // 28: rookery.queue.v1.Result.refusal:type_name -> rookery.queue.v1.Refusal
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_queue_proto_init() }
@@ -2881,7 +3054,7 @@ func file_queue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_queue_proto_rawDesc), len(file_queue_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
