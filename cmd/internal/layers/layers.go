@@ -135,6 +135,7 @@ func Kinds() map[string]Kind {
 		"mta/queue/filter":      Core,
 		"mta/queue/story":       Core,
 		"mta/inbound":           Core,
+		"mta/inbound/stamp":     Core,
 		"mta/smtpd":             Door,
 		"mta/survey":            Shell,
 		"mta/reportbox":         Shell,
