@@ -32,6 +32,7 @@ type Settings struct {
 	SCRAMSHA1           bool   // whether SCRAM-SHA-1 is offered, and new passwords keep its keys
 	TraceDays           int    // how long the stories of messages are kept, 0: there are none
 	UndeleteDays        int    // how long expunged mail is kept, 0: not at all
+	UncheckedNetworks   string // networks whose mail is not checked: see Unchecked
 	TLSReports          bool   // whether domains that ask for it are told how TLS with their hosts went
 	OIDCIssuer          string // URL of the issuer whose tokens are taken, or empty
 	OIDCAudience        string // for whom tokens have to be, or empty
@@ -134,6 +135,8 @@ func Definitions() []Definition {
 			intSetting(0, 365, func(s *Settings) *int { return &s.TraceDays })},
 		{"trusted_networks", "up to 64 networks such as 192.0.2.0/24, or empty", "", "The networks that no ban locks out and that are not slowed down as a whole: those of a webmail, or of an office behind one address.",
 			networksSetting(func(s *Settings) *string { return &s.TrustedNetworks })},
+		{"unchecked_networks", "up to 64 networks such as 192.0.2.0/24, or empty", "127.0.0.0/8 ::1/128", "The networks whose mail is taken on MX without a look at who sent it and what is in it: this host, or a relay that has checked it.",
+			networksSetting(func(s *Settings) *string { return &s.UncheckedNetworks })},
 		{"undelete_days", "0 to 3650, 0 for not at all", "14", "How many days expunged mail can be brought back with `rookery mailbox undelete`.",
 			intSetting(0, 3650, func(s *Settings) *int { return &s.UndeleteDays })},
 	}

@@ -29,9 +29,14 @@ func networksSetting(field func(*Settings) *string) func(*Settings, string) (str
 }
 
 // Trusts reports whether an address is in a network that no ban locks out.
-func (s Settings) Trusts(addr netip.Addr) bool {
+func (s Settings) Trusts(addr netip.Addr) bool { return within(s.TrustedNetworks, addr) }
+
+// Unchecked reports whether mail from an address is taken without checks.
+func (s Settings) Unchecked(addr netip.Addr) bool { return within(s.UncheckedNetworks, addr) }
+
+func within(networks string, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	for _, word := range strings.Fields(s.TrustedNetworks) {
+	for _, word := range strings.Fields(networks) {
 		if p, err := netip.ParsePrefix(word); err == nil && p.Contains(addr) {
 			return true
 		}

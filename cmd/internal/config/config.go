@@ -34,6 +34,7 @@ type Config struct {
 	Blobs   Blobs   `toml:"blobs"`
 	// Outbound is off unless it is said.
 	Outbound Outbound `toml:"outbound"`
+	Inbound  Inbound  `toml:"inbound"`
 	HTTPS    HTTPS    `toml:"https"`
 	TLS      TLS      `toml:"tls"`
 	Admin    Admin    `toml:"admin"`
@@ -125,6 +126,7 @@ func Default() Config {
 		Region:  "default",
 		Cluster: Cluster{Listen: ":7700", GossipListen: ":7701", Timing: "lan",
 			MinFreeBytes: 256 << 20, CacheBytes: 256 << 20},
+		Inbound: Inbound{Enabled: true},
 		SMTP: SMTP{Hostname: host, MX: []string{":25"}, Submission: []string{":587"}, Submissions: []string{":465"},
 			MaxConnections: 2000, MaxPerAddress: 100, MaxPerAccount: 50},
 		IMAP: IMAP{Listen: []string{":143"}, TLSListen: []string{":993"},
@@ -200,6 +202,9 @@ func (c *Config) check() error {
 		return fmt.Errorf("log.format = %q: use \"text\" or \"json\"", c.Log.Format)
 	}
 	if err := c.Blobs.check(); err != nil {
+		return err
+	}
+	if err := c.Inbound.check(); err != nil {
 		return err
 	}
 	if err := c.Outbound.check(); err != nil {

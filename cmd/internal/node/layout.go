@@ -24,6 +24,7 @@ import (
 //	search/        the search index: made of the state, kept for speed (index/concordance)
 //	blobs/         blocks of packs in object storage, kept for speed (blobstore/reader)
 //	packing/       packs that are being made (blobstore/packer)
+//	spool/         large messages that wait for a verdict, without names (mta/spool)
 //	rebuild/       a file for each group that is to be fetched anew
 //	tls/           the generated certificate of the mail doors
 type layout struct{ dir string }
@@ -36,6 +37,7 @@ func (l layout) logs() string                { return filepath.Join(l.dir, "log"
 func (l layout) state() string               { return filepath.Join(l.dir, "state") }
 func (l layout) search() string              { return filepath.Join(l.dir, "search") }
 func (l layout) packing() string             { return filepath.Join(l.dir, "packing") }
+func (l layout) spool() string               { return filepath.Join(l.dir, "spool") }
 func (l layout) snapshots() string           { return filepath.Join(l.dir, "snapshots") }
 func (l layout) rebuilds() string            { return filepath.Join(l.dir, "rebuild") }
 func (l layout) rebuild(group string) string { return filepath.Join(l.rebuilds(), group) }

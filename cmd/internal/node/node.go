@@ -31,6 +31,7 @@ import (
 	"github.com/rookery-mail/rookery/imapd"
 	"github.com/rookery-mail/rookery/index/concordance"
 	"github.com/rookery-mail/rookery/index/mailstore"
+	"github.com/rookery-mail/rookery/mta/dns"
 	"github.com/rookery-mail/rookery/mta/httpd"
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
@@ -65,6 +66,7 @@ type Node struct {
 	texts      *concordance.Index // nil where there is none
 	indexing   sync.WaitGroup     // what keeps texts up to date; it ends with the doors
 	blobs      *bodies.Service
+	resolver   *dns.Resolver // from when the replicas are opened
 	tlsReports *tlsReports
 	ownNames   ownNames
 	outbound   *outbound // nil where mail to other domains is off

@@ -17,6 +17,12 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	if err := os.MkdirAll(n.layout.snapshots(), 0o700); err != nil {
 		return fmt.Errorf("make the directory of snapshots: %w", err)
 	}
+	if err := n.openResolver(); err != nil {
+		return err
+	}
+	if err := n.openInbound(); err != nil {
+		return err
+	}
 	if err := n.openTLSReports(); err != nil {
 		return err
 	}

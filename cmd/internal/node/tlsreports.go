@@ -53,14 +53,9 @@ func (n *Node) openTLSReports() error {
 	if !n.cfg.Outbound.Enabled {
 		return nil
 	}
-	servers, err := resolvers(n.cfg.Outbound.Resolvers)
-	if err != nil {
-		return err
-	}
-	resolver := dns.New(dns.Config{Servers: servers})
-	r.collector = reporter.NewCollector(reporter.CollectorConfig{Node: string(n.id), Directory: mailRecords{n}, Resolver: resolver,
+	r.collector = reporter.NewCollector(reporter.CollectorConfig{Node: string(n.id), Directory: mailRecords{n}, Resolver: n.resolver,
 		Wanted: r.wants, Every: countsEvery, Logger: n.log})
-	r.sender = reporter.NewSender(r.senderConfig(resolver))
+	r.sender = reporter.NewSender(r.senderConfig(n.resolver))
 	return nil
 }
 
