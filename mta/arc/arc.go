@@ -37,7 +37,7 @@ const (
 var ErrTemporary = errors.New("the chain cannot be validated for now")
 
 // Lookup gives the TXT records of a name, none where it has none. An error is temporary.
-type Lookup func(ctx context.Context, name string) ([]string, error)
+type Lookup = dkim.Lookup
 
 // set is the fields of one instance.
 type set struct{ results, signature, seal field }

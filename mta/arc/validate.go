@@ -54,9 +54,9 @@ func (v *validator) signature(ctx context.Context, f field) error {
 	if _, ok := f.tags.Get("l"); ok {
 		return fmt.Errorf("a length of the body, behind which anything can be: %w", errTags)
 	}
-	header, body, err := forms(f.tags)
-	if err != nil {
-		return err
+	header, body, ok := dkim.ParseForms(f.tags.Word("c"))
+	if !ok {
+		return fmt.Errorf("form %.20q: %w", f.tags.Word("c"), errTags)
 	}
 	names := f.tags.List("h")
 	if slices.ContainsFunc(names, func(s string) bool { return strings.EqualFold(s, SealField) }) {
@@ -66,10 +66,7 @@ func (v *validator) signature(ctx context.Context, f field) error {
 	if err != nil {
 		return err
 	}
-	have := v.message.Relaxed
-	if body == dkim.Simple {
-		have = v.message.Simple
-	}
+	have := v.message.Digest(dkim.Need{Form: body, Length: dkim.All})
 	if subtle.ConstantTimeCompare(want, have[:]) != 1 {
 		return errors.New("the body was changed")
 	}
@@ -108,7 +105,7 @@ func sealed(sets []set) (covers []string) {
 
 // key looks up the key of a field.
 func (v *validator) key(ctx context.Context, tags dkim.Tags) (dkim.Record, error) {
-	name := tags.Word("s") + "._domainkey." + tags.Word("d")
+	name := host(tags)
 	if r, ok := v.keys[name]; ok {
 		return r, nil
 	}
@@ -134,23 +131,4 @@ func need(tags dkim.Tags, names ...string) error {
 		}
 	}
 	return nil
-}
-
-// forms reads the canonical forms of the c= tag; what is not said is simple (RFC 6376, section 3.5).
-func forms(tags dkim.Tags) (header, body dkim.Form, err error) {
-	header, body = dkim.Simple, dkim.Simple
-	first, second, _ := strings.Cut(tags.Word("c"), "/")
-	for _, f := range []struct {
-		word string
-		form *dkim.Form
-	}{{first, &header}, {second, &body}} {
-		switch form := dkim.Form(f.word); form {
-		case "":
-		case dkim.Simple, dkim.Relaxed:
-			*f.form = form
-		default:
-			return "", "", fmt.Errorf("form %.20q: %w", form, errTags)
-		}
-	}
-	return header, body, nil
 }

@@ -67,7 +67,7 @@ func (s *signature) read() {
 	s.outcome.Identity = printable(s.tags.Word("i"))
 	s.outcome.Mark = s.tags.Word("b")
 	s.outcome.Mark = printable(s.outcome.Mark[:min(len(s.outcome.Mark), 8)])
-	domain, selector := hostname(s.tags.Word("d")), hostname(s.tags.Word("s"))
+	domain, selector := Hostname(s.tags.Word("d")), Hostname(s.tags.Word("s"))
 	if domain == "" || selector == "" || len(domain)+len(selector) > 230 {
 		return
 	}
@@ -122,7 +122,7 @@ func (s *signature) parseDomain() {
 	}
 	if i, ok := s.tags.Get("i"); ok {
 		_, of, _ := cutLast(i, '@')
-		if of = hostname(of); of != d && !strings.HasSuffix(of, "."+d) {
+		if of = Hostname(of); of != d && !strings.HasSuffix(of, "."+d) {
 			s.end(PermError, "i= is not in the domain of d=")
 		}
 	}
@@ -201,8 +201,8 @@ func (s *signature) time(name string) (at time.Time, ok bool, err error) {
 	return time.Unix(int64(min(n, latest)), 0), true, err
 }
 
-// hostname is a domain or selector in lower case and A-labels; empty where it is none.
-func hostname(text string) string {
+// Hostname is a domain or selector in lower case and A-labels; empty where it is none.
+func Hostname(text string) string {
 	text = strings.ToLower(strings.TrimSuffix(text, "."))
 	if strings.ContainsFunc(text, func(c rune) bool { return c > '~' }) {
 		ascii, err := idna.Lookup.ToASCII(text)

@@ -193,7 +193,7 @@ func (v *Verification) good(s *signature, r Record) {
 func (s *signature) strays() bool {
 	i, ok := s.tags.Get("i")
 	_, domain, _ := cutLast(i, '@')
-	return ok && hostname(domain) != s.outcome.Domain
+	return ok && Hostname(domain) != s.outcome.Domain
 }
 
 // published is what a name has for a key.
