@@ -3,7 +3,6 @@ package message
 import (
 	"html"
 	"io"
-	"strings"
 )
 
 // StripHTML reads UTF-8 HTML and gives its text, for search and previews: tags, comments, scripts and
@@ -38,10 +37,53 @@ type htmlStripper struct {
 const maxHeldTag = 40
 
 func (h *htmlStripper) convert(dst, src []byte) []byte {
-	for _, c := range src {
-		dst = h.octet(dst, c)
+	for len(src) > 0 {
+		if h.state == htmlText {
+			n := plainText(src)
+			dst = append(dst, src[:n]...)
+			if src = src[n:]; len(src) == 0 {
+				break
+			}
+		}
+		if h.state == htmlTag {
+			if src = src[h.attributes(src):]; len(src) == 0 {
+				break
+			}
+		}
+		dst = h.octet(dst, src[0])
+		src = src[1:]
 	}
 	return dst
+}
+
+// attributes takes what in a tag, behind its start, is neither its end nor about quotes, and tells how many octets that is.
+func (h *htmlStripper) attributes(b []byte) int {
+	held := len(h.held)
+	if h.until != "" || held < len("!--") || h.held[held-1] == '=' {
+		return 0
+	}
+	n := 0
+	for n < len(b) && b[n] != '>' && b[n] != '"' && b[n] != '\'' && b[n] != '=' {
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	h.held = append(h.held, b[:min(n, maxHeldTag-held)]...)
+	if held+n > maxHeldTag {
+		h.held[maxHeldTag-1] = b[n-1] // of a long tag only the name and the last octet matter
+	}
+	return n
+}
+
+// plainText is how many octets of a text are what they are.
+func plainText(b []byte) int {
+	for i, c := range b {
+		if c == '<' || c == '&' {
+			return i
+		}
+	}
+	return len(b)
 }
 
 func (h *htmlStripper) octet(dst []byte, c byte) []byte {
@@ -138,9 +180,14 @@ func (h *htmlStripper) endTag(dst []byte) []byte {
 	for end < len(h.held) && isNameByte(h.held[end]) {
 		end++
 	}
-	name := strings.ToLower(string(h.held[start:end]))
-	if h.until = ""; !closing && (name == "script" || name == "style") {
-		h.state, h.until = htmlRaw, name
+	name := h.held[start:end]
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			name[i] = c | 0x20
+		}
+	}
+	if h.until = ""; !closing && (string(name) == "script" || string(name) == "style") {
+		h.state, h.until = htmlRaw, string(name)
 	}
 	if !isInline(name) {
 		dst = append(dst, '\n')
@@ -163,8 +210,8 @@ func isNameByte(c byte) bool {
 }
 
 // isInline tells the elements that do not separate words.
-func isInline(name string) bool {
-	switch name {
+func isInline(name []byte) bool {
+	switch string(name) {
 	case "a", "abbr", "b", "big", "code", "em", "font", "i", "mark", "s", "small", "span", "strong", "sub",
 		"sup", "tt", "u", "wbr":
 		return true

@@ -117,6 +117,7 @@ func Kinds() map[string]Kind {
 		"mta/sieve/syntax":      Core,
 		"mta/srs":               Core,
 		"mta/batv":              Core,
+		"mta/bayes":             Core,
 		"mta/arc":               Core,
 		"mta/keychain":          Core,
 		"mta/signing":           Shell,
