@@ -48,6 +48,15 @@ type Settings struct {
 	QueueSchedule  []time.Duration // from one attempt to the next; the last again and again
 	ReceiverLimits string          // what a receiver is sent at most, as receiver.ParseTable of mta reads it
 
+	DMARCPolicy       string  // follow, quarantine or tag: what of mail that fails DMARC
+	DMARCLists        string  // junk or follow: what of mailing lists' mail that it would refuse
+	DMARCUnknown      string  // accept or defer: what of mail whose domain cannot be asked now
+	JunkScore         float64 // from which on mail goes to Junk, 0: never
+	RefuseScore       float64 // from which on it is refused, 0: never
+	SeveralFrom       string  // refuse or junk: what of mail with several From fields
+	SubaddressFolders string  // off or existing: whether user+folder is for a mailbox
+	Viruses           string  // refuse or junk
+
 	SendMessagesHour  int    // messages to other domains that an account may send in an hour, 0: any number
 	SendRecipientsDay int    // recipients there in a day
 	SendStrangersDay  int    // those of them in a day that it never wrote to before
@@ -84,6 +93,14 @@ func Definitions() []Definition {
 			switchSetting(func(s *Settings) *bool { return &s.DKIM })},
 		{"dkim_rotation_days", "0 to 3650, 0 for never", "180", "After how many days a DKIM key gets a successor, which signs once DNS publishes it.",
 			intSetting(0, 3650, func(s *Settings) *int { return &s.DKIMRotationDays })},
+		{"dmarc_lists", "junk or follow", "junk", "What becomes of mail that a mailing list, authenticated itself, passes on, and that its author's domain wants refused (DMARC): it goes to Junk, or dmarc_policy is followed for it too.",
+			choiceSetting(func(s *Settings) *string { return &s.DMARCLists }, "junk", "follow")},
+		{"dmarc_policy", "follow, quarantine or tag", "follow", "What becomes of mail that is not from the domain it names (DMARC): follow refuses it or puts it to Junk as that domain asks, quarantine puts it to Junk where it asks for either, tag only says so in the message.",
+			choiceSetting(func(s *Settings) *string { return &s.DMARCPolicy }, "follow", "quarantine", "tag")},
+		{"dmarc_unknown", "accept or defer", "accept", "What becomes of mail whose domain's wishes (DMARC) cannot be learnt now, since DNS does not answer.",
+			choiceSetting(func(s *Settings) *string { return &s.DMARCUnknown }, "accept", "defer")},
+		{"junk_score", "0 to 1000, 0 for never", "5", "The score of all checks from which on mail goes to Junk.",
+			scoreSetting(0, 1000, func(s *Settings) *float64 { return &s.JunkScore })},
 		{"max_message_size", "a size, 64KiB to 1GiB", "50MiB", "The largest message that is accepted.",
 			sizeSetting(64<<10, 1<<30, func(s *Settings) *uint64 { return &s.MaxMessageSize })},
 		{"max_recipients", "100 to 100000", "1000", "How many recipients one SMTP transaction may have.",
@@ -111,6 +128,8 @@ func Definitions() []Definition {
 		{"receiver_limits", "site=connections/messages/rate, apart by spaces, or empty", "", "What a receiver is sent by one node at most: connections at a time, messages over one connection, and messages a minute, 0 for no bound; " +
 			"a site is the domain of a receiver's mail hosts, such as google.com, and * is all that have no limits of their own.",
 			limitsSetting(func(s *Settings) *string { return &s.ReceiverLimits })},
+		{"refuse_score", "0 to 1000, 0 for never", "15", "The score of all checks from which on mail is refused.",
+			scoreSetting(0, 1000, func(s *Settings) *float64 { return &s.RefuseScore })},
 		{"replication_factor", "1 to 7, odd", "3", "How many nodes keep a full copy of each partition.",
 			oddSetting(1, 7, func(s *Settings) *int { return &s.ReplicationFactor })},
 		{"scram_sha1", "on or off", "off", "Whether SCRAM-SHA-1 is offered and new passwords keep its keys; it makes guesses against a stolen directory cheaper.",
@@ -125,10 +144,14 @@ func Definitions() []Definition {
 			intSetting(0, 1_000_000, func(s *Settings) *int { return &s.SendRejectionsDay })},
 		{"send_strangers_day", "0 to 1000000, 0 for any number", "1000", "How many recipients in other domains an account may write to in a day that it never wrote to before.",
 			intSetting(0, 1_000_000, func(s *Settings) *int { return &s.SendStrangersDay })},
+		{"several_from", "refuse or junk", "refuse", "What becomes of mail with more than one From field, of which each program shows another.",
+			choiceSetting(func(s *Settings) *string { return &s.SeveralFrom }, "refuse", "junk")},
 		{"srs", "on or off", "on", "Whether mail that an alias sends on to another domain gets a sender of the alias's domain, by which bounces find back (SRS); without it receivers see a forgery (SPF).",
 			switchSetting(func(s *Settings) *bool { return &s.SRS })},
 		{"subaddress_delimiter", "up to 4 of + - . _ = # ~, or empty", defaultDelimiter, "The characters of which each ends the user's name in user+detail@domain.",
 			delimiterSetting(func(s *Settings) *string { return &s.SubaddressDelimiter })},
+		{"subaddress_folders", "off or existing", "off", "Whether mail to user+folder@domain goes to the mailbox of that name, where the user has it.",
+			choiceSetting(func(s *Settings) *string { return &s.SubaddressFolders }, "off", "existing")},
 		{"tls_reports", "on or off", "on", "Whether domains that ask for it are told once a day how TLS with their hosts went (TLS-RPT, RFC 8460).",
 			switchSetting(func(s *Settings) *bool { return &s.TLSReports })},
 		{"trace_days", "0 to 365, 0 for not at all", "7", "For how many days the story of each message is kept, for `rookery trace`.",
@@ -139,6 +162,8 @@ func Definitions() []Definition {
 			networksSetting(func(s *Settings) *string { return &s.UncheckedNetworks })},
 		{"undelete_days", "0 to 3650, 0 for not at all", "14", "How many days expunged mail can be brought back with `rookery mailbox undelete`.",
 			intSetting(0, 3650, func(s *Settings) *int { return &s.UndeleteDays })},
+		{"viruses", "refuse or junk", "refuse", "What becomes of mail in which a filter finds a virus.",
+			choiceSetting(func(s *Settings) *string { return &s.Viruses }, "refuse", "junk")},
 	}
 }
 
