@@ -165,7 +165,7 @@ func (r *Resolver) Addresses(ctx context.Context, host string) (Addresses, error
 	return out, fmt.Errorf("look up addresses of %s: %w", host, err4)
 }
 
-// Texts are the TXT records of a name, the strings of each put together (RFC 7208, section 3.3).
+// Texts are the TXT records of a name, the strings of each put together (RFC 7208, section 3.3), as the octets that they are.
 func (r *Resolver) Texts(ctx context.Context, name string) (texts []string, secure bool, err error) {
 	a, err := r.ask(ctx, name, dns.TypeTXT)
 	if err != nil {
@@ -173,7 +173,8 @@ func (r *Resolver) Texts(ctx context.Context, name string) (texts []string, secu
 	}
 	for _, rr := range a.records {
 		if t, ok := rr.(*dns.TXT); ok {
-			texts = append(texts, strings.Join(t.Txt, ""))
+			text, _ := octets(strings.Join(t.Txt, ""))
+			texts = append(texts, text)
 		}
 	}
 	return texts, a.secure, nil

@@ -8,15 +8,16 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Lists answers as cores want it that do not know this package's errors: that there is nothing is an empty list, an error is
-// always temporary. What vouches for an answer is left out.
+// Lists gives answers as cores want it that do not know this package's errors: that there is nothing is an empty list, an error is
+// always temporary. What vouches for an answer is left out. Names are octets between dots here, whatever these are, and not in the
+// form of zone files: a backslash is one.
 type Lists struct{ Resolver *Resolver }
 
 // maxRecordsOfName bounds what a list has; an answer that is longer is cut.
 const maxRecordsOfName = 100
 
 func (l Lists) ask(ctx context.Context, name string, kind uint16) ([]dns.RR, error) {
-	a, err := l.Resolver.ask(ctx, name, kind)
+	a, err := l.Resolver.ask(ctx, presentation(name), kind)
 	if err != nil && !final(err) {
 		return nil, err
 	}
@@ -25,7 +26,7 @@ func (l Lists) ask(ctx context.Context, name string, kind uint16) ([]dns.RR, err
 
 // Texts are the TXT records of a name, the strings of each put together.
 func (l Lists) Texts(ctx context.Context, name string) ([]string, error) {
-	texts, _, err := l.Resolver.Texts(ctx, name)
+	texts, _, err := l.Resolver.Texts(ctx, presentation(name))
 	if err != nil && !final(err) {
 		return nil, err
 	}
@@ -58,12 +59,13 @@ func (l Lists) AAAA(ctx context.Context, name string) (out []netip.Addr, err err
 	return out, err
 }
 
-// Exchangers are the hosts of a name's MX records in the order in which they came, as they stand; that of a null MX is "".
+// Exchangers are the hosts of a name's MX records in the order in which they came; that of a null MX is "", as is one that has no
+// form without escapes.
 func (l Lists) Exchangers(ctx context.Context, name string) (out []string, err error) {
 	records, err := l.ask(ctx, name, dns.TypeMX)
 	for _, rr := range records {
 		if mx, ok := rr.(*dns.MX); ok {
-			out = append(out, canonical(mx.Mx))
+			out = append(out, plain(canonical(mx.Mx)))
 		}
 	}
 	return out, err
@@ -75,12 +77,15 @@ func (l Lists) Names(ctx context.Context, address netip.Addr) ([]string, error) 
 	if err != nil && !final(err) {
 		return nil, err
 	}
+	for i := range names {
+		names[i] = plain(names[i])
+	}
 	return names, nil
 }
 
 // Exists reports whether a name is there, with records or with names below it (RFC 8020).
 func (l Lists) Exists(ctx context.Context, name string) (bool, error) {
-	_, err := l.Resolver.ask(ctx, name, dns.TypeA)
+	_, err := l.Resolver.ask(ctx, presentation(name), dns.TypeA)
 	if errors.Is(err, ErrNoName) {
 		return false, nil
 	}

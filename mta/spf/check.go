@@ -1,8 +1,200 @@
 package spf
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
-// Check is check_host() (RFC 7208, section 4) for one identity.
-func Check(_ context.Context, q Query, _ Resolver) Outcome {
-	return Outcome{Result: TempError, Identity: MailFrom, Problem: "SPF is not checked yet"}
+	"golang.org/x/net/idna"
+)
+
+// Check is check_host() (RFC 7208, section 4) for one identity. It ends when ctx does: the resolver's error makes it TempError.
+func Check(ctx context.Context, q Query, r Resolver) Outcome {
+	q.Client = q.Client.Unmap() // RFC 7208, section 5
+	c := &check{q: q, r: r, identity: MailFrom, known: map[string]bool{}}
+	local, domain := "", ""
+	if q.From == "" {
+		c.identity, local, domain = Helo, "postmaster", q.Helo
+	} else if at := strings.LastIndexByte(q.From, '@'); at >= 0 {
+		local, domain = q.From[:at], q.From[at+1:]
+	}
+	if local == "" {
+		local = "postmaster" // RFC 7208, section 4.3
+	}
+	domain = ascii(strings.TrimSuffix(domain, "."))
+	c.local, c.sender = local, domain
+	d := decision{Result: None, problem: fmt.Sprintf("%.100q is no domain name of several labels", domain)}
+	if !q.Client.IsValid() {
+		d.problem = "the client's address is not known"
+	} else if isName(domain) && !isLiteral(domain) {
+		d = c.host(ctx, domain)
+	}
+	o := Outcome{Result: d.Result, Identity: c.identity, Domain: domain, Sender: local + "@" + domain, Term: d.term, Path: d.path, Match: d.match,
+		Problem: d.problem, Lookups: c.lookups, Voids: c.voids}
+	if d.Result == Fail && d.exp != nil {
+		o.Explanation = c.explain(ctx, d)
+	}
+	return o
+}
+
+// ascii is a name in lower case and A-labels (RFC 8616, section 4). One that has none stays.
+func ascii(name string) string {
+	for i := range len(name) {
+		if name[i] >= 0x80 {
+			if a, err := idna.Lookup.ToASCII(name); err == nil {
+				return strings.ToLower(a)
+			}
+			return name
+		}
+	}
+	return strings.ToLower(name)
+}
+
+// isName reports whether a name can be asked about: labels of 1 to 63 octets, more than one, 253 octets in all, ASCII.
+func isName(name string) bool {
+	if len(name) > 253 || strings.IndexByte(name, '.') < 0 {
+		return false
+	}
+	label := 0
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 0x80, c < ' ':
+			return false
+		case c == '.':
+			if label == 0 || label > 63 {
+				return false
+			}
+			label = 0
+		default:
+			label++
+		}
+	}
+	return label > 0 && label <= 63
+}
+
+// isLiteral reports whether a name is an address in brackets (RFC 5321, section 4.1.3), or one without.
+func isLiteral(name string) bool {
+	return name[0] == '[' || strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "0123456789") == ""
+}
+
+// check is one check under way.
+type check struct {
+	q        Query
+	r        Resolver
+	identity Identity
+	local    string // of the sender
+	sender   string // its domain
+
+	lookups, voids int
+	names          []string        // of the client, once they were asked for
+	asked          bool            // that they were
+	mute           bool            // DNS gave no answer to that
+	known          map[string]bool // names of the client, with whether they lead back to it
+}
+
+// decision is what a record came to.
+type decision struct {
+	Result
+	term, match, problem string
+	path                 []string
+	exp                  macros // of the record that decided
+}
+
+// stop ends a check with an error of its own.
+type stop struct {
+	result  Result
+	problem string
+}
+
+func (s *stop) Error() string { return s.problem }
+
+func temporary(err error) error { return &stop{TempError, err.Error()} }
+
+func permanent(format string, a ...any) error { return &stop{PermError, fmt.Sprintf(format, a...)} }
+
+// host evaluates the policy of a domain.
+func (c *check) host(ctx context.Context, domain string) decision {
+	d := decision{Result: None, path: []string{domain}}
+	fail := func(err error) decision {
+		d.Result, d.problem = PermError, err.Error()
+		if s := (*stop)(nil); errors.As(err, &s) {
+			d.Result = s.result
+		}
+		return d
+	}
+	if !isName(domain) {
+		d.problem = fmt.Sprintf("%.100q is no domain name", domain)
+		return d
+	}
+	texts, err := c.r.Texts(ctx, domain)
+	if err != nil {
+		return fail(temporary(err))
+	}
+	texts = slices.DeleteFunc(slices.Clone(texts), func(t string) bool { return !isRecord(t) })
+	switch len(texts) {
+	case 0:
+		d.problem = domain + " has no SPF record"
+		return d
+	case 1:
+	default:
+		return fail(permanent("%s has %d SPF records", domain, len(texts))) // RFC 7208, section 4.5
+	}
+	rec, err := parse(texts[0])
+	if err != nil {
+		return fail(fmt.Errorf("the record of %s: %w", domain, err))
+	}
+	for _, dir := range rec.directives {
+		found, err := c.try(ctx, domain, dir)
+		if err != nil {
+			d.term = dir.text
+			return fail(err)
+		}
+		if found.fits {
+			found.decision.path = append(d.path, found.decision.path...)
+			found.decision.Result, found.decision.exp = dir.result, rec.exp
+			return found.decision
+		}
+	}
+	if rec.redirect == nil {
+		d.Result, d.problem = Neutral, ""
+		return d
+	}
+	return c.redirect(ctx, domain, rec, d, fail)
+}
+
+// redirect takes the policy of another domain as this one's (RFC 7208, section 6.1).
+func (c *check) redirect(ctx context.Context, domain string, rec *record, d decision, fail func(error) decision) decision {
+	if err := c.count(); err != nil {
+		return fail(err)
+	}
+	target, err := c.target(ctx, domain, rec.redirect)
+	if errors.Is(err, errForeign) {
+		return fail(permanent("redirect: %v", err))
+	} else if err != nil {
+		return fail(err)
+	}
+	next := c.host(ctx, target)
+	if next.Result == None {
+		next.Result, next.problem = PermError, "redirect: "+next.problem
+	}
+	next.path = append(d.path, next.path...)
+	return next
+}
+
+// count takes one of the terms that may ask DNS.
+func (c *check) count() error {
+	if c.lookups++; c.lookups > MaxLookups {
+		return permanent("more than %d terms ask DNS", MaxLookups)
+	}
+	return nil
+}
+
+// void notes that a term found nothing.
+func (c *check) void() error {
+	if c.voids++; c.voids > MaxVoids {
+		return permanent("more than %d terms ask for what is not there", MaxVoids)
+	}
+	return nil
 }
