@@ -94,7 +94,7 @@ lint: needs-go
 # operator runs before an upgrade is `bin/rookery-bench compare`; see docs/bench.md.
 bench: build stores
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/rookery-bench ./bench/rookery-bench
-	bin/rookery-bench run --binary $(BIN) --quick --save bin/bench-1.json deliver-4k deliver-64k deliver-mix reconnect fifty serial floor submission imap-5k imap-200k day rest growth scale object-store
+	bin/rookery-bench run --binary $(BIN) --quick --save bin/bench-1.json deliver-4k deliver-64k deliver-mix reconnect fifty serial floor submission imap-5k imap-200k day rest growth scale object-store checks
 	bin/rookery-bench run --binary $(BIN) --quick --save bin/bench-3.json --nodes 3 deliver-4k serial floor imap-5k idle rest failover
 	bin/rookery-bench goals bin/bench-1.json bin/bench-3.json
 

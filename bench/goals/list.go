@@ -13,7 +13,7 @@ const (
 // All lists the goals in the order of their importance to an operator.
 func All() []Goal {
 	out := append(delivery(), cluster()...)
-	return append(append(out, mailboxes()...), objectStore()...)
+	return append(append(append(out, mailboxes()...), objectStore()...), checks()...)
 }
 
 // Peers are those that a run of peers can tell.
@@ -79,6 +79,13 @@ func mailboxes() []Goal {
 			}})
 	}
 	return out
+}
+
+// checks are the figures of what is asked about mail that comes in.
+func checks() []Goal {
+	rate := figure("checks: delivery rate over that without them, %", 70, "checks", 0, "rate-%")
+	rate.Least = true
+	return []Goal{rate}
 }
 
 // objectStore are the figures of bodies in object storage.

@@ -20,6 +20,7 @@ type delivery struct {
 	perMessage  int
 	reconnect   bool
 	submission  bool
+	source      corpus.Source // nil: messages of sizes
 }
 
 func deliveries() []Scenario {

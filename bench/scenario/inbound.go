@@ -29,15 +29,17 @@ type inbound struct {
 // caches) is not measured.
 func (d delivery) prepare(ctx context.Context, s site.Site, o Options) (_ *inbound, err error) {
 	in := &inbound{delivery: d, site: s, result: Result{Scenario: d.name, Site: s.Name()}}
-	src, err := o.source(d.sizes)
-	if err != nil {
-		return nil, err
+	src := d.source
+	if src == nil {
+		if src, err = o.source(d.sizes); err != nil {
+			return nil, err
+		}
 	}
 	if in.load, err = d.load(ctx, s, o, src); err != nil {
 		return nil, err
 	}
 	warm := in.load
-	warm.Messages, warm.First = min(200, max(20, in.load.Messages/20)), in.load.Messages
+	warm.Messages, warm.First = warmUp(in.load.Messages), in.load.Messages
 	if _, err := warm.Run(ctx); err != nil {
 		return nil, fmt.Errorf("warm up: %w", serverTrouble(ctx, s, err))
 	}
@@ -45,6 +47,9 @@ func (d delivery) prepare(ctx context.Context, s site.Site, o Options) (_ *inbou
 	in.boxes, err = openBoxes(ctx, s, in.load.Recipients)
 	return in, err
 }
+
+// warmUp is how many messages go before so many that are measured.
+func warmUp(messages int) int { return min(200, max(20, messages/20)) }
 
 func (in *inbound) close() {
 	if in.meter != nil {

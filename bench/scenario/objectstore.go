@@ -11,7 +11,6 @@ import (
 	"github.com/rookery-mail/rookery/bench/corpus"
 	"github.com/rookery-mail/rookery/bench/load"
 	"github.com/rookery-mail/rookery/bench/site"
-	"github.com/rookery-mail/rookery/bench/stats"
 )
 
 // Store is an object store on this machine.
@@ -105,17 +104,11 @@ func (x *objectStore) deliver(ctx context.Context, prefix string, share int) (bo
 	if both, err = x.delivery.pair(ctx, x.sites, 0, o); err != nil {
 		return both, err
 	}
-	without, ok1 := both[0].Figure("msg/s")
-	with, ok2 := both[1].Figure("msg/s")
-	if !ok1 || !ok2 || len(with.Turns) == 0 || len(with.Turns) != len(without.Turns) {
-		return both, errors.New("a delivery without a rate")
+	rate, err := rateOfPair(both)
+	if err == nil {
+		x.result.judge(prefix+"rate-%", rate, true)
 	}
-	ratios := make([]float64, len(with.Turns))
-	for i := range ratios {
-		ratios[i] = 100 * with.Turns[i] / without.Turns[i]
-	}
-	x.result.judge(prefix+"rate-%", stats.Summarize(ratios).Median, true)
-	return both, nil
+	return both, err
 }
 
 // working measures deliveries while the store works.

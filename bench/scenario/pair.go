@@ -104,3 +104,17 @@ func (t *turns) result() Result {
 	}
 	return r
 }
+
+// rateOfPair is the rate of the second of two sites in per cent of the first's: the median of the turns.
+func rateOfPair(both [2]Result) (float64, error) {
+	without, ok1 := both[0].Figure("msg/s")
+	with, ok2 := both[1].Figure("msg/s")
+	if !ok1 || !ok2 || len(with.Turns) == 0 || len(with.Turns) != len(without.Turns) {
+		return 0, errors.New("a delivery without a rate")
+	}
+	ratios := make([]float64, len(with.Turns))
+	for i := range ratios {
+		ratios[i] = 100 * with.Turns[i] / without.Turns[i]
+	}
+	return stats.Summarize(ratios).Median, nil
+}

@@ -147,6 +147,7 @@ func All() []Scenario {
 		{Name: "growth", Brief: "the same delivery load at growing numbers of stored messages", Peers: true, Run: runGrowth},
 		{Name: "scale", Brief: "SELECT, snapshot and restart at growing sizes of one mailbox", Nodes: 1, Run: runScale},
 		{Name: "outbound", Brief: "users' mail to a foreign sink with an error mix, until it arrived or came back", Peers: true, Run: runOutbound},
+		{Name: "checks", Brief: "signed mail delivered with the checks of what comes in beside a cluster without", Nodes: 1, Run: runChecks},
 		{Name: "object-store", Brief: "delivery with an object store beside one without; what the bucket takes; cold reads; the store frozen and away",
 			Nodes: 1, Run: runObjectStore},
 	})

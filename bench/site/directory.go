@@ -48,6 +48,7 @@ const (
 	portCluster    = 7700
 	portGossip     = 7701
 	portMX         = 2525
+	portDNS        = 5353
 	portSubmission = 2587
 	portIMAP       = 2993
 	portClaim      = 7799

@@ -26,8 +26,9 @@ type node struct {
 
 func (n *node) configPath() string { return filepath.Join(n.dir, "rookery.toml") }
 
-// writeConfig writes the configuration; relay is where mail for other domains goes, "" for nowhere.
-func (n *node) writeConfig(relay string) error {
+// writeConfig writes the configuration; relay is where mail for other domains goes, "" for nowhere, and
+// resolver who is asked about domains.
+func (n *node) writeConfig(relay, resolver string) error {
 	if err := os.MkdirAll(n.dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory of %s: %w", n.name, err)
 	}
@@ -51,8 +52,9 @@ max_connections_per_address = 20000
 [log]
 level = "warn"
 `, filepath.Join(n.dir, "data"), n.name, n.host, portCluster, portGossip, portMX, portSubmission, portIMAP, Domain)
+	text += fmt.Sprintf("[outbound]\nresolvers = [%q]\n", resolver)
 	if relay != "" {
-		text += fmt.Sprintf("[outbound]\nenabled = true\nrelay = %q\nresolvers = [\"127.0.0.1\"]\n", relay)
+		text += fmt.Sprintf("enabled = true\nrelay = %q\n", relay)
 	}
 	if err := os.WriteFile(n.configPath(), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the configuration of %s: %w", n.name, err)

@@ -81,7 +81,7 @@ func StartRookery(ctx context.Context, cfg RookeryConfig) (_ *Rookery, err error
 func (s *Rookery) form(ctx context.Context) error {
 	for i := 1; i <= s.cfg.Nodes; i++ {
 		n := &node{name: fmt.Sprintf("n%d", i), host: s.network.host(i), dir: filepath.Join(s.dir, fmt.Sprintf("n%d", i)), binary: s.cfg.Binary}
-		if err := n.writeConfig(s.Foreign()); err != nil {
+		if err := n.writeConfig(s.Foreign(), s.Resolver()); err != nil {
 			return err
 		}
 		if i == 1 {
@@ -145,6 +145,9 @@ func (s *Rookery) Foreign() string {
 	}
 	return hostPort(s.network.host(100), portMX)
 }
+
+// Resolver is who the nodes ask about domains, HOST:PORT of this machine; nobody listens there yet.
+func (s *Rookery) Resolver() string { return hostPort(s.network.host(101), portDNS) }
 
 // IMAP are doors with TLS from the first octet.
 func (s *Rookery) IMAP() []load.Door { return s.doors(portIMAP, load.TLS) }
