@@ -172,3 +172,20 @@ func checkRecords(header []byte, at int) error {
 	}
 	return nil
 }
+
+// Missing is how many octets there are still to be read at least where data is the beginning of a header: what belongs to the
+// connection behind it is not touched then. It is 1 or more, also where data is no header.
+func Missing(data []byte) int {
+	switch {
+	case len(data) < len(shortest):
+		return len(shortest) - len(data)
+	case data[0] != '\r':
+		return 1
+	case len(data) < fixed:
+		return fixed - len(data)
+	}
+	return max(1, fixed+int(binary.BigEndian.Uint16(data[14:]))-len(data))
+}
+
+// shortest is the shortest header that there is.
+const shortest = "PROXY UNKNOWN\r\n"

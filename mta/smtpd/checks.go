@@ -23,7 +23,7 @@ type Checks interface {
 // Peer is who has connected.
 type Peer struct {
 	Kind   Kind
-	Remote netip.AddrPort // invalid where the connection has none, as on a socket of this host
+	Remote netip.AddrPort // as a trusted proxy says; invalid where the connection has none, as on a socket of this host
 	Local  netip.AddrPort
 }
 
@@ -90,10 +90,7 @@ func (c *conn) begin(ctx context.Context) bool {
 }
 
 func (c *conn) asPeer() Peer {
-	p := Peer{Kind: c.kind}
-	p.Remote, _ = netip.ParseAddrPort(c.nc.RemoteAddr().String())
-	p.Local, _ = netip.ParseAddrPort(c.nc.LocalAddr().String())
-	return p
+	return Peer{Kind: c.kind, Remote: c.whence, Local: c.whither}
 }
 
 // tlsState is that of the connection, nil without TLS.

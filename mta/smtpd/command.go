@@ -12,7 +12,7 @@ func (c *conn) command(ctx context.Context, line string) error {
 	verb, arg := wire.Command(line)
 	switch verb {
 	case "EHLO", "HELO", "LHLO":
-		c.hello(ctx, verb, arg)
+		return c.hello(ctx, verb, arg)
 	case "MAIL":
 		c.mailFrom(ctx, arg)
 	case "RCPT":
@@ -34,6 +34,10 @@ func (c *conn) command(ctx context.Context, line string) error {
 		c.reply(mta.Replyf(250, mta.OK, "Flushed"))
 	case "NOOP":
 		c.reply(mta.Replyf(250, mta.OK, "OK"))
+	case "XCLIENT":
+		return c.xclient(ctx, arg)
+	case "PROXY":
+		return c.noProxy()
 	case "QUIT":
 		c.reply(mta.Replyf(221, mta.OK, "%s says goodbye", c.srv.c.Hostname))
 		return c.quit()

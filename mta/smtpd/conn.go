@@ -22,9 +22,12 @@ import (
 type conn struct {
 	srv    *Server
 	kind   Kind
-	remote netip.Addr
-	peer   netip.Prefix
+	remote netip.Addr   // of the client: what a proxy says it is, else direct
+	peer   netip.Prefix // of remote; what is counted under srv.mu
+	direct netip.Addr   // who is at the other end
 	log    *slog.Logger
+
+	whence, whither netip.AddrPort // of the client, and where it connected to; invalid on a socket without addresses
 
 	r *bufio.Reader // over input
 	w *bufio.Writer // over the connection; flushed before each wait for the client
@@ -37,6 +40,7 @@ type conn struct {
 	bounds   Bounds          // of the last EHLO or MAIL
 	mail     *transaction
 	session  Session // of Config.Checks; nil without
+	proxied  bool    // a header of the PROXY protocol comes first
 
 	badCommands, badRecipients, authFailures int
 
@@ -57,6 +61,12 @@ var (
 func newConn(s *Server, nc net.Conn, kind Kind) *conn {
 	c := &conn{srv: s, nc: nc, kind: kind, wait: s.c.Limits.Command, bounds: s.c.Directory.Bounds()}
 	c.remote, c.peer = login.PeerOf(nc)
+	c.direct = c.remote
+	c.whence, _ = netip.ParseAddrPort(nc.RemoteAddr().String())
+	c.whither, _ = netip.ParseAddrPort(nc.LocalAddr().String())
+	if c.proxied = isWithin(c.direct, s.c.Proxies); c.proxied {
+		c.peer = netip.Prefix{} // it is counted once it is known whose it is
+	}
 	c.log = s.c.Logger.With("kind", kind, "remote", c.remote)
 	c.attach(nc)
 	return c
@@ -81,6 +91,16 @@ func (c *conn) serve(ctx context.Context) {
 			c.w.Flush()
 		}
 	}()
+	if c.proxied {
+		if err := c.readProxy(); err != nil {
+			c.log.Warn("a proxy does not say whose a connection is", "error", err)
+			return
+		}
+		if r := c.srv.move(c); r != nil {
+			c.turnAway(r)
+			return
+		}
+	}
 	if c.kind == Submissions {
 		if err := c.handshake(ctx); err != nil {
 			c.log.Info("TLS handshake failed", "error", err)
@@ -90,11 +110,11 @@ func (c *conn) serve(ctx context.Context) {
 	if !c.begin(ctx) {
 		return
 	}
-	protocol := "ESMTP"
-	if c.kind == LMTP {
-		protocol = "LMTP"
+	if err := c.listen(); err != nil {
+		c.farewell(err)
+		return
 	}
-	c.reply(mta.Replyf(220, "", "%s %s Rookery", c.srv.c.Hostname, protocol))
+	c.greet()
 	c.farewell(c.loop(ctx))
 }
 

@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -27,10 +28,19 @@ func FuzzConnection(f *testing.F) {
 		f.Add(byte(1), []byte(seed))
 		f.Add(byte(3), []byte(seed))
 	}
+	f.Add(byte(4), []byte("EHLO p\r\nXCLIENT ADDR=198.51.100.9 HELO=x PROTO=ESMTP\r\nMAIL FROM:<a@example.com>\r\nXCLIENT ADDR=[UNAVAILABLE]\r\nRSET\r\nXCLIENT X=y\r\n"))
+	f.Add(byte(8), []byte("PROXY TCP4 198.51.100.9 192.0.2.1 4000 25\r\n"+hello))
+	f.Add(byte(8), []byte("\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00EHLO x\r\n"))
 	kinds := []Kind{MX, Submission, Submission, LMTP}
 	f.Fuzz(func(t *testing.T, kind byte, octets []byte) {
 		store := &fakeStore{}
-		converse(fuzzServer(store), kinds[int(kind)%len(kinds)], [][]byte{octets}, func(_ int, answer string) {
+		s := fuzzServer(store)
+		if all := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}; kind&4 != 0 {
+			s.c.XCLIENT = all
+		} else if kind&8 != 0 {
+			s.c.Proxies = all
+		}
+		converse(s, kinds[int(kind)%len(kinds)], [][]byte{octets}, func(_ int, answer string) {
 			for line := range strings.SplitSeq(strings.TrimSuffix(answer, "\r\n"), "\r\n") {
 				if len(line) < 4 || strings.Trim(line[:3], "0123456789") != "" || strings.ContainsAny(line, "\r\n\x00") {
 					if answer != "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/proxy"
 )
 
 // errClosed ends a connection that has nothing left to say.
@@ -16,31 +17,50 @@ var errClosed = errors.New("closed")
 // maxHelo is the longest name that a client may give itself (RFC 5321, section 4.5.3.1.2).
 const maxHelo = 255
 
-// hello answers EHLO, HELO and LHLO. All of them end a mail transaction (RFC 5321, section 4.1.4).
-func (c *conn) hello(ctx context.Context, verb, arg string) {
+// greet says hello to the client.
+func (c *conn) greet() {
+	protocol := "ESMTP"
+	if c.kind == LMTP {
+		protocol = "LMTP"
+	}
+	c.reply(mta.Replyf(220, "", "%s %s Rookery", c.srv.c.Hostname, protocol))
+}
+
+// greeted asks the checks about a greeting.
+func (c *conn) greeted(ctx context.Context, name string, extended bool) *mta.Reply {
+	if c.session == nil {
+		return nil
+	}
+	return c.session.Hello(ctx, name, extended, c.tlsState())
+}
+
+// hello answers EHLO, HELO and LHLO. All of them end a mail transaction (RFC 5321, section 4.1.4). An error ends the connection.
+func (c *conn) hello(ctx context.Context, verb, arg string) error {
 	name, _, _ := strings.Cut(arg, " ")
 	switch {
 	case (c.kind == LMTP) != (verb == "LHLO"):
 		c.refuse(mta.Replyf(500, mta.BadSequence, "%s is not spoken here", verb))
-		return
+		return nil
 	case name == "" || len(name) > maxHelo:
 		c.refuse(mta.Replyf(501, mta.BadArgument, "Syntax: %s hostname", verb))
-		return
+		return nil
+	}
+	if err := c.hasty(); err != nil {
+		return err
 	}
 	c.reset()
-	if c.session != nil {
-		if r := c.session.Hello(ctx, name, verb != "HELO", c.tlsState()); r != nil {
-			c.refuse(r)
-			return
-		}
+	if r := c.greeted(ctx, name, verb != "HELO"); r != nil {
+		c.refuse(r)
+		return nil
 	}
 	c.helo, c.extended = name, verb != "HELO"
 	c.bounds = c.srv.c.Directory.Bounds()
 	if !c.extended {
 		c.reply(mta.Replyf(250, "", "%s", c.srv.c.Hostname))
-		return
+		return nil
 	}
 	c.reply(&mta.Reply{Code: 250, Text: strings.Join(append([]string{c.srv.c.Hostname}, c.extensions()...), "\n")})
+	return nil
 }
 
 // extensions lists what is offered on this connection at this moment.
@@ -51,6 +71,9 @@ func (c *conn) extensions() []string {
 	}
 	if mechanisms := c.mechanisms(); len(mechanisms) > 0 {
 		list = append(list, "AUTH "+strings.Join(mechanisms, " "))
+	}
+	if c.mayXCLIENT() {
+		list = append(list, "XCLIENT "+proxy.Attributes)
 	}
 	list = append(list, "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING")
 	known := c.known()

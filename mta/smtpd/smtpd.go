@@ -21,6 +21,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -146,9 +147,12 @@ type Config struct {
 	Told func(queue.Arrival) *mailstore.Around
 	// Checks decide on connections and messages. Nil: all that is well-formed and has a recipient is taken.
 	Checks Checks
-	Spool  spool.Config  // where messages wait for the verdict of Checks
-	Auth   Authenticator // nil: no AUTH, and submission takes nothing
-	TLS    *tls.Config   // nil: no STARTTLS, and no Submissions listener
+	Spool  spool.Config // where messages wait for the verdict of Checks
+	// Proxies are networks from which each connection begins with a header of the PROXY protocol; XCLIENT those from which the
+	// command of that name is taken. What they say of a client is believed.
+	Proxies, XCLIENT []netip.Prefix
+	Auth             Authenticator // nil: no AUTH, and submission takes nothing
+	TLS              *tls.Config   // nil: no STARTTLS, and no Submissions listener
 	// Authorities are those whose certificates users are asked for in TLS; see login.UserTLS. Nil: none are. Other
 	// servers, on MX, never are.
 	Authorities func() *x509.CertPool
@@ -175,6 +179,7 @@ type Limits struct {
 	Message   time.Duration // for a message from its first to its last octet; 1 hour
 	Write     time.Duration // until a reply is taken; 1 minute
 	Handshake time.Duration // of TLS; 30 seconds
+	Proxy     time.Duration // for the header of the PROXY protocol; 5 seconds
 	Delivery  time.Duration // of the store; 1 minute. RFC 5321 gives us 10.
 }
 
@@ -217,7 +222,7 @@ func (l *Limits) defaults() {
 		value time.Duration
 	}{
 		{&l.Command, 5 * time.Minute}, {&l.Data, 3 * time.Minute}, {&l.Message, time.Hour}, {&l.Write, time.Minute},
-		{&l.Handshake, 30 * time.Second}, {&l.Delivery, time.Minute},
+		{&l.Handshake, 30 * time.Second}, {&l.Proxy, 5 * time.Second}, {&l.Delivery, time.Minute},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,7 +23,8 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 
 // TestTranscripts holds the dialogues of testdata/*.smtp. In them "C: " is a line of the client, "C' "
 // octets of it as a Go string, "S: " a line of the server, "D: " a delivery and "M: " a line of the
-// message; "Q: " is a recipient that is queued. "kind: " says which listener it is, "queue: yes" that mail goes to other domains too, "checks: yes" that there are checks. Lines of the client that follow each other are sent
+// message; "Q: " is a recipient that is queued. "kind: " says which listener it is, "queue: yes" that mail goes to other domains too, "checks: yes" that there are checks, "from: header" that the client is a proxy whose
+// connections begin with a header, "from: xclient" that it may use XCLIENT. Lines of the client that follow each other are sent
 // together.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.smtp")
@@ -56,6 +58,7 @@ func replay(t *testing.T, text string) string {
 	kind, inBlock := MX, false
 	var out Queue
 	var checks Checks
+	var proxies, xclient []netip.Prefix
 	for _, line := range strings.SplitAfter(text, "\n") {
 		switch {
 		case strings.HasPrefix(line, "C"):
@@ -72,6 +75,12 @@ func replay(t *testing.T, text string) string {
 		case line == "queue: yes\n":
 			out = fakeQueue{}
 			head = append(head, line)
+		case line == "from: header\n":
+			proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+			head = append(head, line)
+		case line == "from: xclient\n":
+			xclient = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+			head = append(head, line)
 		case line == "checks: yes\n":
 			checks = new(fakeChecks)
 			head = append(head, line)
@@ -84,7 +93,7 @@ func replay(t *testing.T, text string) string {
 	var b strings.Builder
 	b.WriteString(strings.Join(head, ""))
 	store := &fakeStore{}
-	converse(newServer(store, func(c *Config) { c.Queue, c.Checks = out, checks }), kind, raw, func(i int, answer string) {
+	converse(newServer(store, func(c *Config) { c.Queue, c.Checks, c.Proxies, c.XCLIENT = out, checks, proxies, xclient }), kind, raw, func(i int, answer string) {
 		if i > 0 {
 			b.WriteString(blocks[i-1])
 		}
