@@ -66,6 +66,8 @@ const (
 	EditQueue        Kind = 0x0405
 	ForgetStories    Kind = 0x0406
 	EditConduct      Kind = 0x0407
+
+	EditScripts Kind = 0x0501
 )
 
 // Since is the version of Rookery that first executed k, or ok false for a number that is not in the
@@ -201,6 +203,8 @@ func (k Kind) name() string {
 		return "ForgetStories"
 	case EditConduct:
 		return "EditConduct"
+	case EditScripts:
+		return "EditScripts"
 	}
 	return ""
 }

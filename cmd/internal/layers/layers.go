@@ -112,6 +112,8 @@ func Kinds() map[string]Kind {
 		"mta/dmarc":             Core,
 		"mta/iprev":             Core,
 		"mta/spf":               Core,
+		"mta/script":            Core,
+		"mta/script/scriptpb":   Words,
 		"mta/sieve":             Core,
 		"mta/sieve/letter":      Core,
 		"mta/sieve/syntax":      Core,

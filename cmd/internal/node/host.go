@@ -20,6 +20,7 @@ import (
 	"github.com/rookery-mail/rookery/index/partition"
 	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/runner"
+	"github.com/rookery-mail/rookery/mta/script"
 )
 
 // hostConfig is what a host works with.
@@ -107,7 +108,7 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
 		r.queue = queue.New()
-		r.partition = partition.New(partition.Config{Touched: h.touched, More: []partition.Extension{r.queue}})
+		r.partition = partition.New(partition.Config{Touched: h.touched, More: []partition.Extension{r.queue, script.Machine{}}})
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{
