@@ -1,18 +1,13 @@
 package tlsrpt
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"mime/multipart"
-	"mime/quotedprintable"
-	"net/textproto"
 	"strings"
+
+	"github.com/rookery-mail/rookery/mta/attachment"
 )
 
 // The types of media that reports have (RFC 8460, section 6.4 and 6.5).
@@ -58,53 +53,10 @@ func readJSON(text []byte) (Report, error) {
 	return Decode(text)
 }
 
-// maxDepth is how deep a report may lie in a mail's parts, maxParts how many of them are looked at.
-const (
-	maxDepth = 4
-	maxParts = 50
-)
-
 func readMail(data []byte) (Report, error) {
-	r := bufio.NewReader(bytes.NewReader(data))
-	header, err := textproto.NewReader(r).ReadMIMEHeader()
-	if err != nil && !errors.Is(err, io.EOF) {
-		return Report{}, fmt.Errorf("%w: neither JSON nor gzip, and no mail: %w", ErrNoReport, err)
-	}
-	parts := maxParts
-	return readPart(header, r, maxDepth, &parts)
-}
-
-// readPart reads the first report in a part and those below it.
-func readPart(header textproto.MIMEHeader, body io.Reader, depth int, parts *int) (Report, error) {
-	if *parts--; *parts < 0 || depth == 0 {
-		return Report{}, errAbsent
-	}
-	kind, params, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
-		return Report{}, errAbsent
-	}
-	if strings.HasPrefix(kind, "multipart/") {
-		list := multipart.NewReader(body, params["boundary"])
-		for {
-			p, err := list.NextRawPart()
-			if err != nil {
-				return Report{}, errAbsent
-			}
-			report, err := readPart(p.Header, p, depth-1, parts)
-			if err == nil || !errors.Is(err, errAbsent) {
-				return report, err
-			}
-		}
-	}
-	if !isReport(kind, params["name"], header.Get("Content-Disposition")) {
-		return Report{}, errAbsent
-	}
-	octets, err := io.ReadAll(io.LimitReader(decoded(header, body), MaxPacked+1))
+	octets, err := attachment.Find(data, MaxPacked, isReport)
 	if err != nil {
-		return Report{}, fmt.Errorf("%w: its attachment: %w", ErrNoReport, err)
-	}
-	if len(octets) > MaxPacked {
-		return Report{}, fmt.Errorf("%w: its attachment has more than %d octets", ErrNoReport, MaxPacked)
+		return Report{}, fmt.Errorf("%w: neither %s nor %s: %w", ErrNoReport, MediaGzip, MediaJSON, err)
 	}
 	if len(octets) > 2 && octets[0] == 0x1f && octets[1] == 0x8b {
 		return unpack(octets)
@@ -112,11 +64,8 @@ func readPart(header textproto.MIMEHeader, body io.Reader, depth int, parts *int
 	return readJSON(octets)
 }
 
-// errAbsent says that a part is something else.
-var errAbsent = fmt.Errorf("%w: no part of the mail is %s or %s", ErrNoReport, MediaGzip, MediaJSON)
-
 // isReport reports whether a part is a report by its type, or by its name where the type says nothing.
-func isReport(kind, name, disposition string) bool {
+func isReport(kind, name string) bool {
 	switch kind {
 	case MediaGzip, MediaJSON:
 		return true
@@ -124,19 +73,6 @@ func isReport(kind, name, disposition string) bool {
 	default:
 		return false
 	}
-	if _, params, err := mime.ParseMediaType(disposition); err == nil && params["filename"] != "" {
-		name = params["filename"]
-	}
 	name = strings.ToLower(name)
 	return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".json.gz")
-}
-
-func decoded(header textproto.MIMEHeader, body io.Reader) io.Reader {
-	switch strings.ToLower(strings.TrimSpace(header.Get("Content-Transfer-Encoding"))) {
-	case "base64":
-		return base64.NewDecoder(base64.StdEncoding, body)
-	case "quoted-printable":
-		return quotedprintable.NewReader(body)
-	}
-	return body
 }
