@@ -16,7 +16,6 @@ import (
 
 	"github.com/rookery-mail/rookery/index/message"
 	"github.com/rookery-mail/rookery/mta/arc"
-	"github.com/rookery-mail/rookery/mta/authres"
 	"github.com/rookery-mail/rookery/mta/dkim"
 	"github.com/rookery-mail/rookery/mta/dmarc"
 	"github.com/rookery-mail/rookery/mta/iprev"
@@ -148,7 +147,6 @@ func (c *Checker) Check(ctx context.Context, q Query) (Results, error) {
 		return r, err
 	}
 	r.DMARC = dmarc.Evaluate(ctx, r.query(m.Header, c.c.Draw()), asked)
-	r.ARC.Vouched = c.vouched(m.chain, r)
 	return r, nil
 }
 
@@ -207,53 +205,6 @@ func (r Results) query(h dkim.Header, draw int) dmarc.Query {
 		}
 	}
 	return q
-}
-
-// vouched finds the trusted sealer who says that DMARC passed.
-func (c *Checker) vouched(chain arc.Chain, r Results) string {
-	trusted := c.c.Trusted()
-	if len(trusted) == 0 || r.DMARC.From == "" {
-		return ""
-	}
-	sealer, _ := chain.Vouched(func(sealer string) bool {
-		for _, t := range trusted {
-			if strings.EqualFold(t, sealer) {
-				return true
-			}
-		}
-		return false
-	}, func(text string) bool { return saysPass(text, r.DMARC.From) })
-	return sealer
-}
-
-// saysPass reports whether results of a seal say that DMARC passed for an author's domain, or, where they say nothing of DMARC,
-// that a signature of the domain did.
-func saysPass(text, author string) bool {
-	f, err := authres.Parse(text)
-	if err != nil {
-		return false
-	}
-	signed := false
-	for _, r := range f.Results {
-		switch r.Method {
-		case "dmarc":
-			from := property(r, "header", "from")
-			return r.Value == "pass" && (from == "" || strings.EqualFold(from, author))
-		case "dkim":
-			d := strings.ToLower(property(r, "header", "d"))
-			signed = signed || r.Value == "pass" && d != "" && (d == author || strings.HasSuffix(author, "."+d))
-		}
-	}
-	return signed
-}
-
-func property(r authres.Result, kind, name string) string {
-	for _, p := range r.Properties {
-		if p.Type == kind && p.Name == name {
-			return p.Value
-		}
-	}
-	return ""
 }
 
 // maxAuthors is how many addresses of From fields are told.
