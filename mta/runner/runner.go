@@ -51,6 +51,16 @@ type Proposer interface {
 	Propose(ctx context.Context, g cluster.GroupID, c command.Command) ([]byte, cluster.LogIndex, error)
 }
 
+// Lanes bound the attempts that go on at a time; shaping.Sites are some.
+type Lanes interface {
+	// Free is how many for a domain may begin and, where that is none, when to ask again.
+	Free(domain string) (n int, again time.Time)
+	// Enter begins one, ok false where there is no room.
+	Enter(domain string) (l *shaping.Lane, ok bool)
+}
+
+var _ Lanes = (*shaping.Sites)(nil)
+
 // Config is what a Runner works with. Fields without a default are required.
 type Config struct {
 	Group    cluster.GroupID
@@ -60,7 +70,7 @@ type Config struct {
 	Proposer Proposer
 	Store    Store
 	Sender   Sender
-	Lanes    *shaping.Sites                        // of the node: how much at a time
+	Lanes    Lanes                                 // of the node: how much at a time
 	Told     func(queue.Arrival) *mailstore.Around // has the stories of reports be kept; nil: there are none
 	Wake     func() <-chan struct{}                // closed when something was queued or changed since the call
 	NewID    func() cluster.CommandID
@@ -279,7 +289,7 @@ func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string
 				return true, nil // its time is over, and it may not be delivered any more (RFC 2852)
 			}
 			j = &job{destination: destination, entry: to.Place.Entry, record: e, failures: rec.Failures}
-			if !r.admit(j) {
+			if !r.admit(j, now) {
 				return false, nil
 			}
 			byEntry[to.Place.Entry] = j
@@ -293,14 +303,20 @@ func (r *Runner) jobsFor(s kv.Reader, waiters *queue.Waiters, destination string
 	return work, err
 }
 
-// admit lets a job in, where there is a lane for it; end ends that.
-func (r *Runner) admit(j *job) bool {
+// admit lets a job in, where there is a lane for it; end ends that. A lane that somebody else took meanwhile is asked for again: nobody
+// tells when he leaves it.
+func (r *Runner) admit(j *job, now time.Time) bool {
 	if !r.c.Gate.enter() {
 		return false
 	}
 	lane, ok := r.c.Lanes.Enter(j.destination)
 	if !ok {
 		r.c.Gate.leave()
+		if free, again := r.c.Lanes.Free(j.destination); free == 0 {
+			r.walk.later(again)
+		} else {
+			r.walk.later(now)
+		}
 		return false
 	}
 	j.lane, j.seen = lane, shaping.Outcome{Unmade: true}
