@@ -118,6 +118,8 @@ func Kinds() map[string]Kind {
 		"mta/script/scriptpb":   Words,
 		"mta/sieve":             Core,
 		"mta/sieve/letter":      Core,
+		"mta/sieve/mailto":      Core,
+		"mta/sieve/match":       Core,
 		"mta/sieve/syntax":      Core,
 		"mta/srs":               Core,
 		"mta/batv":              Core,

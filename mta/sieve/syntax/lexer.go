@@ -58,7 +58,7 @@ func printable(r rune) rune {
 }
 
 // MaxNumber is the largest number that a script can say.
-const MaxNumber = 1<<31 - 1
+const MaxNumber = 1<<53 - 1
 
 // lexer cuts a script into tokens.
 type lexer struct {

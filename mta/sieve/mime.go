@@ -1,0 +1,307 @@
+package sieve
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/sieve/letter"
+	"github.com/rookery-mail/rookery/mta/sieve/syntax"
+)
+
+// foreverypart compiles RFC 5703, section 3: a loop over the parts of the message, of which the message is the first, or over those
+// within the part of the loop around.
+func (c *compiler) foreverypart(k *call) (action, *Error) {
+	name := ""
+	if a := k.tags[":name"]; a != nil {
+		var err *Error
+		if name, err = c.constant(a); err != nil {
+			return nil, err
+		}
+	}
+	c.loops = append(c.loops, name)
+	block, err := c.block(k.Block)
+	c.loops = c.loops[:len(c.loops)-1]
+	if err != nil {
+		return nil, err
+	}
+	return func(m *machine) (flow, error) { return m.eachPart(name, block) }, nil
+}
+
+func (m *machine) eachPart(name string, block []action) (flow, error) {
+	outer := m.part
+	defer func() { m.part = outer }()
+	var parts []*letter.Part
+	if outer != nil {
+		parts = outer.Walk()[1:]
+	} else {
+		root, err := m.root()
+		if err != nil {
+			return stopped, err
+		}
+		parts = root.Walk()
+	}
+	for _, p := range parts {
+		if err := m.budget.Spend(100); err != nil {
+			return stopped, err
+		}
+		m.part = p
+		f, err := m.run(block)
+		if f == broken && (m.breaking == "" || m.breaking == name) {
+			return onward, err
+		}
+		if err != nil || f != onward {
+			return f, err
+		}
+	}
+	return onward, nil
+}
+
+// breakLoop compiles RFC 5703, section 3.2.
+func (c *compiler) breakLoop(k *call) (action, *Error) {
+	name := ""
+	if a := k.tags[":name"]; a != nil {
+		var err *Error
+		if name, err = c.constant(a); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(c.loops, name) {
+			return nil, syntax.Errorf(a.Pos, "there is no foreverypart of the name %s around", quote(name))
+		}
+	}
+	if len(c.loops) == 0 {
+		return nil, syntax.Errorf(k.Pos, "break stands in a foreverypart")
+	}
+	return func(m *machine) (flow, error) {
+		m.breaking = name
+		return broken, nil
+	}, nil
+}
+
+// maxEdits is how often a run may change the message.
+const maxEdits = 100
+
+// errEdits says that maxEdits is not enough.
+var errEdits = fmt.Errorf("the message is changed more than %d times", maxEdits)
+
+// edit takes one of the changes that a run may make, with the octets that it writes.
+func (m *machine) edit(octets int) error {
+	if m.edits++; m.edits > maxEdits {
+		return errEdits
+	}
+	return m.budget.Spend(octets + m.letter.Len())
+}
+
+// changeTexts are the strings of replace and enclose.
+type changeTexts struct{ content, subject, from text }
+
+func (c *compiler) changeTexts(k *call) (t changeTexts, err *Error) {
+	if t.content, err = c.one(k.args[0]); err != nil {
+		return t, err
+	}
+	if a := k.tags[":subject"]; a != nil {
+		if t.subject, err = c.one(a); err != nil {
+			return t, err
+		}
+	}
+	if a := k.tags[":from"]; a != nil {
+		t.from, err = c.one(a)
+	}
+	return t, err
+}
+
+// replace compiles RFC 5703, section 5.
+func (c *compiler) replace(k *call) (action, *Error) {
+	t, err := c.changeTexts(k)
+	if err != nil {
+		return nil, err
+	}
+	return func(m *machine) (flow, error) {
+		all, err := m.expandAll([]text{t.content, t.subject, t.from})
+		if err != nil {
+			return stopped, err
+		}
+		if err := m.edit(len(all[0])); err != nil {
+			return stopped, err
+		}
+		entity := []byte(all[0])
+		if !k.has(":mime") {
+			entity = letter.Entity(all[0])
+		}
+		part := m.part
+		whole := part == nil
+		if whole {
+			if part, err = m.root(); err != nil {
+				return stopped, err
+			}
+		}
+		if err := part.Replace(entity); err != nil {
+			return stopped, fmt.Errorf("read the replacement: %w", err)
+		}
+		from := ""
+		if all[2] != "" {
+			if from, err = senderOf(all[2]); err != nil {
+				return stopped, err
+			}
+		}
+		if whole {
+			m.letter.Rename(all[1], from)
+		}
+		m.tell(k.Line, "replace")
+		return onward, nil
+	}, nil
+}
+
+// enclose compiles RFC 5703, section 6.
+func (c *compiler) enclose(k *call) (action, *Error) {
+	t, err := c.changeTexts(k)
+	if err != nil {
+		return nil, err
+	}
+	var headers []text
+	if a := k.tags[":headers"]; a != nil {
+		if headers, err = c.texts(a); err != nil {
+			return nil, err
+		}
+	}
+	return func(m *machine) (flow, error) {
+		all, err := m.expandAll([]text{t.content, t.subject})
+		if err != nil {
+			return stopped, err
+		}
+		names, err := m.expandAll(headers)
+		if err != nil {
+			return stopped, err
+		}
+		if err := m.edit(len(all[0])); err != nil {
+			return stopped, err
+		}
+		if m.enclosed++; m.enclosed > 10 {
+			return stopped, errors.New("the message is enclosed more than 10 times")
+		}
+		from := ""
+		if len(m.in.Addresses) > 0 {
+			from = "<" + m.in.Addresses[0] + ">"
+		}
+		m.letter, err = m.letter.Enclose(letter.Enclosure{Text: all[0], Subject: all[1], Headers: names, Date: mta.Date(m.in.Now), From: from})
+		if err != nil {
+			return stopped, fmt.Errorf("enclose the message: %w", err)
+		}
+		m.tell(k.Line, "enclose")
+		return onward, nil
+	}, nil
+}
+
+// addHeader compiles RFC 5293, section 4.
+func (c *compiler) addHeader(k *call) (action, *Error) {
+	var texts [2]text
+	for i := range texts {
+		var err *Error
+		if texts[i], err = c.one(k.args[i]); err != nil {
+			return nil, err
+		}
+	}
+	if name := texts[0]; name.constant() && !isFieldName(name.literal) {
+		return nil, syntax.Errorf(k.args[0].Pos, "%s cannot be the name of a field", quote(name.literal))
+	}
+	return func(m *machine) (flow, error) {
+		all, err := m.expandAll(texts[:])
+		if err != nil {
+			return stopped, err
+		}
+		name, value := all[0], all[1]
+		if !isFieldName(name) {
+			return stopped, fmt.Errorf("%s cannot be the name of a field", quote(name))
+		}
+		if len(value) > maxField {
+			return stopped, fmt.Errorf("a field of %d octets, %d are allowed", len(value), maxField)
+		}
+		if isProtected(name) {
+			m.tell(k.Line, "addheader: %s is not for scripts", name)
+			return onward, nil
+		}
+		if err := m.edit(len(value)); err != nil {
+			return stopped, err
+		}
+		value = strings.TrimSpace(strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ").Replace(value))
+		m.letter.Add(name, value, k.has(":last"))
+		m.tell(k.Line, "addheader: %s: %s", name, quote(value))
+		return onward, nil
+	}, nil
+}
+
+// maxField is the longest value of a field that a script adds, in octets.
+const maxField = 8 << 10
+
+// isFieldName tells whether a text can be the name of a field (RFC 5322, section 3.6.8).
+func isFieldName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == ':' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 76
+}
+
+// isProtected tells the fields that scripts do not change (RFC 5293, section 6): the trace of the message and what says who it is from.
+func isProtected(name string) bool {
+	name = strings.ToLower(name)
+	return slices.Contains([]string{"received", "auto-submitted", "return-path", "authentication-results", "delivered-to"}, name) ||
+		strings.HasPrefix(name, "arc-")
+}
+
+// deleteHeader compiles RFC 5293, section 5.
+func (c *compiler) deleteHeader(k *call) (action, *Error) {
+	s, err := c.source(k, k.args[0])
+	if err != nil {
+		return nil, err
+	}
+	if !isFieldName(s.names[0].literal) && s.names[0].constant() {
+		return nil, syntax.Errorf(k.args[0].Pos, "%s cannot be the name of a field", quote(s.names[0].literal))
+	}
+	var t *matcher
+	if len(k.args) == 2 {
+		if t, err = c.matcher(k, k.args[1]); err != nil {
+			return nil, err
+		}
+		if t.counts() {
+			return nil, syntax.Errorf(k.Pos, "deleteheader does not count")
+		}
+		t.mute = true
+	} else if _, err := c.rule(k); err != nil {
+		return nil, err
+	}
+	return func(m *machine) (flow, error) { return onward, m.deleteHeader(k, s, t) }, nil
+}
+
+func (m *machine) deleteHeader(k *call, s source, t *matcher) error {
+	name, err := m.expand(s.names[0])
+	if err != nil {
+		return err
+	}
+	if isProtected(name) {
+		m.tell(k.Line, "deleteheader: %s is not for scripts", name)
+		return nil
+	}
+	var gone []*letter.Field
+	err = m.eachField(s, func(f *letter.Field) error {
+		if t != nil {
+			if ok, err := t.any(m, subjectsOf(f.Subject().Text)); err != nil || !ok {
+				return err
+			}
+		}
+		gone = append(gone, f)
+		return nil
+	})
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	if err := m.edit(len(gone) * m.letter.Len()); err != nil {
+		return err
+	}
+	m.letter.Delete(gone...)
+	m.tell(k.Line, "deleteheader: %d of %s", len(gone), name)
+	return nil
+}

@@ -1,0 +1,281 @@
+package sieve
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rookery-mail/rookery/mta/sieve/match"
+	"github.com/rookery-mail/rookery/mta/sieve/syntax"
+)
+
+// variable gives the value of a variable, "" for one that was never set.
+func (m *machine) variable(name string) string {
+	if shared, ok := strings.CutPrefix(name, "global."); ok {
+		return m.globals[shared]
+	}
+	if m.frame.shared[name] {
+		return m.globals[name]
+	}
+	return m.frame.vars[name]
+}
+
+// setVariable keeps a value, cut to what a variable may hold.
+func (m *machine) setVariable(name, value string) error {
+	vars := m.frame.vars
+	if shared, ok := strings.CutPrefix(name, "global."); ok {
+		vars, name = m.globals, shared
+	} else if m.frame.shared[name] {
+		vars = m.globals
+	}
+	if _, known := vars[name]; !known && len(vars) >= m.limits.Variables {
+		return fmt.Errorf("more than %d variables", m.limits.Variables)
+	}
+	vars[name] = strings.Clone(cut(value, m.limits.Variable))
+	return m.budget.Spend(len(vars[name]))
+}
+
+// variableName reads the name of a variable that is set.
+func (c *compiler) variableName(a *syntax.Argument) (string, *Error) {
+	name := strings.ToLower(a.Strings[0].Text)
+	if !isVariable(name) || len(name) > 32+len("global.") {
+		return "", syntax.Errorf(a.Strings[0].Pos, "%s cannot be the name of a variable", quote(name))
+	}
+	if space, rest, ok := strings.Cut(name, "."); ok && (space != "global" || strings.Contains(rest, ".") || !c.enabled["include"]) {
+		return "", syntax.Errorf(a.Strings[0].Pos, "%s is of a namespace that cannot be set", quote(name))
+	}
+	return name, nil
+}
+
+// modifierTags are those of set (RFC 5229, section 4.1); modifiers of the same precedence exclude each other.
+func modifierTags() []tag {
+	return []tag{{":lower", 0, "", "40"}, {":upper", 0, "", "40"}, {":lowerfirst", 0, "", "30"}, {":upperfirst", 0, "", "30"},
+		{":quotewildcard", 0, "", "20"}, {":quoteregex", 0, "regex", "20"}, {":encodeurl", 0, "enotify", "15"}, {":length", 0, "", "10"}}
+}
+
+// modify applies modifiers, those of high precedence first.
+func (k *call) modify(value string) string {
+	for _, t := range modifierTags() {
+		if k.has(t.name) {
+			value = modify(t.name, value)
+		}
+	}
+	return value
+}
+
+func modify(how, s string) string {
+	switch how {
+	case ":lower":
+		return strings.ToLower(s)
+	case ":upper":
+		return strings.ToUpper(s)
+	case ":lowerfirst":
+		return first(s, unicode.ToLower)
+	case ":upperfirst":
+		return first(s, unicode.ToUpper)
+	case ":quotewildcard":
+		return match.QuoteWild(s)
+	case ":quoteregex":
+		return match.QuoteRegex(s)
+	case ":encodeurl":
+		return encodeURL(s)
+	}
+	return strconv.Itoa(utf8.RuneCountInString(s))
+}
+
+func first(s string, change func(rune) rune) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(change(r)) + s[n:]
+}
+
+// encodeURL escapes what is not unreserved in a URI (RFC 5435, section 6).
+func encodeURL(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// set compiles RFC 5229, section 4.
+func (c *compiler) set(k *call) (action, *Error) {
+	name, err := c.variableName(k.args[0])
+	if err != nil {
+		return nil, err
+	}
+	value, err := c.one(k.args[1])
+	if err != nil {
+		return nil, err
+	}
+	return func(m *machine) (flow, error) {
+		s, err := m.expand(value)
+		if err != nil {
+			return stopped, err
+		}
+		if err := m.budget.Spend(len(s)); err != nil {
+			return stopped, err
+		}
+		s = k.modify(s)
+		m.tell(k.Line, "set: %s = %s", name, quote(s))
+		return onward, m.setVariable(name, s)
+	}, nil
+}
+
+// stringTest compiles RFC 5229, section 5.
+func (c *compiler) stringTest(k *call) (check, *Error) {
+	sources, err := c.texts(k.args[0])
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.matcher(k, k.args[1])
+	if err != nil {
+		return nil, err
+	}
+	return func(m *machine) (bool, error) {
+		texts, err := m.expandAll(sources)
+		if err != nil {
+			return false, err
+		}
+		subjects := subjectsOf(texts...)
+		if t.counts() { // of those that are not empty
+			kept := subjects[:0]
+			for _, s := range subjects {
+				if s.Text != "" {
+					kept = append(kept, s)
+				}
+			}
+			subjects = kept
+		}
+		return t.any(m, subjects)
+	}, nil
+}
+
+// global compiles RFC 6609, section 3.4.1.
+func (c *compiler) global(k *call) (action, *Error) {
+	if !c.enabled["variables"] {
+		return nil, c.unknown(k.Pos, `global needs: require "variables"`)
+	}
+	var names []string
+	for i := range k.args[0].Strings {
+		name, err := c.variableName(&syntax.Argument{Pos: k.args[0].Pos, Strings: k.args[0].Strings[i : i+1]})
+		if err != nil {
+			return nil, err
+		}
+		if strings.Contains(name, ".") {
+			return nil, syntax.Errorf(k.args[0].Pos, "%s: global takes names without a namespace", quote(name))
+		}
+		names = append(names, name)
+	}
+	return func(m *machine) (flow, error) {
+		for _, name := range names {
+			if _, set := m.frame.vars[name]; set {
+				return stopped, fmt.Errorf("%s is a variable of this script already", name)
+			}
+			if m.frame.shared == nil {
+				m.frame.shared = map[string]bool{}
+			}
+			m.frame.shared[name] = true
+		}
+		return onward, nil
+	}, nil
+}
+
+// include compiles RFC 6609, section 3.2.
+func (c *compiler) include(k *call) (action, *Error) {
+	name, err := c.constant(k.args[0])
+	if err != nil {
+		return nil, err
+	}
+	key := script{Personal, name}
+	if k.has(":global") {
+		key.where = Global
+	}
+	return func(m *machine) (flow, error) { return m.include(k, key) }, nil
+}
+
+func (m *machine) include(k *call, key script) (flow, error) {
+	if k.has(":once") && m.included[key] {
+		return onward, nil
+	}
+	for f := m.frame; f != nil; f = f.outer {
+		if f.depth > 0 && f.key == key {
+			return stopped, fmt.Errorf("%s includes itself", quote(key.name))
+		}
+	}
+	if m.frame.depth >= m.limits.Depth {
+		return stopped, fmt.Errorf("includes are nested deeper than %d", m.limits.Depth)
+	}
+	if m.limits.Includes--; m.limits.Includes < 0 {
+		return stopped, errors.New("too many scripts are included")
+	}
+	s, err := m.load(key)
+	if err != nil {
+		if errors.Is(err, ErrNoScript) && k.has(":optional") {
+			m.tell(k.Line, "include: %s is not there", quote(key.name))
+			return onward, nil
+		}
+		return stopped, &Error{Pos: k.Pos, Text: fmt.Sprintf("include %s: %v", quote(key.name), err)}
+	}
+	m.included[key] = true
+	m.tell(k.Line, "include: %s", quote(key.name))
+	m.frame = &frame{name: key.name, key: key, outer: m.frame, depth: m.frame.depth + 1, vars: map[string]string{}}
+	part := m.part
+	m.part = nil
+	f, err := m.run(s.block)
+	m.part = part
+	if err != nil {
+		return stopped, err // the frame stays: the trace tells in which script it was
+	}
+	m.frame = m.frame.outer
+	if f == returned {
+		f = onward
+	}
+	return f, nil
+}
+
+// load asks for a script, once in a run.
+func (m *machine) load(key script) (*Script, error) {
+	if s := m.loaded[key]; s != nil {
+		return s, nil
+	}
+	if m.in.Scripts == nil {
+		return nil, ErrNoScript
+	}
+	s, err := m.in.Scripts.Script(key.where, key.name)
+	if err != nil {
+		return nil, err
+	}
+	m.loaded[key] = s
+	return s, nil
+}
+
+// ret ends an included script (RFC 6609, section 3.3).
+func (c *compiler) ret(*call) (action, *Error) {
+	return func(*machine) (flow, error) { return returned, nil }, nil
+}
+
+// fail is the command error of RFC 5463, section 5.
+func (c *compiler) fail(k *call) (action, *Error) {
+	t, err := c.one(k.args[0])
+	if err != nil {
+		return nil, err
+	}
+	return func(m *machine) (flow, error) {
+		s, err := m.expand(t)
+		if err == nil {
+			err = errors.New(cut(s, maxStep))
+		}
+		return stopped, err
+	}, nil
+}
