@@ -16,6 +16,7 @@ import (
 	"github.com/rookery-mail/rookery/bench/corpus"
 	"github.com/rookery-mail/rookery/bench/load"
 	"github.com/rookery-mail/rookery/bench/site"
+	"github.com/rookery-mail/rookery/deploy/nameserver"
 )
 
 // checked is a site that asks a name server of ours about the mail it gets.
@@ -45,11 +46,11 @@ func runChecks(ctx context.Context, s site.Site, o Options) (r Result, err error
 	if err != nil {
 		return r, err
 	}
-	zone, err := load.StartZone(with.Resolver(), zoneOfLoad(record))
+	names, err := nameserver.Start(with.Resolver(), zoneOfLoad(record))
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, zone.Close()) }()
+	defer func() { err = errors.Join(err, names.Close()) }()
 	// The load comes from this host alone: nothing of it is let pass unseen, and none of it counts as too much.
 	for _, setting := range [][]string{{"unchecked_networks", ""}, {"trusted_networks", "127.0.0.0/8"}} {
 		if _, err := with.Command(ctx, append([]string{"setting", "set"}, setting...)...); err != nil {

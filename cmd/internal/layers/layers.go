@@ -191,6 +191,7 @@ func Kinds() map[string]Kind {
 		"deploy/harness":     Joint,
 		"deploy/sink":        Joint,
 		"deploy/stores":      Joint,
+		"deploy/nameserver":  Shell,
 		"deploy/netnstest":   Joint,
 		"deploy/demo":        Joint,
 		"deploy/chaos":       Joint,
@@ -215,7 +216,7 @@ func forbidden(k Kind) []string {
 func folders() map[string][]string {
 	return map[string][]string{
 		"cluster": nil, "blobstore": nil, "deploy": nil,
-		"bench": {"deploy"}, // the object stores that both run
+		"bench": {"deploy"}, // the object stores that both run, and the name server
 		"index": {"cluster", "blobstore"},
 		"mta":   {"cluster", "index"},
 		"imapd": {"cluster", "index"},

@@ -1,21 +1,23 @@
-package load
+package nameserver_test
 
 import (
 	"net"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/rookery-mail/rookery/deploy/nameserver"
 )
 
-// TestZone: what is in it is answered, what is not is no name, and both ways of asking work.
-func TestZone(t *testing.T) {
+// TestServer: what is in it is answered, what is not is no name, and both ways of asking work.
+func TestServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
 	l.Close()
-	z, err := StartZone(address, "a.example. 60 IN TXT \"one\" \"two\"\na.example. 60 IN A 192.0.2.1\n\n")
+	z, err := nameserver.Start(address, "a.example. 60 IN TXT \"one\" \"two\"\na.example. 60 IN A 192.0.2.1\n\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +44,7 @@ func TestZone(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := StartZone(address, "nonsense"); err == nil {
+	if _, err := nameserver.Start(address, "nonsense"); err == nil {
 		t.Error("nonsense is served")
 	}
 }
