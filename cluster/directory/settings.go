@@ -57,6 +57,18 @@ type Settings struct {
 	SubaddressFolders string  // off or existing: whether user+folder is for a mailbox
 	Viruses           string  // refuse or junk
 
+	CheckEarly        string  // off, score or refuse, as the next three: clients of port 25 that do not wait for their turn
+	CheckHelo         string  // their greetings
+	CheckReverse      string  // names of their addresses
+	CheckSender       string  // domains of senders
+	DNSBLRefuse       float64 // sum of the lists' scores from which on recipients are refused, 0: never
+	GreylistMinutes   int     // after which who is suspicious may come again
+	GreylistScore     float64 // from which on a client is suspicious, 0: never
+	HarvestRecipients int     // recipients whom nobody knows at which a network is banned, 0: never
+	RateAddress       Rates   // of a client's address
+	RateNetwork       Rates   // of its IPv4 /24 or IPv6 /64
+	RateSender        Rates   // of a sender; without connections
+
 	SendMessagesHour  int    // messages to other domains that an account may send in an hour, 0: any number
 	SendRecipientsDay int    // recipients there in a day
 	SendStrangersDay  int    // those of them in a day that it never wrote to before
@@ -89,6 +101,14 @@ func Definitions() []Definition {
 			choiceSetting(func(s *Settings) *string { return &s.BounceTags }, "off", "sign", "refuse")},
 		{"channel_binding", "on or off", "on", "Whether SCRAM with channel binding (PLUS) is offered; off helps clients that choose it and cannot do it, such as mutt of Debian 12.",
 			switchSetting(func(s *Settings) *bool { return &s.ChannelBinding })},
+		{"check_early", "off, score or refuse", "refuse", "What becomes of clients of port 25 that speak before the greeting, or send commands in a row before that is offered: score counts it against their mail, refuse ends the connection.",
+			choiceSetting(func(s *Settings) *string { return &s.CheckEarly }, "off", "score", "refuse")},
+		{"check_helo", "off, score or refuse", "score", "What becomes of clients of port 25 that greet as us, as an address that is not theirs, or as what is no name of a host.",
+			choiceSetting(func(s *Settings) *string { return &s.CheckHelo }, "off", "score", "refuse")},
+		{"check_reverse", "off, score or refuse", "score", "What becomes of clients of port 25 whose address has no name in DNS; a name that does not lead back, or that looks lent out, counts but is never refused.",
+			choiceSetting(func(s *Settings) *string { return &s.CheckReverse }, "off", "score", "refuse")},
+		{"check_sender", "off, score or refuse", "refuse", "What becomes of mail on port 25 whose sender's domain does not exist or takes no mail; with refuse, one that DNS does not answer about is put off.",
+			choiceSetting(func(s *Settings) *string { return &s.CheckSender }, "off", "score", "refuse")},
 		{"dkim", "on or off", "on", "Whether each domain gets keys, and mail out is signed with those that DNS publishes (DKIM); see `rookery dkim list`.",
 			switchSetting(func(s *Settings) *bool { return &s.DKIM })},
 		{"dkim_rotation_days", "0 to 3650, 0 for never", "180", "After how many days a DKIM key gets a successor, which signs once DNS publishes it.",
@@ -99,6 +119,14 @@ func Definitions() []Definition {
 			choiceSetting(func(s *Settings) *string { return &s.DMARCPolicy }, "follow", "quarantine", "tag")},
 		{"dmarc_unknown", "accept or defer", "accept", "What becomes of mail whose domain's wishes (DMARC) cannot be learnt now, since DNS does not answer.",
 			choiceSetting(func(s *Settings) *string { return &s.DMARCUnknown }, "accept", "defer")},
+		{"dnsbl_refuse", "0 to 1000, 0 for never", "10", "The sum of the scores of lists (`rookery dnsbl`) from which on a client's recipients are refused, but for the postmaster.",
+			scoreSetting(0, 1000, func(s *Settings) *float64 { return &s.DNSBLRefuse })},
+		{"greylist_minutes", "1 to 1440", "5", "After how many minutes a client that was asked to come again may.",
+			intSetting(1, 1440, func(s *Settings) *int { return &s.GreylistMinutes })},
+		{"greylist_score", "0 to 1000, 0 for never", "2", "The score of connection and envelope from which on a client that is not known is asked to come again (greylisting).",
+			scoreSetting(0, 1000, func(s *Settings) *float64 { return &s.GreylistScore })},
+		{"harvest_recipients", "0 to 1000, 0 for never", "50", "At how many recipients that nobody knows within ban_window_minutes a network is banned; answers wait from a quarter of them on. Each recipient whose mail was taken meanwhile makes room for as many more.",
+			intSetting(0, guard.MaxFailures, func(s *Settings) *int { return &s.HarvestRecipients })},
 		{"junk_score", "0 to 1000, 0 for never", "5", "The score of all checks from which on mail goes to Junk.",
 			scoreSetting(0, 1000, func(s *Settings) *float64 { return &s.JunkScore })},
 		{"max_message_size", "a size, 64KiB to 1GiB", "50MiB", "The largest message that is accepted.",
@@ -125,6 +153,12 @@ func Definitions() []Definition {
 			sizeSetting(0, 1<<60, func(s *Settings) *uint64 { return &s.QuotaBytes })},
 		{"quota_messages", "a number, 0 for none", "0", "How many messages an account may keep that has no quota of its own.",
 			countSetting(func(s *Settings) *uint64 { return &s.QuotaMessages })},
+		{"rate_address", "connections a minute/messages an hour/recipients an hour, 0 for any number", "200/5000/20000", "How much may come to one node of an address (IPv6: of a /64) on port 25.",
+			ratesSetting(true, func(s *Settings) *Rates { return &s.RateAddress })},
+		{"rate_network", "connections a minute/messages an hour/recipients an hour, 0 for any number", "1000/20000/100000", "How much may come to one node of an IPv4 /24 or an IPv6 /64 on port 25.",
+			ratesSetting(true, func(s *Settings) *Rates { return &s.RateNetwork })},
+		{"rate_sender", "messages an hour/recipients an hour, 0 for any number", "2000/20000", "How much may come to one node of a sender on port 25, wherever it comes from.",
+			ratesSetting(false, func(s *Settings) *Rates { return &s.RateSender })},
 		{"receiver_limits", "site=connections/messages/rate, apart by spaces, or empty", "", "What a receiver is sent by one node at most: connections at a time, messages over one connection, and messages a minute, 0 for no bound; " +
 			"a site is the domain of a receiver's mail hosts, such as google.com, and * is all that have no limits of their own.",
 			limitsSetting(func(s *Settings) *string { return &s.ReceiverLimits })},

@@ -2446,6 +2446,8 @@ func (*Filter) Descriptor() ([]byte, []int) {
 // DnsList is a list of addresses that is asked by DNS (RFC 5782).
 type DnsList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Codes         string                 `protobuf:"bytes,1,opt,name=codes,proto3" json:"codes,omitempty"` // what answers are worth, as ParseCodes of mta/dnsbl reads it
+	Off           bool                   `protobuf:"varint,2,opt,name=off,proto3" json:"off,omitempty"`    // it is not asked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2478,6 +2480,20 @@ func (x *DnsList) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DnsList.ProtoReflect.Descriptor instead.
 func (*DnsList) Descriptor() ([]byte, []int) {
 	return file_directory_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DnsList) GetCodes() string {
+	if x != nil {
+		return x.Codes
+	}
+	return ""
+}
+
+func (x *DnsList) GetOff() bool {
+	if x != nil {
+		return x.Off
+	}
+	return false
 }
 
 // DmarcResults is what a node saw of a domain's mail on a day, for the report that the domain asks for (RFC 7489, section 7.2).
@@ -4047,8 +4063,10 @@ const file_directory_proto_rawDesc = "" +
 	"\x12subaddress_folders\x18\x04 \x01(\tR\x11subaddressFoldersB\r\n" +
 	"\v_junk_scoreB\x0f\n" +
 	"\r_refuse_score\"\b\n" +
-	"\x06Filter\"\t\n" +
-	"\aDnsList\"\x0e\n" +
+	"\x06Filter\"1\n" +
+	"\aDnsList\x12\x14\n" +
+	"\x05codes\x18\x01 \x01(\tR\x05codes\x12\x10\n" +
+	"\x03off\x18\x02 \x01(\bR\x03off\"\x0e\n" +
 	"\fDmarcResults\"\r\n" +
 	"\vDmarcReport\"\r\n" +
 	"\vSieveScript\"\x87\x01\n" +
