@@ -68,6 +68,8 @@ const (
 	EditConduct      Kind = 0x0407
 
 	EditScripts Kind = 0x0501
+
+	Train Kind = 0x0601
 )
 
 // Since is the version of Rookery that first executed k, or ok false for a number that is not in the
@@ -205,6 +207,8 @@ func (k Kind) name() string {
 		return "EditConduct"
 	case EditScripts:
 		return "EditScripts"
+	case Train:
+		return "Train"
 	}
 	return ""
 }

@@ -124,6 +124,8 @@ func Kinds() map[string]Kind {
 		"mta/srs":               Core,
 		"mta/batv":              Core,
 		"mta/bayes":             Core,
+		"mta/bayes/bayespb":     Words,
+		"mta/bayes/training":    Core,
 		"mta/arc":               Core,
 		"mta/keychain":          Core,
 		"mta/signing":           Shell,

@@ -18,6 +18,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/state"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/partition"
+	"github.com/rookery-mail/rookery/mta/bayes/training"
 	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/runner"
 	"github.com/rookery-mail/rookery/mta/script"
@@ -108,7 +109,7 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
 		r.queue = queue.New()
-		r.partition = partition.New(partition.Config{Touched: h.touched, More: []partition.Extension{r.queue, script.Machine{}}})
+		r.partition = partition.New(partition.Config{Touched: h.touched, More: []partition.Extension{r.queue, script.Machine{}, training.New()}})
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{
