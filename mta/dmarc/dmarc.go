@@ -14,7 +14,7 @@ const (
 	Pass      Result = "pass" // SPF or DKIM passed for a domain that is aligned with the author's
 	Fail      Result = "fail"
 	TempError Result = "temperror" // DNS gives no answer for now
-	PermError Result = "permerror" // the message shows authors of which none can be told to be the one
+	PermError Result = "permerror" // it cannot be told who the message shows as its author
 )
 
 // Policy is what a domain asks for where its mail does not pass (RFC 9989, section 4.7).
@@ -56,8 +56,9 @@ type Query struct {
 type Outcome struct {
 	Result Result
 	From   string // the author's domain in A-labels, lower case; empty where there is not one
-	// Forged says that the From fields are such that no author can be told: none or two fields, several domains, or what is no
-	// list of addresses (RFC 5322, section 3.6.2). Nobody may take such a message for one that is let be by DMARC.
+	// Forged says that it cannot be told who the author is: there are none or two From fields, it is no list of addresses (RFC 5322,
+	// section 3.6.2), or one of several domains. Then all that follows is about the one of the domains that tells most against the
+	// message, and Result is Pass only where From is well formed and passes for each of them.
 	Forged bool
 
 	Record       Record
@@ -70,9 +71,4 @@ type Outcome struct {
 	SPFAligned  bool         // SPF passed for an aligned domain
 	DKIMAligned []Identifier // the signatures that pass and are aligned
 	Reason      string       // in words
-}
-
-// Evaluate checks a message.
-func Evaluate(_ context.Context, _ Query, _ Lookup) Outcome {
-	return Outcome{Result: TempError, Reason: "DMARC is not checked yet"}
 }
