@@ -230,6 +230,9 @@ func (c *compiler) deliverBy(k *call, r *redirection) (err *Error) {
 		if r.absolute, err = c.one(a); err != nil {
 			return err
 		}
+		if _, wrong := parseMoment(r.absolute.literal); r.absolute.constant() && wrong != nil {
+			return syntax.Errorf(a.Pos, "%v", wrong)
+		}
 	}
 	timed := k.has(":bytimerelative") || k.has(":bytimeabsolute")
 	r.mode = mta.ByNotify

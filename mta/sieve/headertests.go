@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/message"
 	"github.com/rookery-mail/rookery/mta/sieve/letter"
 	"github.com/rookery-mail/rookery/mta/sieve/match"
@@ -249,36 +248,34 @@ func (c *compiler) mimeOption(k *call) (what string, params []text, err *Error) 
 // contentOf gives what a MIME option takes of a field (RFC 5703, section 4.1).
 func contentOf(f *letter.Field, what string, params []string) []*match.Subject {
 	isType := strings.EqualFold(f.Name, "Content-Type")
-	value := string(f.Value())
-	if !isType {
-		if !strings.EqualFold(f.Name, "Content-Disposition") {
-			return nil
-		}
-		// The parser reads types: a disposition has parameters of the same form.
-		value = "disposition/" + value
+	if !isType && !strings.EqualFold(f.Name, "Content-Disposition") {
+		return nil
 	}
-	parser := message.NewParser(message.Limits{})
-	parser.Write([]byte("Content-Type: " + value + "\r\n\r\n")) //nolint:errcheck // a Parser takes everything
-	part := parser.Finish().Structure
-	main, sub := string(part.Type), string(part.Subtype)
+	value := string(f.Value())
+	if what == ":param" {
+		return paramsOf(value, params)
+	}
+	word, _, _ := strings.Cut(value, ";")
+	main, sub, _ := strings.Cut(strings.ToLower(word), "/")
+	main, sub = strings.TrimSpace(main), strings.TrimSpace(sub)
 	switch {
-	case what == ":param":
-		return paramsOf(part, params)
-	case !isType && what == ":type":
-		return subjectsOf(sub)
-	case !isType:
-		return subjectsOf("") // a disposition has no subtype
 	case what == ":type":
 		return subjectsOf(main)
 	case what == ":subtype":
 		return subjectsOf(sub)
+	case isType:
+		return subjectsOf(main + "/" + sub)
 	}
-	return subjectsOf(main + "/" + sub)
+	return subjectsOf(main)
 }
 
-func paramsOf(part *indexpb.Part, names []string) (list []*match.Subject) {
+// paramsOf reads parameters, which both fields have in one form; the parser keeps them of a disposition whatever it is.
+func paramsOf(value string, names []string) (list []*match.Subject) {
+	parser := message.NewParser(message.Limits{})
+	parser.Write([]byte("Content-Disposition: " + value + "\r\n\r\n")) //nolint:errcheck // a Parser takes everything
+	part := parser.Finish().Structure
 	for _, name := range names {
-		if v, ok := message.ParamValue(part.Params, strings.ToLower(name)); ok {
+		if v, ok := message.ParamValue(part.DispositionParams, strings.ToLower(name)); ok {
 			list = append(list, subjectsOf(v)...)
 		}
 	}

@@ -97,12 +97,12 @@ func runStories(t *testing.T, text string) (out string, n int) {
 	return strings.TrimRight(b.String(), "\n") + "\n", n
 }
 
-// lines reads "name: value" lines; "\n" in a value is a line end.
+// lines reads "name: value" lines; "\n" and "\t" in a value are a line end and a tab.
 func lines(text string) map[string]string {
 	m := map[string]string{}
 	for line := range strings.Lines(text) {
 		if name, value, ok := strings.Cut(strings.TrimRight(line, "\n"), ":"); ok {
-			m[name] = strings.ReplaceAll(strings.TrimSpace(value), `\n`, "\n")
+			m[name] = strings.NewReplacer(`\n`, "\n", `\t`, "\t").Replace(strings.TrimSpace(value))
 		}
 	}
 	return m
@@ -191,7 +191,7 @@ func (s *site) inputOf(in map[string]string, message string) sieve.Input {
 		panic(err)
 	}
 	input := sieve.Input{
-		Text: strings.NewReader(message), Size: int64(len(message)), Now: now, Delimiters: or(in["delimiters"], "+"),
+		Text: strings.NewReader(message), Size: int64(len(message)), Now: now, Delimiters: strings.TrimPrefix(or(in["delimiters"], "+"), "none"),
 		Envelope:  sieve.Envelope{From: or(in["from"], "ann@example.org"), Auth: in["auth"], EnvID: in["envid"]},
 		Addresses: strings.Fields(or(in["addresses"], "bob@example.com")),
 		Mailboxes: s, Scripts: s,

@@ -234,10 +234,10 @@ func (m *machine) include(k *call, key script) (flow, error) {
 	m.part = nil
 	f, err := m.run(s.block)
 	m.part = part
-	if err != nil {
-		return stopped, err // the frame stays: the trace tells in which script it was
-	}
 	m.frame = m.frame.outer
+	if err != nil {
+		return stopped, &Error{Pos: k.Pos, Text: fmt.Sprintf("include %s: %v", quote(key.name), err)}
+	}
 	if f == returned {
 		f = onward
 	}

@@ -14,8 +14,8 @@ type Enclosure struct {
 	Text    string   // of its first part
 	Subject string   // empty: none
 	Headers []string // names of fields that are taken from the enclosed message
-	Date    string   // where Headers has no Date
-	From    string   // where Headers has no From; empty: none
+	Date    string   // where none is taken
+	From    string   // where none is taken; empty: none
 }
 
 // Enclose gives a letter of two parts: a text, and this one as it is now.
@@ -29,7 +29,8 @@ func (l *Letter) Enclose(e Enclosure) (*Letter, error) {
 	var head bytes.Buffer
 	for _, name := range []string{"Date", "From"} {
 		value := map[string]string{"Date": e.Date, "From": e.From}[name]
-		if value != "" && !slices.ContainsFunc(e.Headers, func(h string) bool { return equal(h, name) }) {
+		taken := slices.ContainsFunc(e.Headers, func(h string) bool { return equal(h, name) }) && len(l.Fields(name)) > 0
+		if value != "" && !taken {
 			head.WriteString(fold(name + ": " + value))
 		}
 	}

@@ -138,7 +138,8 @@ func (l *Letter) Delete(fields ...*Field) {
 func (l *Letter) rename(from, to string) {
 	for i, f := range l.fields {
 		if strings.EqualFold(f.Name, from) {
-			l.fields[i] = NewField(to, f.Subject().Text)
+			_, value, _ := bytes.Cut(f.Raw, []byte(":"))
+			l.fields[i] = &Field{Name: to, Raw: append([]byte(to+":"), value...)}
 			l.touch()
 		}
 	}
