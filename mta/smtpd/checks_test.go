@@ -9,8 +9,10 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/plan"
+	"github.com/rookery-mail/rookery/mta/queue"
 )
 
 // fakeChecks do what the words of names and messages say, and remember what they were told.
@@ -63,6 +65,11 @@ func (s fakeSession) Message(_ context.Context, m Message) (Verdict, error) {
 	case strings.Contains(body, "junk"):
 		return Verdict{Fields: []byte("X-Seen: yes\r\n"), Text: strings.NewReader(strings.ReplaceAll(body, "junk", "JUNK")),
 			Plans: map[index.AccountID]*plan.Plan{1: {Copies: []plan.Copy{{Mailbox: "Junk"}, {Mailbox: "Copies"}}}, 2: {}}}, nil
+	}
+	if body := string(text); strings.Contains(body, "twofold") { // another text beside the message, which account 6 has no room for
+		other := plan.Other{Text: func() io.Reader { return strings.NewReader(strings.ReplaceAll(body, "twofold", "TWOFOLD")) }, Copies: []plan.Copy{{Mailbox: "Edited"}}}
+		p := &plan.Plan{Copies: []plan.Copy{{Mailbox: "Plain"}}, Others: []plan.Other{other}, Also: []*mailstore.Also{queue.Submission{Account: 1, Recipients: []mta.Recipient{{Address: "away@example.com"}}}.Also()}}
+		return Verdict{Plans: map[index.AccountID]*plan.Plan{1: p, 6: p}}, nil
 	}
 	return Verdict{Fields: []byte("X-Seen: yes\r\n")}, nil
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"maps"
 
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta"
-	"github.com/rookery-mail/rookery/mta/plan"
 	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/spool"
 )
@@ -60,25 +60,27 @@ func (c *conn) commit(ctx context.Context) ([]*mta.Reply, error) {
 		return nil, err
 	}
 	defer in.Discard()
-	targets, owner := c.mail.targets()
-	d := mailstore.Delivery{Targets: targets, Received: c.mail.started}
-	expected := len(targets)
-	if s, ok := c.submission(); ok {
-		d.Also = append(d.Also, c.srv.c.Queue.Entry(s))
-		expected++
-	}
+	d := mailstore.Delivery{Received: c.mail.started}
 	if c.srv.c.Told != nil {
 		d.Around = c.srv.c.Told(queue.Arrival{ID: c.mail.id, Sender: c.mail.env.From, Client: c.client(), Login: c.login, Checked: c.mail.verdict.Checked})
 	}
+	c.others(until, d.Around)
+	targets, owner := c.mail.targets()
+	d.Targets = targets
+	if s, ok := c.submission(); ok {
+		d.Also = append(d.Also, c.srv.c.Queue.Entry(s))
+	}
+	own := len(d.Also)
+	whose := c.mail.planned(&d)
 	outcomes, err := in.Deliver(until, d)
 	if err != nil {
 		return nil, err
 	}
-	if len(outcomes) != expected {
+	if len(outcomes) != len(targets)+len(d.Also) {
 		return nil, errors.New("the store told of fewer outcomes than there were targets")
 	}
-	c.rescue(ctx, in, d, outcomes)
-	return c.replies(outcomes, targets, owner), nil
+	c.rescue(ctx, in, d, own, outcomes)
+	return c.replies(outcomes, targets, owner, outcomes[len(targets)+own:], whose), nil
 }
 
 // arrived is the whole message as it is to be stored, or why it is not. What is asked about it ends with until.
@@ -105,9 +107,11 @@ func (c *conn) client() string {
 	return text
 }
 
-// replies gives one reply for each recipient. The outcome behind those of the targets is the queue's.
-func (c *conn) replies(outcomes []mailstore.Outcome, targets []mailstore.Target, owner []string) []*mta.Reply {
+// replies gives one reply for each recipient. The outcome behind those of the targets is the queue's; planned are those of what the
+// plans of accounts caused.
+func (c *conn) replies(outcomes []mailstore.Outcome, targets []mailstore.Target, owner []string, planned []mailstore.Outcome, whose []index.AccountID) []*mta.Reply {
 	byAccount := make(map[index.AccountID]*mta.Reply, len(outcomes))
+	maps.Copy(byAccount, c.mail.failed)
 	for i, t := range targets {
 		r := c.outcome(outcomes[i], owner[i])
 		if c.mail.late[t.Account] {
@@ -117,6 +121,11 @@ func (c *conn) replies(outcomes []mailstore.Outcome, targets []mailstore.Target,
 			r = worst([]*mta.Reply{other, r})
 		}
 		byAccount[t.Account] = r
+	}
+	for i, id := range whose {
+		if byAccount[id] == nil { // else its part is that of the targets
+			byAccount[id] = c.outcome(planned[i], "")
+		}
 	}
 	replies := make([]*mta.Reply, 0, len(c.mail.rcpts))
 	for _, rcpt := range c.mail.rcpts {
@@ -151,30 +160,12 @@ func (c *conn) queued(o mailstore.Outcome, address string) *mta.Reply {
 // targets lists each account once, under the first recipient that names it: whoever is reached in two
 // ways gets one copy. owner is the recipient of each target.
 func (t *transaction) targets() (targets []mailstore.Target, owner []string) {
-	seen := make(map[index.AccountID]bool, len(t.rcpts))
-	for _, r := range t.rcpts {
-		if r.queued {
-			continue
+	t.named(func(id index.AccountID, address string) {
+		for _, copy := range t.copies(id) {
+			targets, owner = append(targets, target(id, address, copy)), append(owner, address)
 		}
-		for _, id := range r.accounts {
-			if !seen[id] {
-				seen[id] = true
-				for _, copy := range t.copies(id) {
-					targets = append(targets, mailstore.Target{Account: id, Address: r.Address, Mailbox: copy.Mailbox, Flags: copy.Flags, Keywords: copy.Keywords})
-					owner = append(owner, r.Address)
-				}
-			}
-		}
-	}
+	})
 	return targets, owner
-}
-
-// copies are those that an account keeps.
-func (t *transaction) copies(id index.AccountID) []plan.Copy {
-	if p := t.verdict.Plans[id]; p != nil {
-		return p.Copies
-	}
-	return []plan.Copy{{}}
 }
 
 // outcome gives the reply for one target.

@@ -190,6 +190,9 @@ func (in *fakeIncoming) Deliver(_ context.Context, d mailstore.Delivery) ([]mail
 			entry = nil
 		}
 		outcomes = append(outcomes, outcome)
+		for range d.Also[1:] {
+			outcomes = append(outcomes, mailstore.Outcome{})
+		}
 	}
 	if !in.s.drop && (len(stored) > 0 || entry != nil) {
 		in.s.messages = append(in.s.messages, message{entry, stored, in.b.String()})

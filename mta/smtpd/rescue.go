@@ -3,6 +3,7 @@ package smtpd
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/index"
@@ -12,9 +13,9 @@ import (
 )
 
 // rescue queues the message for those whose partition could not take it, where another one has taken its part: in that, in one
-// step, to be delivered later. What it cannot keep stays as it is in outcomes, and the client sends again. Who got the message
+// step, to be delivered later. The first own of d.Also are the door's. What it cannot keep stays as it is in outcomes, and the client sends again. Who got the message
 // after all, since only the answer was lost, gets no second one: both deliveries have one key.
-func (c *conn) rescue(ctx context.Context, in Incoming, d mailstore.Delivery, outcomes []mailstore.Outcome) {
+func (c *conn) rescue(ctx context.Context, in Incoming, d mailstore.Delivery, own int, outcomes []mailstore.Outcome) {
 	host := taker(d.Targets, outcomes)
 	if host == 0 || c.srv.c.Queue.Refuses() != nil {
 		return
@@ -23,11 +24,13 @@ func (c *conn) rescue(ctx context.Context, in Incoming, d mailstore.Delivery, ou
 	var to []mta.Recipient
 	for i, t := range d.Targets {
 		if cannot(outcomes[i].Err) {
-			left, to = append(left, i), append(to, c.mail.owed(t))
+			if left = append(left, i); !slices.ContainsFunc(d.Targets[:i], func(o mailstore.Target) bool { return o.Account == t.Account }) {
+				to = append(to, c.mail.owed(t)) // its plan is made again then
+			}
 		}
 	}
 	// What a user sends stays in the partition of his account, which counts it.
-	if also := len(d.Targets); len(d.Also) > 0 && !c.kind.submits() && cannot(outcomes[also].Err) {
+	if also := len(d.Targets); own > 0 && !c.kind.submits() && cannot(outcomes[also].Err) {
 		left, to = append(left, also), append(to, c.mail.queued()...)
 	}
 	if len(left) == 0 || len(to) > queue.MaxRecipients {

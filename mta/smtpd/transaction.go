@@ -13,11 +13,12 @@ type transaction struct {
 	env      mta.Envelope
 	rcpts    []recipient
 	started  time.Time
-	received time.Time                // the last octet so far
-	arriving *arrival                 // the message, from DATA or the first BDAT on
-	owner    index.AccountID          // in whose partition it is queued; 0 before the header is seen, or where nothing is
-	verdict  Verdict                  // of the session, where there is one
-	late     map[index.AccountID]bool // who gets it by the queue, since his partition could not take it
+	received time.Time                      // the last octet so far
+	arriving *arrival                       // the message, from DATA or the first BDAT on
+	owner    index.AccountID                // in whose partition it is queued; 0 before the header is seen, or where nothing is
+	verdict  Verdict                        // of the session, where there is one
+	late     map[index.AccountID]bool       // who gets it by the queue, since his partition could not take it
+	failed   map[index.AccountID]*mta.Reply // whose plan could not be begun
 }
 
 // recipient is an accepted recipient with the accounts behind it, and the addresses elsewhere that it leads to. One of another
