@@ -69,22 +69,28 @@ func (l *List) write(r Record, now time.Time) (Record, error) {
 
 // Banned reports whether an address is in a network that is banned.
 func (l *List) Banned(addr netip.Addr, now time.Time) bool {
+	_, banned := l.Find(addr, now)
+	return banned
+}
+
+// Find returns the ban that lasts longest of those that an address is under.
+func (l *List) Find(addr netip.Addr, now time.Time) (found Record, banned bool) {
 	addr = addr.Unmap().WithZone("")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.records) == 0 || !addr.IsValid() {
-		return false
+		return Record{}, false
 	}
 	for bits := addr.BitLen(); bits >= 0; bits-- {
 		network, err := addr.Prefix(bits)
 		if err != nil {
-			return false
+			break
 		}
-		if r, known := l.records[network]; known && !r.Lifted && r.Until.After(now) {
-			return true
+		if r, known := l.records[network]; known && !r.Lifted && r.Until.After(now) && r.Until.After(found.Until) {
+			found, banned = r, true
 		}
 	}
-	return false
+	return found, banned
 }
 
 // Bans are the networks that are banned, by network.

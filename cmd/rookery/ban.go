@@ -10,9 +10,10 @@ import (
 )
 
 func banCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{Use: "ban", Short: "Networks that may not log in",
-		Long: "Networks that may not log in, to IMAP or to submission, on any node: those that you ban, and those that failed too often " +
-			"(the settings ban_failures, ban_window_minutes, ban_minutes).\n\nBans are shared by gossip and kept in memory: they outlast the restart of a node, " +
+	cmd := &cobra.Command{Use: "ban", Short: "Networks that are kept out",
+		Long: "Networks that may not log in, to IMAP or to submission, nor hand over mail on port 25, on any node: those that you ban, those that failed to log in too often " +
+			"(the settings ban_failures, ban_window_minutes, ban_minutes), and those that tried too many recipients whom nobody knows (harvest_recipients).\n\n" +
+			"On port 25 a ban is told as one that passes (421), or as one that stays (554) where it lasts for more than five days.\nBans are shared by gossip and kept in memory: they outlast the restart of a node, " +
 			"not that of all nodes at once.\nThe networks of the setting trusted_networks are never locked out.",
 		Example: "  rookery ban add 192.0.2.7 --for 24h --reason \"guesses passwords\""}
 	var lasts time.Duration

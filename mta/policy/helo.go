@@ -14,7 +14,7 @@ import (
 type Hello struct {
 	Name   string // as it said it
 	Remote netip.Addr
-	Ours   []string     // names of our nodes and domains, in lower case
+	Ours   bool         // Name is that of a node or a domain of ours
 	Local  netip.Addr   // where it connected to
 	State  Knowledge    // of the addresses of Name; Known also where they were not asked for
 	Leads  []netip.Addr // what Name leads to; none where it was not asked for
@@ -30,7 +30,7 @@ func JudgeHello(h Hello, m Mode) (inbound.Finding, *mta.Reply) {
 	literal, isLiteral := Literal(name)
 	remote := h.Remote.Unmap()
 	switch {
-	case slices.Contains(h.Ours, name):
+	case h.Ours:
 		f.Score, f.Detail = heloOurs, clean(h.Name)+" is one of us"
 	case isLiteral && literal == h.Local.Unmap() && literal != remote:
 		f.Score, f.Detail = heloOurs, clean(h.Name)+" is our address"

@@ -66,7 +66,7 @@ func play(t *testing.T, out *strings.Builder, words []string) {
 		case "address":
 			f, r = JudgeReverse(remote, Reverse{State: state, Names: strings.FieldsFunc(args["names"], func(r rune) bool { return r == ',' }), Confirmed: args["confirmed"]}, m)
 		case "hello":
-			f, r = JudgeHello(Hello{Name: args["name"], Remote: remote, Ours: []string{"mx1.example.org", "example.org"}, Local: netip.MustParseAddr("203.0.113.25"),
+			f, r = JudgeHello(Hello{Name: args["name"], Remote: remote, Ours: strings.Contains(strings.ToLower(args["name"]), "example.org"), Local: netip.MustParseAddr("203.0.113.25"),
 				State: state, Leads: addrs(args["leads"])}, m)
 		case "sender":
 			f, r = JudgeSender(Sender{Domain: DomainOf(args["path"]), State: state, Null: args["null"] == "yes"}, m)

@@ -54,7 +54,7 @@ type Rules struct {
 	Unchecked func(netip.Addr) bool // who is let in unseen
 	Trusted   func(netip.Addr) bool // who is not counted
 	Lists     []dnsbl.List
-	Ours      []string // names of our nodes and domains, in lower case
+	Ours      func(name string) bool // whether a name, in lower case, is that of a node or a domain of ours
 }
 
 // Config is what a Porter is made of. Fields without a default are required.

@@ -66,7 +66,7 @@ func newScene() *scene {
 		GreylistScore: 2, Greylist: greylist.Policy{Delay: 5 * time.Minute, Window: 48 * time.Hour, Keep: 36 * 24 * time.Hour},
 		Unchecked: func(a netip.Addr) bool { return a.IsLoopback() },
 		Trusted:   func(a netip.Addr) bool { return netip.MustParsePrefix("198.51.100.0/24").Contains(a) },
-		Ours:      []string{"mx1.example.org", "example.org"},
+		Ours:      func(name string) bool { return name == "mx1.example.org" || name == "example.org" },
 	}}
 	clock := func() time.Time { return s.now }
 	resolver := dns.New(dns.Config{Servers: []string{"test"}, Exchange: s.zone.Exchange, Clock: clock, Rounds: 1})

@@ -76,10 +76,13 @@ func appendFound(list []inbound.Finding, f inbound.Finding) []inbound.Finding {
 	return append(list, f)
 }
 
-// Patience is how long the client is to wait for our greeting; whoever speaks meanwhile is told of by Early. The well-known
-// do not wait.
+// Patience is how long the client is to wait for our greeting; whoever speaks meanwhile is told of by Early. Only the suspicious
+// wait; who is below 0 is not even listened to.
 func (v *Visit) Patience() time.Duration {
-	if v.unseen || v.rules.Early == policy.Off || v.Score() < suspicious {
+	switch {
+	case v.unseen || v.rules.Early == policy.Off:
+		return -1
+	case v.Score() < suspicious:
 		return 0
 	}
 	return v.p.c.Patience
@@ -102,7 +105,7 @@ func (v *Visit) Hello(ctx context.Context, name string) *mta.Reply {
 	if v.greeting = nil; v.unseen || v.rules.Hello == policy.Off {
 		return nil
 	}
-	h := policy.Hello{Name: name, Remote: v.remote, Local: v.local, Ours: v.rules.Ours}
+	h := policy.Hello{Name: name, Remote: v.remote, Local: v.local, Ours: v.rules.Ours(strings.ToLower(strings.TrimSuffix(name, ".")))}
 	ctx, cancel := context.WithTimeout(ctx, v.p.c.Ask)
 	defer cancel()
 	h.State, h.Leads = v.p.hello(ctx, name)

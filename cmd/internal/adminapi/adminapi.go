@@ -87,6 +87,7 @@ type Nodes interface {
 type Config struct {
 	Observer Observer
 	DKIM     DKIM
+	DNSLists DNSLists
 	TLSRules TLSRules
 	Domains  Domains
 	// DomainMails are about the same domains.
@@ -173,6 +174,7 @@ func routes(cfg Config) *http.ServeMux {
 	observerRoutes(mux, cfg.Observer)
 	domainRoutes(mux, cfg.Domains)
 	dkimRoutes(mux, cfg.DKIM)
+	dnsListRoutes(mux, cfg.DNSLists)
 	tlsRuleRoutes(mux, cfg.TLSRules)
 	domainMailRoutes(mux, cfg.DomainMails)
 	tlsReportRoutes(mux, cfg.TLSReports)

@@ -17,9 +17,12 @@ import (
 const (
 	gossipBan      byte = 1 // one record of a ban
 	gossipFailures byte = 2 // news of failed logins
+	gossipProbes   byte = 3 // news of recipients that nobody knows
+	gossipGreylist byte = 4 // news of who came again
 )
 
-// defence is what gossip exchanges in whole of who is kept out: bans, and failed logins on the way to one.
+// defence is what gossip exchanges in whole of who is kept out: bans, failed logins and tried names on the way to one, and who
+// was asked to come again.
 type defence struct{ n *Node }
 
 var _ membership.Shared = defence{}
@@ -28,6 +31,8 @@ var _ membership.Shared = defence{}
 type defenceState struct {
 	Bans     json.RawMessage `json:"bans,omitempty"`     // of ban.List
 	Failures []byte          `json:"failures,omitempty"` // of guard.Tally
+	Probes   []byte          `json:"probes,omitempty"`   // of guard.Tally
+	Greylist []byte          `json:"greylist,omitempty"` // of greylist.List
 }
 
 // State implements membership.Shared.
@@ -40,7 +45,10 @@ func (d defence) State() []byte {
 	if g := d.n.watch.Load(); g != nil {
 		s.Failures = g.state()
 	}
-	if len(s.Bans) == 0 && len(s.Failures) == 0 {
+	if p := d.n.porters.Load(); p != nil {
+		s.Probes, s.Greylist = p.probes.state(), p.greylist.State(maxGreylist)
+	}
+	if len(s.Bans) == 0 && len(s.Failures) == 0 && len(s.Probes) == 0 && len(s.Greylist) == 0 {
 		return nil
 	}
 	data, err := json.Marshal(s)
@@ -59,6 +67,8 @@ func (d defence) Merge(state []byte) {
 	}
 	d.n.receiveGossip(gossipBan, s.Bans)
 	d.n.receiveGossip(gossipFailures, s.Failures)
+	d.n.receiveGossip(gossipProbes, s.Probes)
+	d.n.receiveGossip(gossipGreylist, s.Greylist)
 }
 
 // receiveGossip takes a message of another node.
@@ -71,6 +81,14 @@ func (n *Node) receiveGossip(kind byte, payload []byte) {
 	case gossipFailures:
 		if g := n.watch.Load(); g != nil {
 			g.hear(payload)
+		}
+	case gossipProbes:
+		if p := n.porters.Load(); p != nil {
+			p.probes.hear(payload)
+		}
+	case gossipGreylist:
+		if p := n.porters.Load(); p != nil {
+			p.hearGreylist(payload)
 		}
 	}
 }

@@ -94,12 +94,17 @@ func (n *Node) serveMail(life context.Context) error {
 		return err
 	}
 	n.telling.Go(func() { watch.tellNews(life) })
+	if n.cfg.Inbound.Enabled {
+		porters := n.openPorters(n.resolver)
+		n.telling.Go(func() { porters.run(life) })
+	}
 	n.counters.logins(auth.Stats)
-	n.counters.bans(watch.banned.Load, n.bans)
+	n.counters.bans(n.bansMade, n.bans)
+	proxies, xclient := n.cfg.Inbound.Proxies()
 	members := newRecipients(smtpd.Members(source), n.directoryNow)
 	n.smtp = smtpd.New(smtpd.Config{
 		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{returning{members, n.view, time.Now}, life, n, new(singleflight.Group)}, Store: letterStore{smtpd.Mailstore(n.store), n.tlsReports}, Queue: n.queueDoor(), Told: n.told,
-		Checks: n.checks(), Spool: spool.Config{Dir: n.layout.spool()},
+		Checks: n.checks(), Spool: spool.Config{Dir: n.layout.spool()}, Proxies: proxies, XCLIENT: xclient,
 		Auth: smtpd.Logins(auth), TLS: certificate.config(), Authorities: authorities.get, Logger: n.log, Metrics: n.counters,
 		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress,
 			ConnectionsPerAccount: n.cfg.SMTP.MaxPerAccount},
@@ -152,6 +157,9 @@ func (n *Node) closeDoors(ctx context.Context) error {
 	n.doors = false
 	n.mu.Unlock()
 	var errs []error
+	if p := n.porters.Load(); p != nil {
+		p.Close() // nobody is made to wait any more
+	}
 	if n.smtp != nil {
 		errs = append(errs, n.smtp.Shutdown(ctx))
 	}

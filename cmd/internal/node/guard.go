@@ -17,10 +17,11 @@ import (
 	"github.com/rookery-mail/rookery/cluster/membership"
 )
 
-// networkGuard is what logins ask and tell of the networks that they come from. It counts the failures on all nodes,
-// which tell each other, and bans on all of them. Clients of this machine and of the cluster's trusted networks are
-// never banned, and not counted.
+// networkGuard is what logins, and the door of other servers, ask and tell of the networks that clients come from. It counts
+// the failures on all nodes, which tell each other, and bans on all of them. Clients of this machine and of the cluster's
+// trusted networks are never banned, and not counted.
 type networkGuard struct {
+	of       failures
 	tally    *guard.Tally
 	bans     *ban.List
 	settings func() (directory.Settings, error)
@@ -33,14 +34,23 @@ type networkGuard struct {
 
 var _ login.Guard = (*networkGuard)(nil)
 
+// failures are what a guard counts.
+type failures struct {
+	gossip byte                           // the kind of its news
+	most   func(s directory.Settings) int // of a network, 0: any number
+	words  string                         // for the reason of a ban
+}
+
+// newNetworkGuard makes the guard of logins.
 func (n *Node) newNetworkGuard() *networkGuard {
-	g := &networkGuard{tally: guard.NewTally(), bans: n.bans, tell: n.tellBan, news: make(chan struct{}, 1), log: n.log}
-	g.send = func(news []byte) error {
-		if gossip := n.gossip.Load(); gossip != nil {
-			return gossip.Broadcast(gossipFailures, news)
-		}
-		return nil
-	}
+	g := n.newGuard(failures{gossipFailures, func(s directory.Settings) int { return s.BanFailures }, "failed logins"})
+	n.watch.Store(g)
+	return g
+}
+
+func (n *Node) newGuard(of failures) *networkGuard {
+	g := &networkGuard{of: of, tally: guard.NewTally(), bans: n.bans, tell: n.tellBan, news: make(chan struct{}, 1), log: n.log}
+	g.send = n.broadcast(of.gossip)
 	g.settings = func() (s directory.Settings, err error) {
 		err = n.view(func(v directory.View) (err error) {
 			s, err = v.Settings()
@@ -48,14 +58,26 @@ func (n *Node) newNetworkGuard() *networkGuard {
 		})
 		return s, err
 	}
-	n.watch.Store(g)
 	return g
 }
 
+// broadcast gives the other nodes messages of a kind, once there are others.
+func (n *Node) broadcast(kind byte) func(news []byte) error {
+	return func(news []byte) error {
+		if gossip := n.gossip.Load(); gossip != nil {
+			return gossip.Broadcast(kind, news)
+		}
+		return nil
+	}
+}
+
 // guardKey keys what nodes tell each other of users, so that all mean the same and nobody else can tell who it is.
-func (n *Node) guardKey() (key [32]byte) {
+func (n *Node) guardKey() (key [32]byte) { return n.keyFor("users of failed logins") }
+
+// keyFor is a key that all nodes have, for one purpose.
+func (n *Node) keyFor(purpose string) (key [32]byte) {
 	mac := hmac.New(sha256.New, n.record.GossipKey)
-	mac.Write([]byte("users of failed logins")) // a Hash gives no errors
+	mac.Write([]byte(purpose)) // a Hash gives no errors
 	mac.Sum(key[:0])
 	return key
 }
@@ -81,11 +103,11 @@ func (g *networkGuard) Failed(remote netip.Addr, user guard.User) time.Duration 
 		return 0
 	}
 	s, err := g.settings()
-	if err != nil || s.BanFailures == 0 || s.Trusts(remote) {
+	if err != nil || g.of.most(s) == 0 || s.Trusts(remote) {
 		return 0
 	}
 	now, network := time.Now(), ban.NetworkOf(remote)
-	v := g.tally.Failed(network, user, policyOf(s), now)
+	v := g.tally.Failed(network, user, g.policy(s), now)
 	g.hasNews()
 	if v.Ban {
 		g.ban(network, v.Failures, s, now)
@@ -101,8 +123,8 @@ func (g *networkGuard) Succeeded(remote netip.Addr, user guard.User) {
 	}
 }
 
-func policyOf(s directory.Settings) guard.Policy {
-	return guard.Policy{Failures: s.BanFailures, Window: minutes(s.BanWindowMinutes)}
+func (g *networkGuard) policy(s directory.Settings) guard.Policy {
+	return guard.Policy{Failures: g.of.most(s), Window: minutes(s.BanWindowMinutes)}
 }
 
 func (g *networkGuard) hasNews() {
@@ -122,21 +144,28 @@ const (
 
 // tellNews gives the other nodes the news of failures until ctx ends.
 func (g *networkGuard) tellNews(ctx context.Context) {
+	tellNews(ctx, g.news, g.tally.News, func(data []byte) {
+		if err := g.send(data); err != nil {
+			g.log.Warn("other nodes hear of "+g.of.words+" later", "error", err)
+		}
+	})
+}
+
+// tellNews takes news whenever there may be some, and sends them, until ctx ends.
+func tellNews(ctx context.Context, may <-chan struct{}, take func(octets int) (data []byte, more bool), send func([]byte)) {
 	for more := false; ; {
 		if !more {
 			select {
-			case <-g.news:
+			case <-may:
 			case <-ctx.Done():
 				return
 			}
 		}
 		var data []byte
-		if data, more = g.tally.News(membership.MaxPayload); len(data) == 0 {
+		if data, more = take(membership.MaxPayload); len(data) == 0 {
 			continue
 		}
-		if err := g.send(data); err != nil {
-			g.log.Warn("other nodes hear of failed logins later", "error", err)
-		}
+		send(data)
 		select {
 		case <-time.After(newsPause):
 		case <-ctx.Done():
@@ -148,13 +177,13 @@ func (g *networkGuard) tellNews(ctx context.Context) {
 // hear takes over what another node tells of failures.
 func (g *networkGuard) hear(news []byte) {
 	s, err := g.settings()
-	if err != nil || s.BanFailures == 0 {
+	if err != nil || g.of.most(s) == 0 {
 		return
 	}
 	now := time.Now()
-	reached, err := g.tally.Merge(news, policyOf(s), now)
+	reached, err := g.tally.Merge(news, g.policy(s), now)
 	if err != nil {
-		g.log.Warn("failed logins of another node are not understood", "error", err)
+		g.log.Warn(g.of.words+" of another node are not understood", "error", err)
 	}
 	for _, r := range reached {
 		g.ban(r.Network, r.Failures, s, now)
@@ -165,10 +194,10 @@ func (g *networkGuard) hear(news []byte) {
 // state is what the other nodes may have missed.
 func (g *networkGuard) state() []byte {
 	s, err := g.settings()
-	if err != nil || s.BanFailures == 0 {
+	if err != nil || g.of.most(s) == 0 {
 		return nil
 	}
-	return g.tally.State(maxFailures, policyOf(s), time.Now())
+	return g.tally.State(maxFailures, g.policy(s), time.Now())
 }
 
 // ban bans a network on all nodes. A ban that there is holds: an operator may have said for longer.
@@ -177,12 +206,12 @@ func (g *networkGuard) ban(network netip.Prefix, failures int, s directory.Setti
 		return
 	}
 	if !g.bans.Room(now) {
-		g.log.Warn("a network that guesses passwords is not banned, since there are too many bans", "network", network)
+		g.log.Warn("a network is not banned, since there are too many bans", "network", network, "for", g.of.words)
 		return
 	}
-	r, err := g.bans.Ban(network, fmt.Sprintf("%d failed logins within %d minutes", failures, s.BanWindowMinutes), minutes(s.BanMinutes), now)
+	r, err := g.bans.Ban(network, fmt.Sprintf("%d %s within %d minutes", failures, g.of.words, s.BanWindowMinutes), minutes(s.BanMinutes), now)
 	if err != nil {
-		g.log.Warn("a network that guesses passwords is not banned", "network", network, "error", err)
+		g.log.Warn("a network is not banned", "network", network, "for", g.of.words, "error", err)
 		return
 	}
 	g.banned.Add(1)

@@ -183,7 +183,7 @@ func TestGuesserGoesRound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return l.guard.tally.Count(ban.NetworkOf(network), policyOf(s), time.Now())
+		return l.guard.tally.Count(ban.NetworkOf(network), l.guard.policy(s), time.Now())
 	}
 	everywhere := func(network netip.Addr, want int) {
 		t.Helper()

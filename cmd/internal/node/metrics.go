@@ -68,7 +68,7 @@ func (c *counters) logins(stats func() login.Stats) {
 // bans adds how many networks this node banned, and how many it knows to be.
 func (c *counters) bans(made func() uint64, list *ban.List) {
 	c.registry.MustRegister(
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rookery_bans_made_total", Help: "Networks that this node banned for failed logins."},
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rookery_bans_made_total", Help: "Networks that this node banned for failed logins or for trying recipients."},
 			func() float64 { return float64(made()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rookery_bans", Help: "Networks that are banned, as this node knows them."},
 			func() float64 { return float64(len(list.Bans(time.Now()))) }))

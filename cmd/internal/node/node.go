@@ -74,7 +74,8 @@ type Node struct {
 	gossip     atomic.Pointer[membership.Gossip] // nil until it is started
 	bans       *ban.List
 	watch      atomic.Pointer[networkGuard] // nil until logins are served
-	telling    sync.WaitGroup               // what tells other nodes of failed logins; it ends with the doors
+	porters    atomic.Pointer[porters]      // nil until mail is served
+	telling    sync.WaitGroup               // what tells other nodes of failed logins and the like; it ends with the doors
 	counters   *counters
 	levelSeen  atomic.Int64 // the command level that was read last
 	goals      goals
