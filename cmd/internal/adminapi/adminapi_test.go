@@ -177,6 +177,17 @@ func (f *fake) QueueSummary(_ context.Context, q QueueFilter) (QueueSummary, err
 	return QueueSummary{}, f.note("queue summary of %s", q.Account)
 }
 
+func (f *fake) DNSLists(context.Context) ([]DNSList, error) { return nil, f.note("dns lists") }
+func (f *fake) PutDNSList(_ context.Context, l DNSList) error {
+	return f.note("dns list %s %s off=%v", l.Zone, l.Codes, l.Off)
+}
+func (f *fake) DeleteDNSList(_ context.Context, zone string) error {
+	return f.note("no dns list %s", zone)
+}
+func (f *fake) TestDNSLists(_ context.Context, address string) ([]DNSListAnswer, error) {
+	return nil, f.note("dns lists about %s", address)
+}
+
 func (f *fake) TLSRules(context.Context) ([]TLSRule, error) { return nil, f.note("tls rules") }
 func (f *fake) PutTLSRule(_ context.Context, r TLSRule) error {
 	return f.note("tls rule %s %s %v", r.Domain, r.Level, r.Names)
@@ -190,7 +201,7 @@ func (f *fake) Trace(_ context.Context, q TraceQuery) (Traces, error) {
 }
 
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, TLSRules: f}
+	return Config{Observer: f, Domains: f, Accounts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, DNSLists: f, TLSRules: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -279,6 +290,10 @@ func TestSocket(t *testing.T) {
 		{"DELETE", "/v1/egress/192.0.2.1/blocks/example.com", nil, "unblock 192.0.2.1 at example.com"},
 		{"GET", "/v1/sites", nil, "sites"},
 		{"POST", "/v1/queue/summary", QueueFilter{Account: "a@b"}, "queue summary of a@b"},
+		{"GET", "/v1/dns-lists", nil, "dns lists"},
+		{"POST", "/v1/dns-lists", DNSList{Zone: "bl.a", Codes: "127.0.0.2=3", Off: true}, "dns list bl.a 127.0.0.2=3 off=true"},
+		{"DELETE", "/v1/dns-lists/bl.a", nil, "no dns list bl.a"},
+		{"GET", "/v1/dns-lists-test/2001:db8::1", nil, "dns lists about 2001:db8::1"},
 		{"GET", "/v1/tls-rules", nil, "tls rules"},
 		{"POST", "/v1/tls-rules", TLSRule{Domain: ".a.b", Level: "verify", Names: []string{"c"}}, "tls rule .a.b verify [c]"},
 		{"DELETE", "/v1/tls-rules/.a.b", nil, "no tls rule .a.b"},
