@@ -17,7 +17,7 @@ const maxFrom = 64 << 10
 
 // Authors finds the domains of the authors that the values of From fields show, each once, in A-labels and lower case (RFC 9989,
 // section 5.3.1). A name in front of an address in angle brackets that looks like another address counts as one, since people take
-// it for one. The domains that were found come with an error too.
+// it for one. With an error come all the domains that anything in the fields might be taken to be an address of.
 func Authors(values []string) ([]string, error) {
 	var out []string
 	var first error
@@ -26,6 +26,9 @@ func Authors(values []string) ([]string, error) {
 	}
 	for _, v := range values[:min(len(values), maxDomains)] {
 		domains, err := authors(v)
+		if err != nil {
+			domains = append(domains, guess(v)...)
+		}
 		if first == nil {
 			first = err
 		}
@@ -39,6 +42,24 @@ func Authors(values []string) ([]string, error) {
 		first = fmt.Errorf("%w: it shows no address", errAuthor)
 	}
 	return out, first
+}
+
+// guess finds whatever a program that reads badly might show as an address: what stands behind an at sign.
+func guess(value string) (out []string) {
+	for _, part := range strings.Split(value[:min(len(value), maxFrom)], "@")[1:] {
+		end := strings.IndexFunc(part, func(r rune) bool { return r < 0x80 && !isHost(byte(r)) })
+		if end < 0 {
+			end = len(part)
+		}
+		if d, err := domain([]token{{text: part[:end]}}); err == nil && len(out) < maxDomains+1 {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func isHost(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '-' || c == '.' || c == '_'
 }
 
 // authors reads one field.

@@ -14,7 +14,7 @@ const (
 	Pass      Result = "pass" // SPF or DKIM passed for a domain that is aligned with the author's
 	Fail      Result = "fail"
 	TempError Result = "temperror" // DNS gives no answer for now
-	PermError Result = "permerror" // it cannot be told who the message shows as its author
+	PermError Result = "permerror" // it cannot be told who the message shows as its author, nor that it is nobody's
 )
 
 // Policy is what a domain asks for where its mail does not pass (RFC 9989, section 4.7).
@@ -58,7 +58,7 @@ type Outcome struct {
 	From   string // the author's domain in A-labels, lower case; empty where there is not one
 	// Forged says that it cannot be told who the author is: there are none or two From fields, it is no list of addresses (RFC 5322,
 	// section 3.6.2), or one of several domains. Then all that follows is about the one of the domains that tells most against the
-	// message, and Result is Pass only where From is well formed and passes for each of them.
+	// message; Result is Fail where that one fails, and Pass only where From is well formed and passes for each of them.
 	Forged bool
 
 	Record       Record

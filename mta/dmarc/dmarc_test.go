@@ -244,9 +244,9 @@ func TestAuthors(t *testing.T) {
 		"@example.org":                                            "error example.org",
 		"ann@exa mple.org":                                        "error exa",
 		"ann@example..org":                                        "error",
-		"ann(@example.org":                                        "error",
-		"\"ann@example.org":                                       "error",
-		"ann@example.org\x00@example.net":                         "error example.org",
+		"ann(@example.org":                                        "error example.org",
+		"\"ann@example.org":                                       "error example.org",
+		"ann@example.org\x00@example.net":                         "error example.org example.net",
 		"A: b: ann@example.org;;":                                 "error example.org",
 		strings.Repeat("(", 60000):                                "error",
 		strings.Repeat("a", 70000) + "@example.org":               "error",
@@ -344,7 +344,7 @@ func TestSilence(t *testing.T) {
 	for i := range 500 {
 		list = append(list, fmt.Sprintf("x@a%d.example", i))
 	}
-	if o := dmarc.Evaluate(context.Background(), dmarc.Query{From: []string{strings.Join(list, ",")}}, s); o.Result != dmarc.PermError || !o.Forged || s.asked != 4 {
+	if o := dmarc.Evaluate(context.Background(), dmarc.Query{From: []string{strings.Join(list, ",")}}, s); o.Result != dmarc.TempError || !o.Forged || s.asked != 6 {
 		t.Errorf("%+v after %d questions", o, s.asked)
 	}
 }

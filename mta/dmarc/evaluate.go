@@ -8,7 +8,7 @@ import (
 
 // Bounds of what one message can have asked.
 const (
-	maxDomains     = 4  // authors' domains
+	maxDomains     = 6  // authors' domains
 	maxIdentifiers = 16 // signatures that count
 )
 
@@ -34,7 +34,7 @@ func Evaluate(ctx context.Context, q Query, l Lookup) Outcome {
 			worst = o
 		}
 	}
-	if !well {
+	if !well && worst.Result != Fail && worst.Result != TempError {
 		worst.Result = PermError
 	}
 	worst.Forged = true
@@ -42,12 +42,23 @@ func Evaluate(ctx context.Context, q Query, l Lookup) Outcome {
 	return worst
 }
 
-// worse reports whether a tells more against a message than b: that it does not pass, then what is asked for.
-func worse(a, b Outcome) bool {
-	if (a.Result == Pass) != (b.Result == Pass) {
-		return b.Result == Pass
+// worse reports whether a tells more against a message than b.
+func worse(a, b Outcome) bool { return a.weight() > b.weight() }
+
+func (o Outcome) weight() int {
+	switch {
+	case o.Result == Fail && o.Policy == Reject:
+		return 5
+	case o.Result == Fail && o.Policy == Quarantine:
+		return 4
+	case o.Result == TempError:
+		return 3
+	case o.Result == Fail:
+		return 2
+	case o.Result != Pass:
+		return 1
 	}
-	return a.Policy != b.Policy && stricter(a.Policy, b.Policy) == a.Policy
+	return 0
 }
 
 type evaluation struct {
