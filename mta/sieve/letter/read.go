@@ -1,8 +1,8 @@
 package letter
 
 import (
-	"bytes"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/rookery-mail/rookery/index/indexpb"
@@ -25,7 +25,7 @@ func (l *Letter) Raw() (*match.Subject, error) {
 	if v := l.Version(); v != nil {
 		src, at, size = v, v.pieces[0].size, v.size // the first piece is the header
 	}
-	text, err := read(io.NewSectionReader(src, at, size-at), l.limits.Body)
+	text, err := read(io.NewSectionReader(src, at, size-at), l.limits.Body, size-at)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (p *Part) decode(options ...message.TextOption) (*match.Subject, error) {
 	limit := p.letter.limits.Body
 	size := min(int64(p.node.BodyLength), int64(limit)*encodedPerText)
 	body := io.NewSectionReader(p.src, int64(p.node.BodyOffset), size)
-	text, err := read(message.DecodeText(p.node, body, options...), limit)
+	text, err := read(message.DecodeText(p.node, body, options...), limit, size)
 	if err != nil {
 		return nil, err
 	}
@@ -146,14 +146,25 @@ func (p *Part) wrapping() (*match.Subject, error) {
 func end(node *indexpb.Part) int64 { return int64(node.BodyOffset + node.BodyLength) }
 
 func (p *Part) rangeText(from, to int64) (string, error) {
-	return read(io.NewSectionReader(p.src, from, max(0, to-from)), p.letter.limits.Body)
+	size := max(0, to-from)
+	return read(io.NewSectionReader(p.src, from, size), p.letter.limits.Body, size)
 }
 
-// read reads a text up to a limit; what the limit cuts of a character goes.
-func read(r io.Reader, limit int) (string, error) {
-	var b bytes.Buffer
-	if _, err := io.Copy(&b, io.LimitReader(r, int64(limit))); err != nil {
-		return "", err
+// read reads a text up to a limit; what is no UTF-8 becomes U+FFFD. About size octets are expected.
+func read(r io.Reader, limit int, size int64) (string, error) {
+	b := make([]byte, 0, min(int64(limit), size)+1)
+	for len(b) < limit {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, min(limit-len(b), 64<<10))
+		}
+		n, err := r.Read(b[len(b):min(cap(b), limit)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	return strings.ToValidUTF8(b.String(), "\ufffd"), nil
+	return strings.ToValidUTF8(string(b), "\ufffd"), nil
 }

@@ -45,10 +45,14 @@ func compileRegex(text string, casemap bool, limit int) (*expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile a regular expression: %w", err)
 	}
-	return &expression{re: re, cost: 1 + len(prog.Inst)/4}, nil
+	return &expression{re: re, cost: 1 + len(prog.Inst)/2}, nil
 }
 
+// maxRegexText is how much of a text a regular expression looks at, in octets.
+const maxRegexText = 64 << 10
+
 func (e *expression) match(text string, b *Budget) (bool, []string, error) {
+	text = text[:min(len(text), maxRegexText)]
 	if err := b.Spend((len(text) + 1) * e.cost); err != nil {
 		return false, nil, err
 	}

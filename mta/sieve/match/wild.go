@@ -146,10 +146,10 @@ func (m *attempt) find(r *run, at int) (int, bool) {
 		}
 		i := strings.Index(m.text[at:], r.plain)
 		if i < 0 {
-			m.err = m.budget.Spend(len(m.text) - at)
+			m.err = m.budget.Spend((len(m.text) - at) / searchSpeed)
 			return 0, false
 		}
-		m.err = m.budget.Spend(i)
+		m.err = m.budget.Spend(i / searchSpeed)
 		m.captures[hole] = m.original[at : at+i]
 		return at + i + len(r.plain), m.err == nil
 	}
