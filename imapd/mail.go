@@ -19,7 +19,8 @@ func Mailstore(s *mailstore.Store) func(index.AccountID) engine.Account {
 // account gives the mail store's types as the interfaces that the engine declares.
 type account struct {
 	*mailstore.Account
-	store *mailstore.Store
+	store  *mailstore.Store
+	judges Judges // nil: nobody listens
 }
 
 var (
@@ -41,7 +42,10 @@ func (a account) Open(ctx context.Context, name string) (engine.Mailbox, error) 
 	if err != nil {
 		return nil, err
 	}
-	return mailbox{m}, nil
+	if a.judges == nil {
+		return mailbox{m}, nil
+	}
+	return judged{mailbox: mailbox{m}, account: a.Account, judges: a.judges}, nil
 }
 
 // AppendAll implements engine.Account.

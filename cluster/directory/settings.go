@@ -38,6 +38,9 @@ type Settings struct {
 	OIDCAudience        string // for whom tokens have to be, or empty
 	OIDCClaim           string // the claim of a token that holds the account's address
 	ARC                 bool   // whether what is sent on is sealed
+	Bayes               bool   // whether mail is classified by what users took for junk, and that is learnt
+	BayesLeast          int    // messages of each kind that a model must have learnt before it counts
+	BayesSharedDay      int    // messages of an account in a day that the cluster's model learns from
 	BounceTags          string // off, sign or refuse: see mta/batv
 	DKIM                bool   // whether domains get keys and their mail is signed
 	DKIMRotationDays    int    // after which a key gets a successor, 0: never
@@ -97,6 +100,12 @@ func Definitions() []Definition {
 			intSetting(1, 525_600, func(s *Settings) *int { return &s.BanMinutes })},
 		{"ban_window_minutes", "1 to 1440", "15", "For how many minutes a failed login counts towards a ban.",
 			intSetting(1, 1440, func(s *Settings) *int { return &s.BanWindowMinutes })},
+		{"bayes", "on or off", "on", "Whether mail is classified by what users took for junk before, and what they take for it is learnt; see `rookery spam`.",
+			switchSetting(func(s *Settings) *bool { return &s.Bayes })},
+		{"bayes_least", "1 to 100000", "50", "How many messages of each kind, junk and not, an account or the cluster must have learnt before that counts.",
+			intSetting(1, 100_000, func(s *Settings) *int { return &s.BayesLeast })},
+		{"bayes_shared_day", "0 to 1000, 0 for none", "20", "How many messages of an account in a day the whole cluster learns from; it bounds what one account can do to the others.",
+			intSetting(0, 1000, func(s *Settings) *int { return &s.BayesSharedDay })},
 		{"bounce_tags", "off, sign or refuse", "off", "Whether senders of mail out are tagged, and what is no bounce of theirs is known (BATV): sign tags them; refuse also refuses mail without a sender to users who are not addressed by a tag.",
 			choiceSetting(func(s *Settings) *string { return &s.BounceTags }, "off", "sign", "refuse")},
 		{"channel_binding", "on or off", "on", "Whether SCRAM with channel binding (PLUS) is offered; off helps clients that choose it and cannot do it, such as mutt of Debian 12.",

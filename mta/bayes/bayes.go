@@ -22,7 +22,7 @@ const (
 	telling      = 0.1  // what is nearer to 0.5 says nothing
 	mostTelling  = 150  // tokens that are combined
 	explained    = 15   // tokens that an Opinion names
-	spamPoints   = 5.0
+	spamPoints   = 6.0  // above what is junk by default, so that a sure opinion alone suffices
 	hamPoints    = 3.0
 	unsureWithin = 0.1 // around 0.5, where there are no points
 )
@@ -36,7 +36,7 @@ const (
 // Opinion is what the models make of a message.
 type Opinion struct {
 	Probability float64    // that it is unwanted, 0 to 1; 0.5 where they do not know
-	Score       float64    // points for a verdict, -3 to 5; 0 where they are not sure
+	Score       float64    // points for a verdict, -3 to 6; 0 where they are not sure
 	Used        int        // tokens that were combined
 	Tokens      []Evidence // those that weighed most, the weightiest first
 }

@@ -126,6 +126,8 @@ func Kinds() map[string]Kind {
 		"mta/batv":              Core,
 		"mta/bayes":             Core,
 		"mta/bayes/bayespb":     Words,
+		"mta/bayes/lessons":     Shell,
+		"mta/bayes/models":      Shell,
 		"mta/bayes/training":    Core,
 		"mta/arc":               Core,
 		"mta/keychain":          Core,

@@ -23,8 +23,8 @@ const serviceIMAP = "imap"
 // openIMAP makes the IMAP server; its listeners come after.
 func (n *Node) openIMAP(auth *login.Authenticator, tlsConfig *tls.Config, authorities *userAuthorities) {
 	n.imap = imapd.New(imapd.Config{
-		Mail: imapd.Mailstore(n.store), Auth: imapd.Logins(auth), TLS: tlsConfig, Authorities: authorities.get, Fresh: n.freshMail, Proxy: n.handOver,
-		Site: imapSite{n}, Sharing: sharing{n}, Shared: imapd.Mailstore(n.shared), Version: n.opts.Version, Logger: n.log, Metrics: imapMetrics{n.counters},
+		Mail: imapd.JudgedMailstore(n.store, n.spam), Auth: imapd.Logins(auth), TLS: tlsConfig, Authorities: authorities.get, Fresh: n.freshMail, Proxy: n.handOver,
+		Site: imapSite{n}, Sharing: sharing{n}, Shared: imapd.JudgedMailstore(n.shared, n.spam), Version: n.opts.Version, Logger: n.log, Metrics: imapMetrics{n.counters},
 		Limits: imapd.Limits{Connections: n.cfg.IMAP.MaxConnections, ConnectionsPerAddress: n.cfg.IMAP.MaxPerAddress,
 			ConnectionsPerAccount: n.cfg.IMAP.MaxPerAccount, Messages: n.cfg.IMAP.MessageLimit, Saves: n.cfg.IMAP.SaveLimit},
 		Hide: n.cfg.IMAP.Hide,

@@ -69,6 +69,7 @@ type Node struct {
 	resolver   *dns.Resolver // from when the replicas are opened
 	tlsReports *tlsReports
 	ownNames   ownNames
+	spam       *spam
 	outbound   *outbound // nil where mail to other domains is off
 	stage      stage
 	gossip     atomic.Pointer[membership.Gossip] // nil until it is started

@@ -29,6 +29,7 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	if err := n.openOutbound(); err != nil {
 		return err
 	}
+	n.openSpam()
 	n.onStop("the replicas", n.host.close)
 	if err := n.dropAllMarked(ctx); err != nil {
 		return err
@@ -56,6 +57,7 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	n.loops.Go(func() { n.announce(loops) })
 	n.loops.Go(func() { n.blobs.Run(loops) })
 	n.loops.Go(func() { n.tlsReports.run(loops) })
+	n.loops.Go(func() { n.spam.run(loops) })
 	return nil
 }
 

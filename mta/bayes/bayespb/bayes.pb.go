@@ -345,6 +345,7 @@ type TrainCommand struct {
 	Class         Class                  `protobuf:"varint,4,opt,name=class,proto3,enum=rookery.bayes.v1.Class" json:"class,omitempty"` // RETRACT: only where it was learnt as that; CLASS_NONE: whatever it was
 	Tokens        []byte                 `protobuf:"bytes,5,opt,name=tokens,proto3" json:"tokens,omitempty"`                            // LEARN: as in TrainingRecord, up to 512
 	SharedDay     uint32                 `protobuf:"varint,6,opt,name=shared_day,json=sharedDay,proto3" json:"shared_day,omitempty"`    // LEARN: how many trainings of the account the partition's model learns from in a day
+	Implied       bool                   `protobuf:"varint,7,opt,name=implied,proto3" json:"implied,omitempty"`                         // LEARN: only where nothing was learnt of the message
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -419,6 +420,13 @@ func (x *TrainCommand) GetSharedDay() uint32 {
 		return x.SharedDay
 	}
 	return 0
+}
+
+func (x *TrainCommand) GetImplied() bool {
+	if x != nil {
+		return x.Implied
+	}
+	return false
 }
 
 // TrainResult says what became of it.
@@ -519,7 +527,7 @@ const file_bayes_proto_rawDesc = "" +
 	"\x02at\x18\x03 \x01(\x03R\x02at\x12\x16\n" +
 	"\x06number\x18\x04 \x01(\x04R\x06number\x12\x16\n" +
 	"\x06tokens\x18\x05 \x01(\fR\x06tokens\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\rR\x05epoch\"\xd2\x01\n" +
+	"\x05epoch\x18\x06 \x01(\rR\x05epoch\"\xec\x01\n" +
 	"\fTrainCommand\x120\n" +
 	"\x06action\x18\x01 \x01(\x0e2\x18.rookery.bayes.v1.ActionR\x06action\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\x04R\aaccount\x12\x10\n" +
@@ -527,7 +535,8 @@ const file_bayes_proto_rawDesc = "" +
 	"\x05class\x18\x04 \x01(\x0e2\x17.rookery.bayes.v1.ClassR\x05class\x12\x16\n" +
 	"\x06tokens\x18\x05 \x01(\fR\x06tokens\x12\x1d\n" +
 	"\n" +
-	"shared_day\x18\x06 \x01(\rR\tsharedDay\"\x84\x01\n" +
+	"shared_day\x18\x06 \x01(\rR\tsharedDay\x12\x18\n" +
+	"\aimplied\x18\a \x01(\bR\aimplied\"\x84\x01\n" +
 	"\vTrainResult\x12\x18\n" +
 	"\achanged\x18\x01 \x01(\bR\achanged\x12)\n" +
 	"\x03was\x18\x02 \x01(\x0e2\x17.rookery.bayes.v1.ClassR\x03was\x12\x16\n" +

@@ -206,6 +206,16 @@ func (m *TrainCommand) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Implied {
+		i--
+		if m.Implied {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x38
+	}
 	if m.SharedDay != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.SharedDay))
 		i--
@@ -405,6 +415,9 @@ func (m *TrainCommand) SizeVT() (n int) {
 	}
 	if m.SharedDay != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.SharedDay))
+	}
+	if m.Implied {
+		n += 2
 	}
 	n += len(m.unknownFields)
 	return n
@@ -1047,6 +1060,26 @@ func (m *TrainCommand) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Implied", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Implied = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

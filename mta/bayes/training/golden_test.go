@@ -31,7 +31,7 @@ func TestGolden(t *testing.T) {
 		"training record": {encoded(t, &bayespb.TrainingRecord{Class: bayespb.Class_CLASS_HAM, Shared: true, At: 3, Number: 4, Tokens: []byte{5}, Epoch: 6}),
 			"08021001180320042a01053006"},
 		"command": {encoded(t, &bayespb.TrainCommand{Action: bayespb.Action_ACTION_LEARN, Account: 2, Key: []byte{3}, Class: bayespb.Class_CLASS_SPAM,
-			Tokens: []byte{5}, SharedDay: 6}), "080110021a010320012a01053006"},
+			Tokens: []byte{5}, SharedDay: 6, Implied: true}), "080110021a010320012a010530063801"},
 		"result": {encoded(t, &bayespb.TrainResult{Changed: true, Was: bayespb.Class_CLASS_HAM, Shared: true, Refused: "x"}), "0801100218012201" + "78"},
 	} {
 		if got := hex.EncodeToString(c.key); got != c.want {
@@ -81,6 +81,10 @@ func TestRefused(t *testing.T) {
 	}
 	if res := w.do(&good); !res.Changed {
 		t.Errorf("the good one: %v", res)
+	}
+	implied := bayespb.TrainCommand{Action: good.Action, Account: 1, Key: good.Key, Class: bayespb.Class_CLASS_HAM, Tokens: good.Tokens, Implied: true}
+	if res := w.do(&implied); res.Changed || res.Was != bayespb.Class_CLASS_SPAM {
+		t.Errorf("what is implied against what was said: %v", res)
 	}
 	_, err := w.m.Execute(nil, w.b, command.Command{Kind: command.Deliver})
 	if !errors.Is(err, command.ErrKind) {

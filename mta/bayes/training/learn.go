@@ -52,7 +52,7 @@ func (x *execution) run(cmd *bayespb.TrainCommand, res *bayespb.TrainResult) err
 			return nil
 		}
 		err = x.takeBack(own, common, cmd.Key, old)
-	case known && old.Class == cmd.Class:
+	case known && (old.Class == cmd.Class || cmd.Implied):
 		return nil
 	default:
 		if known {
