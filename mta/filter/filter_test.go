@@ -250,3 +250,10 @@ func FuzzChange(f *testing.F) {
 		}
 	})
 }
+
+func TestRecord(t *testing.T) {
+	s := Setting{Name: "a", Kind: Spamd, Order: 3, Address: "127.0.0.1:783", Timeout: 1500 * time.Millisecond, Closed: true, Found: ActTag, RefuseAt: 7.5, Weight: 0.5, Most: 4096, Over: OverHead, AtOnce: 9, User: "u", Password: "p", Paused: true}
+	if got := Of(s.Record()); got != s {
+		t.Errorf("%+v is kept as %+v", s, got)
+	}
+}

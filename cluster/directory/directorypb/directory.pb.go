@@ -2409,6 +2409,20 @@ func (x *InboundPolicy) GetSubaddressFolders() string {
 // Filter is a program beside that looks at messages.
 type Filter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`                           // milter, rspamd, spamd or clamd
+	Order         uint32                 `protobuf:"varint,2,opt,name=order,proto3" json:"order,omitempty"`                        // lower is asked first
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`                     // host:port or unix:/path
+	Timeout       int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`                    // milliseconds
+	Closed        bool                   `protobuf:"varint,5,opt,name=closed,proto3" json:"closed,omitempty"`                      // without an answer mail is deferred; else it goes on
+	Found         string                 `protobuf:"bytes,6,opt,name=found,proto3" json:"found,omitempty"`                         // refuse, junk or tag
+	RefuseAt      float64                `protobuf:"fixed64,7,opt,name=refuse_at,json=refuseAt,proto3" json:"refuse_at,omitempty"` // score; 0: none
+	Weight        float64                `protobuf:"fixed64,8,opt,name=weight,proto3" json:"weight,omitempty"`                     // of its score
+	Most          int64                  `protobuf:"varint,9,opt,name=most,proto3" json:"most,omitempty"`                          // octets that it gets of a message
+	Over          string                 `protobuf:"bytes,10,opt,name=over,proto3" json:"over,omitempty"`                          // skip or head
+	AtOnce        uint32                 `protobuf:"varint,11,opt,name=at_once,json=atOnce,proto3" json:"at_once,omitempty"`       // messages
+	User          string                 `protobuf:"bytes,12,opt,name=user,proto3" json:"user,omitempty"`
+	Password      string                 `protobuf:"bytes,13,opt,name=password,proto3" json:"password,omitempty"`
+	Paused        bool                   `protobuf:"varint,14,opt,name=paused,proto3" json:"paused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2441,6 +2455,104 @@ func (x *Filter) ProtoReflect() protoreflect.Message {
 // Deprecated: Use Filter.ProtoReflect.Descriptor instead.
 func (*Filter) Descriptor() ([]byte, []int) {
 	return file_directory_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Filter) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Filter) GetOrder() uint32 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+func (x *Filter) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Filter) GetTimeout() int64 {
+	if x != nil {
+		return x.Timeout
+	}
+	return 0
+}
+
+func (x *Filter) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+func (x *Filter) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
+func (x *Filter) GetRefuseAt() float64 {
+	if x != nil {
+		return x.RefuseAt
+	}
+	return 0
+}
+
+func (x *Filter) GetWeight() float64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Filter) GetMost() int64 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+func (x *Filter) GetOver() string {
+	if x != nil {
+		return x.Over
+	}
+	return ""
+}
+
+func (x *Filter) GetAtOnce() uint32 {
+	if x != nil {
+		return x.AtOnce
+	}
+	return 0
+}
+
+func (x *Filter) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Filter) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *Filter) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
 }
 
 // DnsList is a list of addresses that is asked by DNS (RFC 5782).
@@ -4062,8 +4174,23 @@ const file_directory_proto_rawDesc = "" +
 	"\frefuse_score\x18\x03 \x01(\x01H\x01R\vrefuseScore\x88\x01\x01\x12-\n" +
 	"\x12subaddress_folders\x18\x04 \x01(\tR\x11subaddressFoldersB\r\n" +
 	"\v_junk_scoreB\x0f\n" +
-	"\r_refuse_score\"\b\n" +
-	"\x06Filter\"1\n" +
+	"\r_refuse_score\"\xd2\x02\n" +
+	"\x06Filter\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05order\x18\x02 \x01(\rR\x05order\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
+	"\atimeout\x18\x04 \x01(\x03R\atimeout\x12\x16\n" +
+	"\x06closed\x18\x05 \x01(\bR\x06closed\x12\x14\n" +
+	"\x05found\x18\x06 \x01(\tR\x05found\x12\x1b\n" +
+	"\trefuse_at\x18\a \x01(\x01R\brefuseAt\x12\x16\n" +
+	"\x06weight\x18\b \x01(\x01R\x06weight\x12\x12\n" +
+	"\x04most\x18\t \x01(\x03R\x04most\x12\x12\n" +
+	"\x04over\x18\n" +
+	" \x01(\tR\x04over\x12\x17\n" +
+	"\aat_once\x18\v \x01(\rR\x06atOnce\x12\x12\n" +
+	"\x04user\x18\f \x01(\tR\x04user\x12\x1a\n" +
+	"\bpassword\x18\r \x01(\tR\bpassword\x12\x16\n" +
+	"\x06paused\x18\x0e \x01(\bR\x06paused\"1\n" +
 	"\aDnsList\x12\x14\n" +
 	"\x05codes\x18\x01 \x01(\tR\x05codes\x12\x10\n" +
 	"\x03off\x18\x02 \x01(\bR\x03off\"\x0e\n" +

@@ -101,6 +101,7 @@ type Config struct {
 	Settings    Settings
 	Tokens      Tokens
 	Nodes       Nodes
+	Filters     Filters
 	Blobs       BlobStores
 	BlobKeys    BlobKeys
 	Queue       Queue
@@ -191,5 +192,6 @@ func routes(cfg Config) *http.ServeMux {
 	queueRoutes(mux, cfg.Queue)
 	routingRoutes(mux, cfg.Routing)
 	traceRoutes(mux, cfg.Tracer)
+	filterRoutes(mux, cfg.Filters)
 	return mux
 }

@@ -200,8 +200,22 @@ func (f *fake) Trace(_ context.Context, q TraceQuery) (Traces, error) {
 	return Traces{}, f.note("trace %s, %d", q.Name, q.Limit)
 }
 
+func (f *fake) Filters(context.Context) ([]Filter, error) { return nil, f.note("filters") }
+func (f *fake) AddFilter(_ context.Context, x NewFilter) error {
+	return f.note("filter %s %s %v", x.Name, x.Kind, *x.Closed)
+}
+func (f *fake) ChangeFilter(_ context.Context, name string, c FilterChange) error {
+	return f.note("filter %s %v", name, *c.Closed)
+}
+func (f *fake) DeleteFilter(_ context.Context, name string) error {
+	return f.note("no filter %s", name)
+}
+func (f *fake) TestFilters(_ context.Context, t FilterTest) (FilterVerdict, error) {
+	return FilterVerdict{}, f.note("test %d octets", len(t.Text))
+}
+
 func over(f *fake) Config {
-	return Config{Observer: f, Domains: f, Accounts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, DNSLists: f, TLSRules: f}
+	return Config{Observer: f, Filters: f, Domains: f, Accounts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, DNSLists: f, TLSRules: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -297,6 +311,11 @@ func TestSocket(t *testing.T) {
 		{"GET", "/v1/tls-rules", nil, "tls rules"},
 		{"POST", "/v1/tls-rules", TLSRule{Domain: ".a.b", Level: "verify", Names: []string{"c"}}, "tls rule .a.b verify [c]"},
 		{"DELETE", "/v1/tls-rules/.a.b", nil, "no tls rule .a.b"},
+		{"GET", "/v1/filters", nil, "filters"},
+		{"POST", "/v1/filters", NewFilter{Name: "f", Kind: "clamd", FilterChange: FilterChange{Closed: &yes}}, "filter f clamd true"},
+		{"PATCH", "/v1/filters/f", FilterChange{Closed: &yes}, "filter f true"},
+		{"DELETE", "/v1/filters/f", nil, "no filter f"},
+		{"POST", "/v1/filters-test", FilterTest{Text: make([]byte, 3<<20)}, "test 3145728 octets"},
 		{"POST", "/v1/trace", TraceQuery{Name: "a@b", Limit: 3}, "trace a@b, 3"},
 		{"GET", "/v1/debug/hash", nil, "hashes"},
 		{"POST", "/v1/debug/snapshot", nil, "snapshots"},

@@ -12,6 +12,7 @@ func (n *Node) openInbound() error {
 	if err := os.MkdirAll(n.layout.spool(), 0o700); err != nil {
 		return fmt.Errorf("make the directory of messages that wait: %w", err)
 	}
+	n.filters = newFilters(n)
 	return nil
 }
 

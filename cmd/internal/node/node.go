@@ -71,6 +71,7 @@ type Node struct {
 	ownNames   ownNames
 	spam       *spam
 	outbound   *outbound // nil where mail to other domains is off
+	filters    *filters  // from when the replicas are opened
 	stage      stage
 	gossip     atomic.Pointer[membership.Gossip] // nil until it is started
 	bans       *ban.List
