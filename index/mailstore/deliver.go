@@ -117,10 +117,7 @@ func (in *Incoming) split(targets []Target, outcomes []Outcome) map[cluster.Grou
 			parts[g] = p
 		}
 		p.places = append(p.places, i)
-		p.targets = append(p.targets, &indexpb.DeliverTarget{
-			Account: uint64(t.Account), Mailbox: name, SystemFlags: uint32(t.Flags), Keywords: t.Keywords,
-			DedupKey: in.dedupKey(t), Limits: in.store.limits(t.Account),
-		})
+		p.targets = append(p.targets, in.target(t, name))
 	}
 	return parts
 }

@@ -29,6 +29,8 @@ type Submission struct {
 	// Counts says that the account's own doing it is, which its brakes bound.
 	Counts bool
 	Brakes *queuepb.Brakes // of an account whose doing counts; nil: none
+	// DedupKey is under what a second one is found out, 16 octets; nil: by message, sender and recipients.
+	DedupKey []byte
 }
 
 // Also queues s in the step that delivers the message to accounts of the same partition, and fails with an OverError where brakes hold against it. A submission of the same
@@ -131,6 +133,9 @@ func DestinationOf(address string) string {
 }
 
 func (s Submission) dedupKey(content []byte, messageID string) []byte {
+	if s.DedupKey != nil {
+		return s.DedupKey
+	}
 	h := sha256.New()
 	to := make([]string, 0, len(s.Recipients))
 	for _, r := range s.Recipients {

@@ -122,6 +122,7 @@ func Kinds() map[string]Kind {
 		"mta/sieve/mailto":      Core,
 		"mta/sieve/match":       Core,
 		"mta/sieve/syntax":      Core,
+		"mta/sorter":            Core,
 		"mta/srs":               Core,
 		"mta/batv":              Core,
 		"mta/bayes":             Core,
