@@ -16,7 +16,7 @@ type Arrival struct {
 	Node    cluster.NodeID // that took it
 	Client  string         // by which door, from which address, under what name, and by which TLS
 	Login   string         // the address of the account that had logged in; empty: none
-	Checked string         // what the checks said; empty: it was accepted
+	Checked string         // what the checks said, a line each, up to MaxChecked octets; empty: it was accepted
 }
 
 // Told has the partitions that get a message keep the story of it: of a delivery, a submission, or the report of a
@@ -42,9 +42,17 @@ func (a Arrival) Told() *access.Around {
 	}
 }
 
+// Refused is the command by which the partition of a recipient keeps the story of a message that was not taken for him. The cluster
+// must have reached command.LevelThird.
+func (a Arrival) Refused(to string, reply *mta.Reply) *queuepb.SubmitCommand {
+	told := a.encoded("", []access.Target{{Address: to}}, true)
+	told.Refused = clipTo(reply.Error(), maxTold)
+	return &queuepb.SubmitCommand{Arrival: told}
+}
+
 // encoded is the arrival as it travels; without names, where an entry has them.
 func (a Arrival) encoded(id string, to []access.Target, names bool) *queuepb.Arrival {
-	out := &queuepb.Arrival{Node: clip(string(a.Node)), Client: clip(a.Client), Login: clip(a.Login), Checked: clip(a.Checked)}
+	out := &queuepb.Arrival{Node: clip(string(a.Node)), Client: clip(a.Client), Login: clip(a.Login), Checked: clipTo(a.Checked, MaxChecked)}
 	if names {
 		out.Id, out.MessageId, out.Sender = clip(string(a.ID)), clip(id), clip(a.Sender)
 	}

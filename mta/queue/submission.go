@@ -151,9 +151,11 @@ func (s Submission) dedupKey(content []byte, messageID string) []byte {
 	return h.Sum(nil)[:keys.DedupKeySize]
 }
 
-func clip(s string) string {
-	if len(s) > maxText {
-		return s[:maxText]
+func clip(s string) string { return clipTo(s, maxText) }
+
+func clipTo(s string, most int) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "")
 	}
 	return s
 }

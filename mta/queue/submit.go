@@ -15,6 +15,9 @@ import (
 
 // submit delivers to accounts and queues for others, and then does what the message causes.
 func (q *machine) submit(cmd *queuepb.SubmitCommand) (*queuepb.Result, error) {
+	if cmd.Deliver == nil && cmd.Arrival.GetRefused() != "" {
+		return q.refused(cmd)
+	}
 	if err := check(cmd); err != nil {
 		return refuse(indexpb.Code_CODE_INVALID, "%v", err), nil
 	}

@@ -19,8 +19,11 @@ type told struct {
 	begun bool // by this command
 }
 
-// maxTold bounds a text that a story keeps, in octets.
-const maxTold = 300
+// The bounds of texts that a story keeps, in octets.
+const (
+	maxTold    = 300
+	MaxChecked = 2048 // of what the checks said
+)
 
 func (t *told) add(e *queuepb.StoryEvent) {
 	if t != nil {
@@ -33,10 +36,13 @@ func checkArrival(a *queuepb.Arrival) error {
 	if a == nil {
 		return nil
 	}
-	for _, s := range []string{a.Id, a.MessageId, a.Sender, a.Node, a.Client, a.Login, a.Checked} {
+	for _, s := range []string{a.Id, a.MessageId, a.Sender, a.Node, a.Client, a.Login, a.Refused} {
 		if len(s) > maxText {
 			return fmt.Errorf("a text of %d octets", len(s))
 		}
+	}
+	if len(a.Checked) > MaxChecked {
+		return fmt.Errorf("what the checks said in %d octets", len(a.Checked))
 	}
 	if len(a.Recipients) > mailbox.MaxTargets {
 		return errors.New("more recipients than a delivery has")
@@ -87,8 +93,24 @@ func (q *machine) begin(cmd *queuepb.SubmitCommand) (*told, error) {
 			}
 		}
 	}
-	t.add(&queuepb.StoryEvent{Kind: queuepb.StoryKind_STORY_KIND_RECEIVED, Node: a.Node, Client: a.Client, Login: a.Login, Text: clipped(a.Checked)})
+	t.add(&queuepb.StoryEvent{Kind: queuepb.StoryKind_STORY_KIND_RECEIVED, Node: a.Node, Client: a.Client, Login: a.Login, Text: a.Checked})
 	return t, nil
+}
+
+// refused tells of a message that was not taken, where it is for somebody of this partition: nothing else is done.
+func (q *machine) refused(cmd *queuepb.SubmitCommand) (*queuepb.Result, error) {
+	if cmd.Entry != nil || len(cmd.Entries)+len(cmd.Answers)+len(cmd.Notes) > 0 || len(cmd.Arrival.Recipients) == 0 {
+		return refuse(indexpb.Code_CODE_INVALID, "a refusal with something to do, or for nobody"), nil
+	}
+	if err := checkArrival(cmd.Arrival); err != nil {
+		return refuse(indexpb.Code_CODE_INVALID, "%v", err), nil
+	}
+	t, err := q.begin(cmd)
+	if err != nil || t == nil {
+		return done(), err
+	}
+	t.add(&queuepb.StoryEvent{Kind: queuepb.StoryKind_STORY_KIND_REFUSED, Recipient: cmd.Arrival.Recipients[0], Text: clipped(cmd.Arrival.Refused)})
+	return done(), nil
 }
 
 // stored tells what became of the targets of a delivery.

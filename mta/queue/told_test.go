@@ -8,6 +8,8 @@ import (
 
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/index/indexpb"
+	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/queue"
 	"github.com/rookery-mail/rookery/mta/queue/queuepb"
 	"github.com/rookery-mail/rookery/mta/queue/story"
 )
@@ -181,4 +183,29 @@ func TestOldStoryGoesOn(t *testing.T) {
 		ABC <1@example.org> <ada@example.org> to 
 		  48h0m0s edited deleted: done
 	`)
+}
+
+// TestStoryOfRefusal: a message that was not taken has a story, and nothing else of it is there.
+func TestStoryOfRefusal(t *testing.T) {
+	w := newWorld(t)
+	a := queue.Arrival{ID: "Q7", Sender: "eve@example.net", Node: "n2", Client: "mx, 192.0.2.66", Checked: "refuse, score 16.0: it looks like spam\n+8.0 dnsbl listed: bl.example"}
+	w.do(command.Submit, a.Refused("cid@example.org", mta.Replyf(550, mta.NotAuthorized, "The message looks like spam")))
+	for _, name := range []string{"Q7", "eve@example.net", "cid@example.org"} {
+		w.tells(name, `
+			Q7  <eve@example.net> to cid@example.org
+			  0s received n2 mx, 192.0.2.66 refuse, score 16.0: it looks like spam
+			+8.0 dnsbl listed: bl.example
+			  0s refused cid@example.org 550 5.7.1 The message looks like spam
+			`)
+	}
+	long := queue.Arrival{ID: "Q8", Checked: strings.Repeat("ö", queue.MaxChecked)}
+	w.do(command.Submit, long.Refused("cid@example.org", mta.Replyf(550, mta.NotAuthorized, "%s", strings.Repeat("no ", 1000))))
+	if told := w.story("Q8"); len(told) > queue.MaxChecked+500 || !strings.Contains(told, "no no") {
+		t.Errorf("a long refusal is told in %d octets", len(told))
+	}
+	mixed := a.Refused("cid@example.org", mta.Replyf(550, mta.NotAuthorized, "no"))
+	mixed.Entry = message(w, "bob@example.com").Entry
+	if res := w.do(command.Submit, mixed); res.Mail.Code != indexpb.Code_CODE_INVALID {
+		t.Errorf("a refusal that queues something: %v", res.Mail)
+	}
 }

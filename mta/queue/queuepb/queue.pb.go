@@ -1840,7 +1840,8 @@ type Arrival struct {
 	Node          string                 `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
 	Client        string                 `protobuf:"bytes,6,opt,name=client,proto3" json:"client,omitempty"`
 	Login         string                 `protobuf:"bytes,7,opt,name=login,proto3" json:"login,omitempty"`
-	Checked       string                 `protobuf:"bytes,8,opt,name=checked,proto3" json:"checked,omitempty"` // what the checks said; empty: accepted
+	Checked       string                 `protobuf:"bytes,8,opt,name=checked,proto3" json:"checked,omitempty"` // what the checks said, a line each; empty: accepted
+	Refused       string                 `protobuf:"bytes,9,opt,name=refused,proto3" json:"refused,omitempty"` // the reply to a message that was not taken: the command has nothing but this
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1927,6 +1928,13 @@ func (x *Arrival) GetLogin() string {
 func (x *Arrival) GetChecked() string {
 	if x != nil {
 		return x.Checked
+	}
+	return ""
+}
+
+func (x *Arrival) GetRefused() string {
+	if x != nil {
+		return x.Refused
 	}
 	return ""
 }
@@ -2860,7 +2868,7 @@ const file_queue_proto_rawDesc = "" +
 	"\x04Note\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\x04R\aaccount\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
-	"\x05until\x18\x03 \x01(\x03R\x05until\"\xcc\x01\n" +
+	"\x05until\x18\x03 \x01(\x03R\x05until\"\xe6\x01\n" +
 	"\aArrival\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -2872,7 +2880,8 @@ const file_queue_proto_rawDesc = "" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12\x16\n" +
 	"\x06client\x18\x06 \x01(\tR\x06client\x12\x14\n" +
 	"\x05login\x18\a \x01(\tR\x05login\x12\x18\n" +
-	"\achecked\x18\b \x01(\tR\achecked\";\n" +
+	"\achecked\x18\b \x01(\tR\achecked\x12\x18\n" +
+	"\arefused\x18\t \x01(\tR\arefused\";\n" +
 	"\x05Place\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x1c\n" +
 	"\trecipient\x18\x02 \x01(\rR\trecipient\"S\n" +
