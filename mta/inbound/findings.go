@@ -87,3 +87,10 @@ func opinion(p float64) string {
 	}
 	return "unsure"
 }
+
+// EnvelopeSPF is what SPF of the envelope's sender says before there is a message, for those who look at clients; false where it
+// is nothing against him.
+func EnvelopeSPF(result, domain string) (Finding, bool) {
+	f := Finding{Check: CheckSPF, Result: result, Score: Authentication{SPF: Result{Result: result}}.spfScore(), Detail: domain}
+	return f, f.Score > 0
+}

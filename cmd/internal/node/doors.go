@@ -104,7 +104,7 @@ func (n *Node) serveMail(life context.Context) error {
 	members := newRecipients(smtpd.Members(source), n.directoryNow)
 	n.smtp = smtpd.New(smtpd.Config{
 		Hostname: n.cfg.SMTP.Hostname, Directory: confirmed{returning{members, n.view, time.Now}, life, n, new(singleflight.Group)}, Store: letterStore{smtpd.Mailstore(n.store), n.tlsReports}, Queue: n.queueDoor(), Told: n.told,
-		Checks: n.checks(), Spool: spool.Config{Dir: n.layout.spool()}, Proxies: proxies, XCLIENT: xclient,
+		Checks: n.checks(life), Spool: spool.Config{Dir: n.layout.spool()}, Proxies: proxies, XCLIENT: xclient,
 		Auth: smtpd.Logins(auth), TLS: certificate.config(), Authorities: authorities.get, Logger: n.log, Metrics: n.counters,
 		Limits: smtpd.Limits{Connections: n.cfg.SMTP.MaxConnections, ConnectionsPerAddress: n.cfg.SMTP.MaxPerAddress,
 			ConnectionsPerAccount: n.cfg.SMTP.MaxPerAccount},

@@ -1,9 +1,12 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"os"
 
+	"github.com/rookery-mail/rookery/mta/authn"
+	"github.com/rookery-mail/rookery/mta/dns"
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
 
@@ -16,5 +19,22 @@ func (n *Node) openInbound() error {
 	return nil
 }
 
-// checks are what is asked about mail that comes in; nil where it is not looked at.
-func (n *Node) checks() smtpd.Checks { return nil }
+// checks are what is asked about mail that comes in; nil where it is not looked at. They work until life ends.
+func (n *Node) checks(life context.Context) smtpd.Checks {
+	if !n.cfg.Inbound.Enabled {
+		return nil
+	}
+	n.refusals = newRefusals(n)
+	n.telling.Go(func() { n.refusals.run(life) })
+	n.counters.inbound = newInboundCounters(n)
+	return &inboundChecks{n: n, parts: n.inboundParts()}
+}
+
+// inboundParts makes the parts that look at mail.
+func (n *Node) inboundParts() inboundParts {
+	parts := inboundParts{authn: authn.New(authn.Config{Resolver: dns.Lists{Resolver: n.resolver}, Hostname: n.cfg.SMTP.Hostname})}
+	if p := n.porters.Load(); p != nil {
+		parts.porter = p.Porter
+	}
+	return parts
+}

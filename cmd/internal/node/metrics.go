@@ -27,6 +27,7 @@ type counters struct {
 	commands     *prometheus.CounterVec
 	imapRefused  *prometheus.CounterVec
 	proxied      prometheus.Gauge
+	inbound      *inboundCounters // from when mail is served; nil where it is not looked at
 }
 
 var _ smtpd.Metrics = (*counters)(nil)

@@ -82,6 +82,8 @@ type Node struct {
 	levelSeen  atomic.Int64 // the command level that was read last
 	goals      goals
 	tracing    moment[struct{}, int]
+	ruleBook   *ruleBook
+	refusals   *refusals // from when mail is served
 	recovery   recoveries
 
 	certificate atomic.Pointer[doorCertificate] // of the mail doors, from when they open
@@ -112,7 +114,7 @@ const (
 
 // Serve runs the node until ctx ends, and then stops it gracefully.
 func Serve(ctx context.Context, cfg config.Config, opts Options) error {
-	n := &Node{cfg: cfg, opts: opts, log: opts.Logger, layout: layout{cfg.DataDir}, id: cluster.NodeID(cfg.Node), bans: ban.NewList()}
+	n := &Node{cfg: cfg, opts: opts, log: opts.Logger, layout: layout{cfg.DataDir}, id: cluster.NodeID(cfg.Node), bans: ban.NewList(), ruleBook: newRuleBook()}
 	err := n.start(ctx)
 	if err == nil {
 		n.log.Info("the node serves", "node", cfg.Node, "cluster", n.record.Cluster, "version", opts.Version)
