@@ -26,12 +26,16 @@ func Check(ctx context.Context, q Query, r Resolver) Outcome {
 	domain = ascii(strings.TrimSuffix(domain, "."))
 	c.local, c.sender = local, domain
 	d := decision{Result: None, problem: fmt.Sprintf("%.100q is no domain name of several labels", domain)}
+	named := isName(domain) && !isLiteral(domain)
 	if !q.Client.IsValid() {
 		d.problem = "the client's address is not known"
-	} else if isName(domain) && !isLiteral(domain) {
+	} else if named {
 		d = c.host(ctx, domain)
 	}
-	o := Outcome{Result: d.Result, Identity: c.identity, Domain: domain, Sender: local + "@" + domain, Term: d.term, Path: d.path, Match: d.match,
+	if !named {
+		domain = ""
+	}
+	o := Outcome{Result: d.Result, Identity: c.identity, Domain: domain, Sender: local + "@" + c.sender, Term: d.term, Path: d.path, Match: d.match,
 		Problem: d.problem, Lookups: c.lookups, Voids: c.voids}
 	if d.Result == Fail && d.exp != nil {
 		o.Explanation = c.explain(ctx, d)
@@ -60,7 +64,7 @@ func isName(name string) bool {
 	label := 0
 	for i := range len(name) {
 		switch c := name[i]; {
-		case c >= 0x80, c < ' ':
+		case c >= 0x7f, c < ' ':
 			return false
 		case c == '.':
 			if label == 0 || label > 63 {
@@ -116,7 +120,7 @@ func permanent(format string, a ...any) error { return &stop{PermError, fmt.Spri
 
 // host evaluates the policy of a domain.
 func (c *check) host(ctx context.Context, domain string) decision {
-	d := decision{Result: None, path: []string{domain}}
+	d := decision{Result: None}
 	fail := func(err error) decision {
 		d.Result, d.problem = PermError, err.Error()
 		if s := (*stop)(nil); errors.As(err, &s) {
@@ -128,6 +132,7 @@ func (c *check) host(ctx context.Context, domain string) decision {
 		d.problem = fmt.Sprintf("%.100q is no domain name", domain)
 		return d
 	}
+	d.path = []string{domain}
 	texts, err := c.r.Texts(ctx, domain)
 	if err != nil {
 		return fail(temporary(err))

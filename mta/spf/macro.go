@@ -133,10 +133,9 @@ func isMacroEnd(text string, last piece) bool {
 	if last.letter != 0 {
 		return true
 	}
-	for spelled, literal := range map[string]string{"%%": "%", "%_": " ", "%-": "%20"} {
-		if last.literal == literal && strings.HasSuffix(text, spelled) {
-			return true
-		}
+	switch last.literal {
+	case "%", " ", "%20":
+		return len(text) > 1 && strings.IndexByte("%_-", text[len(text)-1]) >= 0 && text[len(text)-2] == '%'
 	}
 	return false
 }

@@ -58,7 +58,7 @@ func parse(text string) (*record, error) {
 	if !isRecord(text) {
 		return nil, fmt.Errorf("%w: no %s", errSyntax, version)
 	}
-	r := new(record)
+	r := &record{directives: make([]directive, 0, min(strings.Count(text, " "), 32))}
 	for term := range strings.SplitSeq(text[len(version):], " ") { // nothing but spaces separates
 		if term == "" {
 			continue

@@ -62,7 +62,7 @@ func (q Query) OfHelo() Query {
 type Outcome struct {
 	Result   Result
 	Identity Identity
-	Domain   string // that was asked about, in lower case as far as it is ASCII
+	Domain   string // that was asked about, printable ASCII in lower case; empty where the query has none that can be asked about
 	Sender   string // whole, "postmaster@" where there was no local part
 
 	Term  string   // of a record, that decided; empty where no term did
