@@ -54,6 +54,7 @@ func (v *Visit) count(w what, code int, now time.Time) *mta.Reply {
 	for _, o := range origins {
 		limit := o.rates.of(w)
 		if ok, retry := v.p.meter.Take(string(w)+" "+o.key, 1, limit, now); !ok {
+			v.p.c.Count(Rate)
 			v.p.c.Logger.Info("rate exceeded", "remote", v.remote, "what", string(w), "of", o.key, "limit", limit.Count, "per", limit.Per)
 			enhanced := mta.TempNotNow
 			if code == 421 {

@@ -64,11 +64,28 @@ type Config struct {
 	Rules    func() Rules // of this moment; asked for with each connection
 	Greylist *greylist.List
 	News     func()           // there may be news of Greylist; nil: nobody is told
+	Count    func(Why)        // counts who was refused, put off or slowed down; nil: nobody does
 	Patience time.Duration    // how long who is suspicious waits for our greeting; 4 s
 	Ask      time.Duration    // for all questions to DNS of one step; 4 s
 	Clock    func() time.Time // nil: time.Now
 	Logger   *slog.Logger     // nil: none
 }
+
+// Why is for what a client was refused, put off or slowed down; the words stand in metrics.
+type Why string
+
+// What there is.
+const (
+	Banned     Why = "banned"
+	Early      Why = "early"
+	Greeting   Why = "helo"
+	Greylisted Why = "greylist"
+	Listed     Why = "dnsbl"
+	Nameless   Why = "reverse"
+	Rate       Why = "rate"
+	Sender     Why = "sender"
+	Slowed     Why = "slowed"
+)
 
 // Porter is for any number of connections.
 type Porter struct {
@@ -85,6 +102,9 @@ type Porter struct {
 func New(c Config) *Porter {
 	if c.News == nil {
 		c.News = func() {}
+	}
+	if c.Count == nil {
+		c.Count = func(Why) {}
 	}
 	if c.Patience <= 0 {
 		c.Patience = 4 * time.Second

@@ -36,6 +36,7 @@ type scene struct {
 	now   time.Time
 	guard fakeGuard
 	visit *Visit
+	count map[Why]int
 }
 
 // fakeGuard bans 203.0.113.66, and has nobody wait.
@@ -61,7 +62,7 @@ func (g *fakeGuard) Welcome(_ netip.Addr, to string) { g.welcome = append(g.welc
 var start = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 
 func newScene() *scene {
-	s := &scene{zone: &dnstest.Zone{}, now: start, rules: Rules{
+	s := &scene{zone: &dnstest.Zone{}, now: start, count: map[Why]int{}, rules: Rules{
 		Early: policy.Refuse, Hello: policy.Score, Reverse: policy.Score, Sender: policy.Refuse, ListRefuse: 10,
 		GreylistScore: 2, Greylist: greylist.Policy{Delay: 5 * time.Minute, Window: 48 * time.Hour, Keep: 36 * 24 * time.Hour},
 		Unchecked: func(a netip.Addr) bool { return a.IsLoopback() },
@@ -70,7 +71,8 @@ func newScene() *scene {
 	}}
 	clock := func() time.Time { return s.now }
 	resolver := dns.New(dns.Config{Servers: []string{"test"}, Exchange: s.zone.Exchange, Clock: clock, Rounds: 1})
-	s.Porter = New(Config{Resolver: resolver, Guard: &s.guard, Rules: func() Rules { return s.rules }, Greylist: greylist.New([32]byte{1}), Clock: clock})
+	s.Porter = New(Config{Resolver: resolver, Guard: &s.guard, Rules: func() Rules { return s.rules }, Greylist: greylist.New([32]byte{1}), Clock: clock,
+		Count: func(w Why) { s.count[w]++ }})
 	return s
 }
 
@@ -158,7 +160,7 @@ func (s *scene) play(t *testing.T, out *strings.Builder, line string) {
 		fmt.Fprintf(out, "  %+.1f\n", s.visit.Score())
 		return
 	case "told":
-		fmt.Fprintf(out, "  probed %q, welcome %q\n", s.guard.probed, s.guard.welcome)
+		fmt.Fprintf(out, "  probed %q, welcome %q, counted %v\n", s.guard.probed, s.guard.welcome, s.count)
 		return
 	default:
 		t.Fatalf("a story has the line %q", line)

@@ -41,6 +41,7 @@ func (p *Porter) Begin(ctx context.Context, remote, local netip.Addr) (*Visit, *
 	}
 	now := p.c.Clock()
 	if until, reason, banned := p.c.Guard.Banned(v.remote); banned {
+		p.c.Count(Banned)
 		p.c.Logger.Info("a banned network is turned away", "remote", v.remote, "until", until, "reason", reason)
 		return v, keptOut(v.remote, until, now)
 	}
@@ -96,6 +97,9 @@ func (v *Visit) Early(what string) *mta.Reply {
 	}
 	f, r := policy.JudgeEarly(what, v.rules.Early)
 	v.standing = appendFound(v.standing, f)
+	if r != nil {
+		v.p.c.Count(Early)
+	}
 	return r
 }
 
@@ -110,7 +114,9 @@ func (v *Visit) Hello(ctx context.Context, name string) *mta.Reply {
 	defer cancel()
 	h.State, h.Leads = v.p.hello(ctx, name)
 	f, r := policy.JudgeHello(h, v.rules.Hello)
-	v.greeting = appendFound(v.greeting, f)
+	if v.greeting = appendFound(v.greeting, f); r != nil {
+		v.p.c.Count(Greeting)
+	}
 	return r
 }
 
@@ -121,6 +127,7 @@ func (v *Visit) Mail(ctx context.Context, from string) *mta.Reply {
 		return nil
 	}
 	if _, r := policy.JudgeReverse(v.remote, v.reverse, v.rules.Reverse); r != nil {
+		v.p.c.Count(Nameless)
 		return r
 	}
 	if r := v.count(messages, 451, v.p.c.Clock()); r != nil {
@@ -133,7 +140,9 @@ func (v *Visit) Mail(ctx context.Context, from string) *mta.Reply {
 	ctx, cancel := context.WithTimeout(ctx, v.p.c.Ask)
 	defer cancel()
 	f, r := policy.JudgeSender(v.p.sender(ctx, domain), v.rules.Sender)
-	v.mail = appendFound(v.mail, f)
+	if v.mail = appendFound(v.mail, f); r != nil {
+		v.p.c.Count(Sender)
+	}
 	return r
 }
 
@@ -152,15 +161,15 @@ func (v *Visit) Rcpt(_ context.Context, to string) *mta.Reply {
 	if v.unseen {
 		return nil
 	}
-	local, _, _ := strings.Cut(to, "@")
-	if strings.EqualFold(local, "postmaster") {
-		return nil // who is refused by mistake has to be able to say so (RFC 5321, section 4.5.1)
-	}
 	now := v.p.c.Clock()
 	if r := v.count(recipients, 451, now); r != nil {
 		return r
 	}
+	if local, _, _ := strings.Cut(to, "@"); strings.EqualFold(local, "postmaster") {
+		return nil // who is refused by mistake has to be able to say so (RFC 5321, section 4.5.1)
+	}
 	if v.rules.ListRefuse > 0 && v.listScore >= v.rules.ListRefuse {
+		v.p.c.Count(Listed)
 		return mta.Replyf(550, mta.NotAuthorized, "%s; write to postmaster if that is wrong", v.listDetail())
 	}
 	return v.comeAgain(to, now)
@@ -192,6 +201,7 @@ func (v *Visit) comeAgain(to string, now time.Time) *mta.Reply {
 		return nil
 	}
 	v.greylist.Result = "fail"
+	v.p.c.Count(Greylisted)
 	return mta.Replyf(451, mta.TempNotNow, "You are not known here yet: try again in %s", policy.Wait(int(verdict.Wait/time.Second)))
 }
 
@@ -204,6 +214,7 @@ func (v *Visit) Unknown(ctx context.Context, to string) {
 	if wait <= 0 {
 		return
 	}
+	v.p.c.Count(Slowed)
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {

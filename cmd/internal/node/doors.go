@@ -95,7 +95,7 @@ func (n *Node) serveMail(life context.Context) error {
 	}
 	n.telling.Go(func() { watch.tellNews(life) })
 	if n.cfg.Inbound.Enabled {
-		porters := n.openPorters(n.resolver)
+		porters := n.openPorters(n.resolver, n.counters.porters())
 		n.telling.Go(func() { porters.run(life) })
 	}
 	n.counters.logins(auth.Stats)

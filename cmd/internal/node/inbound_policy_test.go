@@ -21,7 +21,7 @@ import (
 // gate gives a lookout a porter that goes by the directory of the test, and tells its news until the test ends.
 func (l *lookout) gate(t *testing.T, d *directorytest.Directory, zone *dnstest.Zone) *porters {
 	t.Helper()
-	p := l.openPorters(dns.New(dns.Config{Servers: []string{"test"}, Exchange: zone.Exchange, Rounds: 1}))
+	p := l.openPorters(dns.New(dns.Config{Servers: []string{"test"}, Exchange: zone.Exchange, Rounds: 1}), nil)
 	p.probes.settings = l.guard.settings
 	p.rules.ours = func(string) bool { return false }
 	p.rules.view = func(fn func(directory.View) error) error {

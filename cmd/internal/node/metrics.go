@@ -12,6 +12,7 @@ import (
 	"github.com/rookery-mail/rookery/cluster/ban"
 	"github.com/rookery-mail/rookery/cluster/directory/login"
 	"github.com/rookery-mail/rookery/mta"
+	"github.com/rookery-mail/rookery/mta/porter"
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
 
@@ -73,6 +74,14 @@ func (c *counters) bans(made func() uint64, list *ban.List) {
 			func() float64 { return float64(made()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rookery_bans", Help: "Networks that are banned, as this node knows them."},
 			func() float64 { return float64(len(list.Bans(time.Now()))) }))
+}
+
+// porters adds whom this node refuses, puts off or slows down on port 25, and returns what counts one.
+func (c *counters) porters() func(porter.Why) {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rookery_mx_turned_away_total",
+		Help: "Clients of port 25, senders and recipients that were refused, put off (greylist, rate) or slowed down, by reason."}, []string{"why"})
+	c.registry.MustRegister(v)
+	return func(w porter.Why) { v.WithLabelValues(string(w)).Inc() }
 }
 
 // Connections counts a connection of the SMTP doors.
