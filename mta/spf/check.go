@@ -118,43 +118,51 @@ func temporary(err error) error { return &stop{TempError, err.Error()} }
 
 func permanent(format string, a ...any) error { return &stop{PermError, fmt.Sprintf(format, a...)} }
 
-// host evaluates the policy of a domain.
-func (c *check) host(ctx context.Context, domain string) decision {
-	d := decision{Result: None}
-	fail := func(err error) decision {
-		d.Result, d.problem = PermError, err.Error()
-		if s := (*stop)(nil); errors.As(err, &s) {
-			d.Result = s.result
-		}
-		return d
+// ended is the decision d with an error in place of a result.
+func (d decision) ended(err error) decision {
+	d.Result, d.problem = PermError, err.Error()
+	if s := (*stop)(nil); errors.As(err, &s) {
+		d.Result = s.result
 	}
-	if !isName(domain) {
-		d.problem = fmt.Sprintf("%.100q is no domain name", domain)
-		return d
-	}
-	d.path = []string{domain}
+	return d
+}
+
+// policy gets the record of a domain (RFC 7208, sections 4.4 and 4.5).
+func (c *check) policy(ctx context.Context, domain string) (*record, error) {
 	texts, err := c.r.Texts(ctx, domain)
 	if err != nil {
-		return fail(temporary(err))
+		return nil, temporary(err)
 	}
 	texts = slices.DeleteFunc(slices.Clone(texts), func(t string) bool { return !isRecord(t) })
 	switch len(texts) {
 	case 0:
-		d.problem = domain + " has no SPF record"
-		return d
+		return nil, &stop{None, domain + " has no SPF record"}
 	case 1:
 	default:
-		return fail(permanent("%s has %d SPF records", domain, len(texts))) // RFC 7208, section 4.5
+		return nil, permanent("%s has %d SPF records", domain, len(texts))
 	}
 	rec, err := parse(texts[0])
 	if err != nil {
-		return fail(fmt.Errorf("the record of %s: %w", domain, err))
+		return nil, fmt.Errorf("the record of %s: %w", domain, err)
+	}
+	return rec, nil
+}
+
+// host evaluates the policy of a domain.
+func (c *check) host(ctx context.Context, domain string) decision {
+	if !isName(domain) {
+		return decision{Result: None, problem: fmt.Sprintf("%.100q is no domain name", domain)}
+	}
+	d := decision{path: []string{domain}}
+	rec, err := c.policy(ctx, domain)
+	if err != nil {
+		return d.ended(err)
 	}
 	for _, dir := range rec.directives {
 		found, err := c.try(ctx, domain, dir)
 		if err != nil {
 			d.term = dir.text
-			return fail(err)
+			return d.ended(err)
 		}
 		if found.fits {
 			found.decision.path = append(d.path, found.decision.path...)
@@ -162,23 +170,23 @@ func (c *check) host(ctx context.Context, domain string) decision {
 			return found.decision
 		}
 	}
-	if rec.redirect == nil {
-		d.Result, d.problem = Neutral, ""
-		return d
+	if rec.redirect != nil {
+		return c.redirect(ctx, domain, rec, d)
 	}
-	return c.redirect(ctx, domain, rec, d, fail)
+	d.Result = Neutral
+	return d
 }
 
 // redirect takes the policy of another domain as this one's (RFC 7208, section 6.1).
-func (c *check) redirect(ctx context.Context, domain string, rec *record, d decision, fail func(error) decision) decision {
+func (c *check) redirect(ctx context.Context, domain string, rec *record, d decision) decision {
 	if err := c.count(); err != nil {
-		return fail(err)
+		return d.ended(err)
 	}
 	target, err := c.target(ctx, domain, rec.redirect)
 	if errors.Is(err, errForeign) {
-		return fail(permanent("redirect: %v", err))
+		return d.ended(permanent("redirect: %v", err))
 	} else if err != nil {
-		return fail(err)
+		return d.ended(err)
 	}
 	next := c.host(ctx, target)
 	if next.Result == None {

@@ -83,31 +83,41 @@ func parseMacro(text string, explanation bool) (piece, int, error) {
 		return piece{}, 0, errors.New("there is no such macro here")
 	}
 	p := piece{letter: letter, escape: text[2] != letter}
-	rest := text[3:end]
+	return p, end + 1, p.transformers(text[3:end])
+}
+
+// transformers reads how the value is cut (RFC 7208, section 7.1): *DIGIT ["r"] *delimiter.
+func (p *piece) transformers(text string) error {
 	digits := 0
-	for digits < len(rest) && isDigit(rest[digits]) {
+	for digits < len(text) && isDigit(text[digits]) {
 		digits++
 	}
 	if digits > 0 {
-		n, err := strconv.Atoi(rest[:digits])
-		if n <= 0 && err == nil {
-			return piece{}, 0, errors.New("a macro that keeps no part") // RFC 7208, section 7.1: must be nonzero
+		n, err := strconv.Atoi(text[:digits])
+		if err != nil {
+			n = maxParts // it does not fit an int
 		}
-		p.keep = min(n, 128) // a name has no more; what does not fit an int is more, too
-		rest = rest[digits:]
+		if n == 0 {
+			return errors.New("a macro that keeps no part") // RFC 7208, section 7.1: must be nonzero
+		}
+		p.keep = min(n, maxParts)
+		text = text[digits:]
 	}
-	if rest != "" && rest[0]|0x20 == 'r' {
+	if text != "" && text[0]|0x20 == 'r' {
 		p.reverse = true
-		rest = rest[1:]
+		text = text[1:]
 	}
-	for i := range len(rest) {
-		if strings.IndexByte(".-+,/_=", rest[i]) < 0 {
-			return piece{}, 0, errors.New("a macro with something that is no delimiter")
+	for i := range len(text) {
+		if strings.IndexByte(".-+,/_=", text[i]) < 0 {
+			return errors.New("a macro with something that is no delimiter")
 		}
 	}
-	p.delims = rest
-	return p, end + 1, nil
+	p.delims = text
+	return nil
 }
+
+// maxParts is how many parts are kept where a number is larger; no name has so many.
+const maxParts = 1 << 20
 
 // parseDomainSpec reads a macro-string that ends in a macro or in a top label (RFC 7208, section 7.1).
 func parseDomainSpec(text string) (macros, error) {

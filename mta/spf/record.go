@@ -128,41 +128,39 @@ func parseDirective(term string) (directive, error) {
 	for end < len(term) && (isAlpha(term[end]) || isDigit(term[end])) {
 		end++
 	}
-	name, rest := strings.ToLower(term[:end]), term[end:]
-	switch name {
-	case "all":
-		d.kind = mechAll
-		if rest != "" {
-			return d, errors.New("nothing may follow all")
-		}
-		return d, nil
-	case "include", "exists":
-		d.kind = mechInclude
-		if name == "exists" {
-			d.kind = mechExists
-		}
-		return d, d.setDomain(rest, true)
-	case "ptr":
-		d.kind = mechPTR
-		return d, d.setDomain(rest, false)
-	case "a", "mx":
-		d.kind = mechA
-		if name == "mx" {
-			d.kind = mechMX
-		}
-		rest, err := d.cutLengths(rest)
-		if err != nil {
-			return d, err
-		}
-		return d, d.setDomain(rest, false)
-	case "ip4", "ip6":
-		d.kind = mechIP4
-		if name == "ip6" {
-			d.kind = mechIP6
-		}
-		return d, d.setNetwork(rest)
+	var known bool
+	if d.kind, known = kinds(strings.ToLower(term[:end])); !known {
+		return d, errors.New("there is no such mechanism")
 	}
-	return d, errors.New("there is no such mechanism")
+	return d, d.argument(term[end:])
+}
+
+// kinds are the mechanisms by name.
+func kinds(name string) (mechanism, bool) {
+	for i, n := range [...]string{mechAll: "all", mechInclude: "include", mechA: "a", mechMX: "mx", mechPTR: "ptr", mechIP4: "ip4", mechIP6: "ip6", mechExists: "exists"} {
+		if n == name {
+			return mechanism(i), true
+		}
+	}
+	return 0, false
+}
+
+// argument reads what follows the name of the mechanism.
+func (d *directive) argument(rest string) (err error) {
+	switch d.kind {
+	case mechAll:
+		if rest != "" {
+			return errors.New("nothing may follow all")
+		}
+		return nil
+	case mechIP4, mechIP6:
+		return d.setNetwork(rest)
+	case mechA, mechMX:
+		if rest, err = d.cutLengths(rest); err != nil {
+			return err
+		}
+	}
+	return d.setDomain(rest, d.kind == mechInclude || d.kind == mechExists)
 }
 
 // setDomain reads ":" domain-spec.
@@ -241,9 +239,6 @@ func (d *directive) setNetwork(rest string) error {
 	d.net = netip.PrefixFrom(ip, bits)
 	return nil
 }
-
-// asks reports whether the mechanism asks DNS (RFC 7208, section 4.6.4).
-func (k mechanism) asks() bool { return k != mechAll && k != mechIP4 && k != mechIP6 }
 
 func isAlpha(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

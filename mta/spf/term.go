@@ -44,25 +44,29 @@ func (c *check) try(ctx context.Context, domain string, d directive) (finding, e
 		return f, nil // nobody can ask for it (RFC 7208, section 4.8)
 	}
 	var err error
-	switch d.kind {
-	case mechA:
-		f.match, err = c.addressOf(ctx, target, d)
-	case mechMX:
-		f.match, err = c.exchangerOf(ctx, target, d)
-	case mechPTR:
-		f.match, err = c.nameIn(ctx, target)
-	case mechExists:
-		var list []netip.Addr
-		if list, err = c.r.A(ctx, target); err != nil {
-			return f, temporary(err)
-		}
-		if len(list) == 0 {
-			return f, c.void()
-		}
-		f.match = target + " exists"
-	}
+	f.match, err = c.ask(ctx, target, d)
 	f.fits = f.match != ""
 	return f, err
+}
+
+// ask tells how a mechanism that asks DNS fits; empty: it does not.
+func (c *check) ask(ctx context.Context, target string, d directive) (string, error) {
+	switch d.kind {
+	case mechA:
+		return c.addressOf(ctx, target, d)
+	case mechMX:
+		return c.exchangerOf(ctx, target, d)
+	case mechPTR:
+		return c.nameIn(ctx, target)
+	}
+	list, err := c.r.A(ctx, target) // exists (RFC 7208, section 5.7)
+	switch {
+	case err != nil:
+		return "", temporary(err)
+	case len(list) == 0:
+		return "", c.void()
+	}
+	return target + " exists", nil
 }
 
 // include fits where the policy of another domain lets the client pass (RFC 7208, section 5.2).
