@@ -32,7 +32,8 @@ func (n *Node) checks(life context.Context) smtpd.Checks {
 
 // inboundParts makes the parts that look at mail.
 func (n *Node) inboundParts() inboundParts {
-	parts := inboundParts{authn: authn.New(authn.Config{Resolver: dns.Lists{Resolver: n.resolver}, Hostname: n.cfg.SMTP.Hostname})}
+	parts := inboundParts{authn: authn.New(authn.Config{Resolver: dns.Lists{Resolver: n.resolver}, Hostname: n.cfg.SMTP.Hostname}),
+		filters: n.filters, classifier: n.spam}
 	if p := n.porters.Load(); p != nil {
 		parts.porter = p.Porter
 	}

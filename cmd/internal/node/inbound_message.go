@@ -149,6 +149,7 @@ func (c *inboundChecks) decide(ctx context.Context, l *missive, found []inbound.
 		if d.checked {
 			f.Learned = opinion(p.account)
 		}
+		f.Filters = append(f.Filters[:len(f.Filters):len(f.Filters)], refusedFor(d.filtered, p.recipient.Address)...)
 		verdicts[i] = inbound.Judge(f, p.policy.of(f.Author))
 	}
 	d.reply = inbound.Combine(verdicts)
@@ -165,25 +166,18 @@ func (c *inboundChecks) decide(ctx context.Context, l *missive, found []inbound.
 func (c *inboundChecks) look(ctx context.Context, l *missive, d *decision) (opinion func(index.AccountID) *inbound.Learned, err error) {
 	opinion = func(index.AccountID) *inbound.Learned { return nil }
 	var looking sync.WaitGroup
-	var filterErr error
 	if c.parts.authn != nil {
 		looking.Go(func() { err = c.authenticate(ctx, l, d) })
 	}
-	if c.parts.filters != nil {
+	filtering, filterErr := c.parts.filters.any()
+	if filtering {
 		looking.Go(func() {
 			d.filtered, filterErr = c.parts.filters.run(ctx, c.n.filterMessage(l))
 			d.facts.Filters = d.filtered.Results
 		})
 	}
 	if c.parts.classifier != nil {
-		looking.Go(func() {
-			read, err := c.parts.classifier.Read(ctx, l)
-			if err != nil {
-				c.n.log.Warn("a message could not be classified", "id", l.id, "error", err)
-				return
-			}
-			opinion = read
-		})
+		looking.Go(func() { opinion = c.parts.classifier.opinions(ctx, l) })
 	}
 	looking.Wait()
 	return opinion, errors.Join(err, filterErr)
@@ -272,4 +266,15 @@ func (n *Node) taken(l *missive, d *decision) (smtpd.Verdict, error) {
 	}
 	v.Text, err = d.stored(l, rules.stamp)
 	return v, err
+}
+
+// refusedFor is what filters say against one recipient of a message that they let pass for others.
+func refusedFor(o filter.Outcome, recipient string) (out []inbound.FilterResult) {
+	for _, r := range o.Refused {
+		if strings.EqualFold(r.Recipient, recipient) {
+			out = append(out, inbound.FilterResult{Name: "filter", Refuse: r.Reply,
+				Findings: []inbound.Finding{{Check: "filter", Result: "refuse", Detail: recipient + ": " + r.Reply.Error()}}})
+		}
+	}
+	return out
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/authn"
-	"github.com/rookery-mail/rookery/mta/filter"
 	"github.com/rookery-mail/rookery/mta/inbound"
 	"github.com/rookery-mail/rookery/mta/plan"
 	"github.com/rookery-mail/rookery/mta/porter"
@@ -21,21 +20,9 @@ import (
 type inboundParts struct {
 	porter     *porter.Porter
 	authn      *authn.Checker
-	filters    inboundFilters
-	classifier inboundClassifier
+	filters    *filters
+	classifier *spam
 	sorter     inboundSorter
-}
-
-// inboundFilters are the programs beside that the operator has look at messages.
-type inboundFilters interface {
-	// run asks them. An error is that of a directory that cannot be read: which filters there are is not known.
-	run(ctx context.Context, m filter.Message) (filter.Outcome, error)
-}
-
-// inboundClassifier has what users taught the cluster.
-type inboundClassifier interface {
-	// Read reads a message once; opinion is then asked for each account, 0 being the cluster, and gives nil where too little is known.
-	Read(ctx context.Context, l *missive) (opinion func(index.AccountID) *inbound.Learned, err error)
 }
 
 // inboundSorter runs the scripts of accounts.
