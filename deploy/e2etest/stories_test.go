@@ -24,7 +24,10 @@ func TestThreeNodes(t *testing.T) {
 }
 
 // start starts a cluster of real processes, or skips.
-func start(t *testing.T, nodes int) (*site, *harness.Cluster) {
+func start(t *testing.T, nodes int) (*site, *harness.Cluster) { return startWith(t, nodes, "") }
+
+// startWith is start with lines for each node's configuration.
+func startWith(t *testing.T, nodes int, extra string) (*site, *harness.Cluster) {
 	t.Helper()
 	if os.Getenv("ROOKERY_E2E") != "1" {
 		t.Skip("needs real clients and a real binary: run `make e2e`")
@@ -33,7 +36,7 @@ func start(t *testing.T, nodes int) (*site, *harness.Cluster) {
 	if binary == "" {
 		binary = filepath.Join("..", "..", "bin", "rookery")
 	}
-	c, err := harness.New(harness.Config{Binary: binary, Nodes: nodes, Domain: domain, Dir: t.TempDir(), Progress: t.Logf})
+	c, err := harness.New(harness.Config{Binary: binary, Nodes: nodes, Domain: domain, Dir: t.TempDir(), ExtraTOML: extra, Progress: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

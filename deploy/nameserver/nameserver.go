@@ -13,6 +13,7 @@ import (
 
 // Server has records of any names.
 type Server struct {
+	address string
 	servers []*dns.Server
 	wg      sync.WaitGroup
 
@@ -20,19 +21,20 @@ type Server struct {
 	records map[string][]dns.RR
 }
 
-// Start serves records, as Add reads them, on a UDP and TCP address.
+// Start serves records, as Add reads them, on a UDP and TCP address; port 0 takes one that is free.
 func Start(address, records string) (*Server, error) {
 	s := &Server{records: map[string][]dns.RR{}}
 	if err := s.Add(records); err != nil {
 		return nil, err
 	}
-	packets, err := net.ListenPacket("udp", address)
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("serve names: %w", err)
 	}
-	l, err := net.Listen("tcp", address)
+	s.address = l.Addr().String()
+	packets, err := net.ListenPacket("udp", s.address)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("serve names: %w", err), packets.Close())
+		return nil, errors.Join(fmt.Errorf("serve names: %w", err), l.Close())
 	}
 	handler := dns.HandlerFunc(s.answer)
 	for _, one := range []*dns.Server{{PacketConn: packets, Handler: handler}, {Listener: l, Handler: handler}} {
@@ -84,6 +86,9 @@ func (s *Server) answer(w dns.ResponseWriter, q *dns.Msg) {
 	}
 	_ = w.WriteMsg(reply) // a client that is gone asks again
 }
+
+// Address is where it is asked, HOST:PORT.
+func (s *Server) Address() string { return s.address }
 
 // Close ends it.
 func (s *Server) Close() error {

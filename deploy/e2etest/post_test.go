@@ -1,0 +1,259 @@
+package e2etest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/smtp"
+	"net/textproto"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/rookery-mail/rookery/deploy/harness"
+	"github.com/rookery-mail/rookery/deploy/nameserver"
+)
+
+// The hosts that mail comes from. Only the first is one of bank.example.
+const (
+	bankHost    = "127.88.0.1"
+	strangeHost = "127.88.0.2"
+)
+
+// worldZone is what DNS says of the world, but for the bank's key.
+const worldZone = `
+1.0.88.127.in-addr.arpa. 60 IN PTR mail.bank.example.
+mail.bank.example. 60 IN A 127.88.0.1
+bank.example. 60 IN MX 10 mail.bank.example.
+bank.example. 60 IN TXT "v=spf1 ip4:127.88.0.1 -all"
+_dmarc.bank.example. 60 IN TXT "v=DMARC1; p=reject; adkim=s"
+2.0.88.127.in-addr.arpa. 60 IN PTR host2.strange.example.
+host2.strange.example. 60 IN A 127.88.0.2
+shop.example. 60 IN MX 10 host2.strange.example.
+shop.example. 60 IN TXT "v=spf1 ip4:127.88.0.9 ~all"
+_dmarc.shop.example. 60 IN TXT "v=DMARC1; p=quarantine"
+pen.example. 60 IN MX 10 host2.strange.example.
+pen.example. 60 IN TXT "v=spf1 ip4:127.88.0.2 -all"
+nomail.example. 60 IN MX 0 .
+`
+
+// post is a site that looks at what comes in, and the world that writes to it.
+type post struct {
+	*site
+	node *harness.Node
+	key  *rsa.PrivateKey // of bank.example
+}
+
+// TestPost tells cases of post: who wrote, whether it is wanted, and what the operator is told about it.
+func TestPost(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := "v=DKIM1; p=" + base64.StdEncoding.EncodeToString(public)
+	names, err := nameserver.Start("127.0.0.1:0", worldZone+fmt.Sprintf("m1._domainkey.bank.example. 60 IN TXT %q %q\n", record[:200], record[200:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := names.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s, c := startWith(t, 1, fmt.Sprintf("outbound.resolvers = [%q]", names.Address()))
+	s.set(t, "unchecked_networks", "")
+	p := &post{site: s, node: c.Nodes()[0], key: key}
+	for _, story := range []struct {
+		name string
+		tell func(*testing.T, *post)
+	}{
+		{"the bank writes", bankWrites},
+		{"a stranger is to come again", greylisted},
+		{"somebody writes as the bank", forgery},
+		{"a shop whose mail is not signed", quarantined},
+		{"a letter with two authors", twoAuthors},
+		{"who takes no mail sends none", takesNone},
+		{"words put into our mouth", borrowedWords},
+	} {
+		t.Run(story.name, func(t *testing.T) { story.tell(t, p) })
+	}
+}
+
+// letter is a message from a host of the world.
+type letter struct {
+	host, helo string
+	from       string // of the envelope
+	to         string
+	text       string // lines end in LF
+	signed     bool   // by bank.example
+}
+
+// send hands a letter over and returns the server's refusal, if there was one.
+func (p *post) send(t *testing.T, l letter) *textproto.Error {
+	t.Helper()
+	text := []byte(strings.ReplaceAll(l.text, "\n", "\r\n"))
+	if l.signed {
+		var out bytes.Buffer
+		if err := dkim.Sign(&out, bytes.NewReader(text), &dkim.SignOptions{Domain: "bank.example", Selector: "m1", Signer: p.key}); err != nil {
+			t.Fatal(err)
+		}
+		text = out.Bytes()
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(l.host)}}
+	conn, err := dialer.DialContext(within(t), "tcp", p.doors[0].mx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var refused *textproto.Error
+	if err := transmit(conn, l, text); err != nil && !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	return refused
+}
+
+func transmit(conn net.Conn, l letter, text []byte) error {
+	c, err := smtp.NewClient(conn, "mx")
+	if err != nil {
+		return err
+	}
+	if err := c.Hello(l.helo); err != nil {
+		return err
+	}
+	if err := c.Mail(l.from); err != nil {
+		return err
+	}
+	if err := c.Rcpt(l.to); err != nil {
+		return err
+	}
+	w, err := c.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return c.Quit()
+}
+
+// told waits until `rookery trace` says all of words about an address.
+func (p *post) told(t *testing.T, address string, words ...string) {
+	t.Helper()
+	eventually(t, func() error {
+		out, err := p.node.Run(within(t), "", "trace", address)
+		if err != nil {
+			return err
+		}
+		for _, word := range words {
+			if !strings.Contains(string(out), word) {
+				return fmt.Errorf("the story does not say %q:\n%s", word, out)
+			}
+		}
+		return nil
+	})
+}
+
+func expectWords(t *testing.T, text string, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			t.Errorf("%q is not in\n%s", word, text)
+		}
+	}
+}
+
+func bankLetter(to, subject string) letter {
+	return letter{host: bankHost, helo: "mail.bank.example", from: "letters@bank.example", to: to, signed: true,
+		text: "From: Your bank <letters@bank.example>\nTo: you\nSubject: " + subject + "\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nMessage-ID: <" + rand.Text() + "@bank.example>\n\nYour statement is ready.\n"}
+}
+
+func bankWrites(t *testing.T, p *post) {
+	a := p.newAccount(t, "ben")
+	if refused := p.send(t, bankLetter(a.address, "statement")); refused != nil {
+		t.Fatal(refused)
+	}
+	text := a.text(t, "INBOX", "statement")
+	expectWords(t, text, "Authentication-Results: "+p.doors[0].host, "spf=pass", "dkim=pass", "dmarc=pass", "iprev=pass")
+	p.told(t, a.address, "spf pass", "dkim pass", "dmarc pass")
+}
+
+func greylisted(t *testing.T, p *post) {
+	a := p.newAccount(t, "gil")
+	l := letter{host: strangeHost, helo: "host2.strange.example", from: "letters@bank.example", to: a.address, text: "Subject: x\n\nx\n"}
+	refused := p.send(t, l)
+	if refused == nil || refused.Code != 451 {
+		t.Fatalf("a host that its sender's domain denies got %v", refused)
+	}
+	p.told(t, a.address, "spf fail", "greylist")
+	p.set(t, "greylist_score", "0") // the other stories do not wait
+}
+
+func forgery(t *testing.T, p *post) {
+	a := p.newAccount(t, "fay")
+	l := bankLetter(a.address, "urgent")
+	l.host, l.helo, l.signed = strangeHost, "host2.strange.example", false
+	refused := p.send(t, l)
+	if refused == nil || refused.Code != 550 {
+		t.Fatalf("the forgery got %v", refused)
+	}
+	expectWords(t, refused.Msg, "5.7.1")
+	a.expect(t, "INBOX")
+	p.told(t, a.address, "spf fail", "dmarc fail")
+}
+
+func quarantined(t *testing.T, p *post) {
+	a := p.newAccount(t, "quin")
+	l := letter{host: strangeHost, helo: "host2.strange.example", from: "news@shop.example", to: a.address,
+		text: "From: news@shop.example\nSubject: offers\nMessage-ID: <offers.1@shop.example>\nDate: Sun, 22 Nov 2026 10:00:00 +0000\n\nBuy.\n"}
+	if refused := p.send(t, l); refused != nil {
+		t.Fatal(refused)
+	}
+	a.expect(t, "INBOX")
+	expectWords(t, a.text(t, "Junk", "offers"), "dmarc=fail")
+}
+
+func twoAuthors(t *testing.T, p *post) {
+	a := p.newAccount(t, "tom")
+	l := letter{host: strangeHost, helo: "host2.strange.example", from: "x@pen.example", to: a.address,
+		text: "From: x@pen.example\nFrom: letters@bank.example\nSubject: two\n\nWho am I?\n"}
+	if refused := p.send(t, l); refused == nil || refused.Code != 550 {
+		t.Errorf("a letter with two From fields got %v", refused)
+	}
+	a.expect(t, "INBOX")
+}
+
+func takesNone(t *testing.T, p *post) {
+	a := p.newAccount(t, "nat")
+	l := letter{host: strangeHost, helo: "host2.strange.example", from: "x@nomail.example", to: a.address, text: "From: x@nomail.example\nSubject: hm\n\nx\n"}
+	if refused := p.send(t, l); refused == nil || refused.Code != 550 {
+		t.Errorf("a sender whose domain takes no mail got %v", refused)
+	}
+}
+
+func borrowedWords(t *testing.T, p *post) {
+	a := p.newAccount(t, "bo")
+	l := letter{host: strangeHost, helo: "host2.strange.example", from: "x@pen.example", to: a.address,
+		text: "Authentication-Results: " + p.doors[0].host + "; dmarc=pass header.from=bank.example\nFrom: x@pen.example\nSubject: trust me\n" +
+			"Message-ID: <trust@pen.example>\nDate: Sun, 22 Nov 2026 10:00:00 +0000\n\nIt says so above.\n"}
+	if refused := p.send(t, l); refused != nil {
+		t.Fatal(refused)
+	}
+	text := a.text(t, "INBOX", "trust me")
+	if strings.Contains(text, "bank.example") {
+		t.Errorf("what others say in our name is believed:\n%s", text)
+	}
+	expectWords(t, text, "spf=pass")
+}
