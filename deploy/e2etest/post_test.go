@@ -199,6 +199,12 @@ func greylisted(t *testing.T, p *post) {
 	}
 	p.told(t, a.address, "spf fail", "greylist")
 	p.set(t, "greylist_score", "0") // the other stories do not wait
+	eventually(t, func() error {
+		if refused := p.send(t, l); refused != nil && refused.Code == 451 {
+			return refused
+		}
+		return nil
+	})
 }
 
 func forgery(t *testing.T, p *post) {

@@ -244,6 +244,15 @@ func (v *Visit) Findings() []inbound.Finding {
 	return appendFound(list, v.greylist)
 }
 
+// Suspicions are all that counts so far, what others found among it: for who is refused before the message comes.
+func (v *Visit) Suspicions() []inbound.Finding {
+	list := slices.Concat(v.standing, v.greeting, v.mail)
+	for i := range list {
+		list[i].Check = strings.TrimPrefix(list[i].Check, added)
+	}
+	return appendFound(list, v.greylist)
+}
+
 // Score is the sum of what was found so far.
 func (v *Visit) Score() (score float64) {
 	for _, f := range slices.Concat(v.standing, v.greeting, v.mail) {

@@ -136,7 +136,7 @@ func (s *inboundSession) Rcpt(ctx context.Context, to mta.Recipient) *mta.Reply 
 	}
 	r := s.visit.Rcpt(ctx, to.Address)
 	if r != nil {
-		s.c.n.refusals.tell(refusal{id: s.id, from: s.mail.From, to: to.Address, client: s.words(), checked: storyOf(inbound.Verdict{Findings: s.visit.Findings()}), reply: r})
+		s.c.n.refusals.tell(refusal{id: s.id, from: s.mail.From, to: to.Address, client: s.words(), checked: storyOf(inbound.Verdict{Findings: s.visit.Suspicions()}), reply: r})
 	}
 	return r
 }
