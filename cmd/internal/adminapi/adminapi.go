@@ -106,17 +106,19 @@ type Config struct {
 	BlobKeys    BlobKeys
 	Queue       Queue
 	Routing     Routing
+	Spam        Spam
 	Tracer      Tracer
 	Recovery    Recoverer
 	Metrics     http.Handler
 }
 
 // Local returns the handler for the node's own socket, whose file mode is its access control. It
-// has the profiler and the secret keys of bodies and of DKIM, which the remote one has not.
+// has the profiler, the secret keys of bodies and of DKIM, and what tells which words mail has, which the remote one has not.
 func Local(cfg Config) http.Handler {
 	mux := routes(cfg)
 	blobSecretRoutes(mux, cfg.BlobKeys)
 	dkimSecretRoutes(mux, cfg.DKIM)
+	spamSecretRoutes(mux, cfg.Spam)
 	recoveryRoutes(mux, cfg.Recovery)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -193,5 +195,6 @@ func routes(cfg Config) *http.ServeMux {
 	routingRoutes(mux, cfg.Routing)
 	traceRoutes(mux, cfg.Tracer)
 	filterRoutes(mux, cfg.Filters)
+	spamRoutes(mux, cfg.Spam)
 	return mux
 }

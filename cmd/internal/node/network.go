@@ -49,6 +49,7 @@ func (n *Node) openNetwork(ctx context.Context) error {
 	n.openWindows(life, members)
 	n.openBlobs(members)
 	n.openStore(members)
+	n.openSpam()
 	members.Register(methodStatus, n.serveStatus)
 	members.Register(methodApplied, n.serveApplied)
 	members.Register(methodReadmit, n.serveReadmit)
@@ -95,6 +96,7 @@ func (n *Node) adminConfig() adminapi.Config {
 		TLSRules:   n,
 		Queue:      n,
 		Routing:    n,
+		Spam:       n,
 		Tracer:     n,
 		Metrics:    n.counters.handler()}
 }

@@ -29,7 +29,6 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	if err := n.openOutbound(); err != nil {
 		return err
 	}
-	n.openSpam()
 	n.onStop("the replicas", n.host.close)
 	if err := n.dropAllMarked(ctx); err != nil {
 		return err
