@@ -40,8 +40,9 @@ const maxRecord = 8 << 10
 // ParseRecord reads a TXT record. The error is ErrKey, also for a key that was revoked or is not for mail.
 func ParseRecord(text string) (Record, error) { return ParseRecordFor(text, ServiceMail) }
 
-// ParseRecordFor reads the record of a key for a service. The error is ErrKey, and ErrRevoked or ErrLength where it is that.
-func ParseRecordFor(text, service string) (Record, error) {
+// ParseRecordFor reads the record of a key for one of some services. The error is ErrKey, and ErrRevoked or ErrLength where it
+// is that.
+func ParseRecordFor(text string, services ...string) (Record, error) {
 	if len(text) > maxRecord {
 		return Record{}, fmt.Errorf("a record of %d octets, %d are read: %w: %w", len(text), maxRecord, ErrLength, ErrKey)
 	}
@@ -52,7 +53,7 @@ func ParseRecordFor(text, service string) (Record, error) {
 	if v, ok := tags.Get("v"); ok && (v != "DKIM1" || tags[0].Name != "v") {
 		return Record{}, fmt.Errorf("version %.20q: %w", v, ErrKey)
 	}
-	for name, need := range map[string][]string{"h": {"sha256"}, "s": {service, "*"}} {
+	for name, need := range map[string][]string{"h": {"sha256"}, "s": append([]string{"*"}, services...)} {
 		if _, ok := tags.Get(name); !ok {
 			continue
 		}

@@ -24,8 +24,8 @@ type Lookup func(ctx context.Context, name string) ([]string, error)
 type Wish struct {
 	Time time.Time // now
 	// Authors are the domains of From: of more than MaxVerified signatures, those that may speak for them are looked at first.
-	Authors []string
-	Service string // what keys are for; empty: ServiceMail
+	Authors  []string
+	Services []string // what keys may be for; empty: ServiceMail
 }
 
 // Verification verifies the signatures of a message (RFC 6376, section 6) in two steps, so that others share the reading
@@ -39,8 +39,8 @@ type Verification struct {
 
 // NewVerification reads the signatures of a header.
 func NewVerification(h Header, w Wish) *Verification {
-	if w.Service == "" {
-		w.Service = ServiceMail
+	if len(w.Services) == 0 {
+		w.Services = []string{ServiceMail}
 	}
 	v := &Verification{wish: w, header: h}
 	for _, f := range h {
@@ -215,7 +215,7 @@ func (v *Verification) publishedAt(ctx context.Context, host string, lookup Look
 	p := published{result: PermError, err: fmt.Errorf("%w at %s", errNoKey, host)}
 	good := 0
 	for _, text := range texts[:min(len(texts), maxRecords)] {
-		record, err := ParseRecordFor(text, v.wish.Service)
+		record, err := ParseRecordFor(text, v.wish.Services...)
 		switch {
 		case err == nil:
 			if good++; good > 1 {

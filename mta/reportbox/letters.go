@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rookery-mail/rookery/index"
+	"github.com/rookery-mail/rookery/mta/dmarcreport"
 	"github.com/rookery-mail/rookery/mta/tlsrpt"
 )
 
@@ -20,7 +21,7 @@ func (b *Box) Notice(l Letter) {
 	select {
 	case b.letters <- l:
 	default:
-		b.c.Logger.Warn("a report about TLS is not read, since others wait", "account", uint64(l.Account), "uid", uint32(l.UID))
+		b.c.Logger.Warn("a report is not read, since others wait", "account", uint64(l.Account), "uid", uint32(l.UID))
 	}
 }
 
@@ -44,13 +45,27 @@ func (b *Box) read(ctx context.Context, l Letter) {
 	defer cancel()
 	data, err := b.c.Open(reading, l)
 	if err == nil {
-		err = b.Stranger(reading, data, b.came(reading, data))
+		err = b.letter(reading, data)
 	}
 	switch {
 	case err == nil, ctx.Err() != nil:
-	case errors.Is(err, tlsrpt.ErrNoReport):
+	case errors.Is(err, dmarcreport.ErrNoReport):
 		b.c.Logger.Debug("a message to the address for reports is none", "account", uint64(l.Account), "uid", uint32(l.UID), "error", err)
 	default:
-		b.c.Logger.Warn("a report about TLS was not taken", "account", uint64(l.Account), "uid", uint32(l.UID), "error", err)
+		b.c.Logger.Warn("a report was not taken", "account", uint64(l.Account), "uid", uint32(l.UID), "error", err)
 	}
+}
+
+// letter takes the report in a mail, whichever kind it is: one address may be for both. The error is dmarcreport.ErrNoReport
+// where it is none.
+func (b *Box) letter(ctx context.Context, mail []byte) error {
+	if b.busy() {
+		return ErrBusy
+	}
+	how := b.came(ctx, mail)
+	_, err := b.Take(ctx, mail, how)
+	if errors.Is(err, tlsrpt.ErrNoReport) {
+		_, err = b.TakeDMARC(ctx, mail, how)
+	}
+	return err
 }

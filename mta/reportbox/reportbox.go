@@ -1,6 +1,7 @@
-// Package reportbox takes the reports that others make about TLS with the hosts of our domains (RFC 8460), from mail, from
-// the web and from an operator's hand, and keeps them in the directory for a time. It believes them: a report is a hint
-// where to look, and whoever can send mail can send one. So it is bounded how many there are.
+// Package reportbox takes the reports that others make about our domains: about TLS with their hosts (RFC 8460), and about mail
+// that shows them as its author's (DMARC, RFC 7489). They come by mail, from the web and from an operator's hand, and are
+// kept in the directory for a time. It believes them: a report is a hint where to look, and whoever can send mail can
+// send one. So it is bounded how many there are.
 package reportbox
 
 import (
@@ -73,23 +74,27 @@ var (
 	ErrBusy    = errors.New("too many reports came lately")
 )
 
-// Stranger takes a report from whoever sends one, as often as strangers may. how says how it came.
+// Stranger takes a report about TLS from whoever sends one, as often as strangers may. how says how it came.
 func (b *Box) Stranger(ctx context.Context, data []byte, how string) error {
-	b.mu.Lock()
-	if hour := b.c.Clock().Unix() / 3600; hour != b.hour {
-		b.hour, b.taken = hour, 0
-	}
-	b.taken++
-	busy := b.taken > perHour
-	b.mu.Unlock()
-	if busy {
+	if b.busy() {
 		return ErrBusy
 	}
 	_, err := b.Take(ctx, data, how)
 	return err
 }
 
-// Take keeps a report, in each form that tlsrpt.Read knows, and gives the names under which it is. The same report is
+// busy counts a report of a stranger, and says whether it is one too many.
+func (b *Box) busy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if hour := b.c.Clock().Unix() / 3600; hour != b.hour {
+		b.hour, b.taken = hour, 0
+	}
+	b.taken++
+	return b.taken > perHour
+}
+
+// Take keeps a report about TLS, in each form that tlsrpt.Read knows, and gives the names under which it is. The same report is
 // kept once. Policies of domains that are not ours are left out.
 func (b *Box) Take(ctx context.Context, data []byte, how string) ([]string, error) {
 	report, err := tlsrpt.Read(data)

@@ -12,7 +12,7 @@ import (
 	"github.com/rookery-mail/rookery/mta/tlsrpt"
 )
 
-// Kept is a report that is kept.
+// Kept is a report about TLS that is kept.
 type Kept struct {
 	Name         string // by which it is shown
 	Domain       string // of ours
@@ -25,7 +25,7 @@ type Kept struct {
 	version      uint64
 }
 
-// List gives the reports about a domain, of all where it is empty, the latest days first.
+// List gives the reports about TLS of a domain, of all where it is empty, the latest days first.
 func List(v directory.View, domain string) (list []Kept, err error) {
 	prefix := received
 	if domain != "" {
@@ -51,7 +51,7 @@ func kept(m *directorypb.MailRecord) (Kept, bool) {
 		Received: time.UnixMilli(r.Received).UTC(), Total: tlsrpt.Summary{Good: r.Good, Bad: r.Bad}, version: m.Version}, true
 }
 
-// Show gives a report by its name: directory.ErrNotFound where there is none.
+// Show gives a report about TLS by its name: directory.ErrNotFound where there is none.
 func Show(v directory.View, name string) (Kept, tlsrpt.Report, error) {
 	m, err := v.MailRecord(directory.MailTLSResults, received+name)
 	if err != nil {
@@ -72,9 +72,13 @@ const most = 500
 // the directory.
 func (b *Box) Tidy(ctx context.Context) error {
 	var list []Kept
+	var about []KeptDMARC
 	ours := map[string]bool{}
 	err := b.c.Directory.View(func(v directory.View) (err error) {
 		if list, err = List(v, ""); err != nil {
+			return err
+		}
+		if about, err = ListDMARC(v, ""); err != nil {
 			return err
 		}
 		domains, err := v.Domains()
@@ -93,6 +97,12 @@ func (b *Box) Tidy(ctx context.Context) error {
 			version := k.version
 			changes = append(changes, directory.MailChange{Remove: true, Expected: &version,
 				Record: &directorypb.MailRecord{Name: received + k.Name, Record: &directorypb.MailRecord_TlsResults{TlsResults: &directorypb.TlsResults{}}}})
+		}
+	}
+	for _, k := range about {
+		if (k.Day < string(oldest) || !ours[k.Domain]) && len(changes) < most {
+			version := k.version
+			changes = append(changes, directory.MailChange{Remove: true, Expected: &version, Record: dmarcRecord(k.Name, &directorypb.DmarcReport{})})
 		}
 	}
 	if len(changes) == 0 {

@@ -1377,7 +1377,7 @@ type MailRecord_DmarcResults struct {
 }
 
 type MailRecord_DmarcReport struct {
-	DmarcReport *DmarcReport `protobuf:"bytes,31,opt,name=dmarc_report,json=dmarcReport,proto3,oneof"` // name: domain/reporter/id
+	DmarcReport *DmarcReport `protobuf:"bytes,31,opt,name=dmarc_report,json=dmarcReport,proto3,oneof"` // name: domain/day/id
 }
 
 type MailRecord_SieveScript struct {
@@ -2148,13 +2148,14 @@ func (x *TlsResults) GetBad() uint64 {
 
 // DomainMail is what a domain of ours publishes about its mail.
 type DomainMail struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	StsMode       string                 `protobuf:"bytes,1,opt,name=sts_mode,json=stsMode,proto3" json:"sts_mode,omitempty"`                  // none, testing or enforce; empty: no policy is served
-	StsMaxAge     uint64                 `protobuf:"varint,3,opt,name=sts_max_age,json=stsMaxAge,proto3" json:"sts_max_age,omitempty"`         // seconds
-	TlsReportsTo  string                 `protobuf:"bytes,4,opt,name=tls_reports_to,json=tlsReportsTo,proto3" json:"tls_reports_to,omitempty"` // rua of TLS-RPT; empty: the address of our own
-	StsMx         []string               `protobuf:"bytes,5,rep,name=sts_mx,json=stsMx,proto3" json:"sts_mx,omitempty"`                        // patterns of hosts; empty: the nodes' names
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	StsMode        string                 `protobuf:"bytes,1,opt,name=sts_mode,json=stsMode,proto3" json:"sts_mode,omitempty"`                        // none, testing or enforce; empty: no policy is served
+	StsMaxAge      uint64                 `protobuf:"varint,3,opt,name=sts_max_age,json=stsMaxAge,proto3" json:"sts_max_age,omitempty"`               // seconds
+	TlsReportsTo   string                 `protobuf:"bytes,4,opt,name=tls_reports_to,json=tlsReportsTo,proto3" json:"tls_reports_to,omitempty"`       // rua of TLS-RPT; empty: the address of our own
+	StsMx          []string               `protobuf:"bytes,5,rep,name=sts_mx,json=stsMx,proto3" json:"sts_mx,omitempty"`                              // patterns of hosts; empty: the nodes' names
+	DmarcReportsTo string                 `protobuf:"bytes,6,opt,name=dmarc_reports_to,json=dmarcReportsTo,proto3" json:"dmarc_reports_to,omitempty"` // rua of DMARC; empty: the address of our own
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DomainMail) Reset() {
@@ -2213,6 +2214,13 @@ func (x *DomainMail) GetStsMx() []string {
 		return x.StsMx
 	}
 	return nil
+}
+
+func (x *DomainMail) GetDmarcReportsTo() string {
+	if x != nil {
+		return x.DmarcReportsTo
+	}
+	return ""
 }
 
 // SenderList is whom an account, a domain or the cluster always takes mail from, or never.
@@ -2609,8 +2617,18 @@ func (x *DnsList) GetOff() bool {
 }
 
 // DmarcResults is what a node saw of a domain's mail on a day, for the report that the domain asks for (RFC 7489, section 7.2).
+//
+// Under claim/day/domain it is the report that was made of them.
 type DmarcResults struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Results       []byte                 `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"`             // JSON, in gzip: counts of this node alone
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`                // up to when they are counted; of a claim: when it was made
+	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`                       // of the report
+	Report        []byte                 `protobuf:"bytes,4,opt,name=report,proto3" json:"report,omitempty"`               // XML, in gzip
+	To            []string               `protobuf:"bytes,5,rep,name=to,proto3" json:"to,omitempty"`                       // where it is still to be sent
+	Tries         uint32                 `protobuf:"varint,6,opt,name=tries,proto3" json:"tries,omitempty"`                // to find out where that is
+	Next          int64                  `protobuf:"varint,7,opt,name=next,proto3" json:"next,omitempty"`                  // it is not sent before
+	WhyNot        string                 `protobuf:"bytes,8,opt,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"` // why none is sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2645,9 +2663,72 @@ func (*DmarcResults) Descriptor() ([]byte, []int) {
 	return file_directory_proto_rawDescGZIP(), []int{28}
 }
 
+func (x *DmarcResults) GetResults() []byte {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *DmarcResults) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *DmarcResults) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DmarcResults) GetReport() []byte {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *DmarcResults) GetTo() []string {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *DmarcResults) GetTries() uint32 {
+	if x != nil {
+		return x.Tries
+	}
+	return 0
+}
+
+func (x *DmarcResults) GetNext() int64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *DmarcResults) GetWhyNot() string {
+	if x != nil {
+		return x.WhyNot
+	}
+	return ""
+}
+
 // DmarcReport is a report of others about a domain of ours.
 type DmarcReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                     // as its maker calls it
+	Report        []byte                 `protobuf:"bytes,2,opt,name=report,proto3" json:"report,omitempty"`             // JSON, in gzip
+	Organization  string                 `protobuf:"bytes,3,opt,name=organization,proto3" json:"organization,omitempty"` // as it calls itself
+	How           string                 `protobuf:"bytes,4,opt,name=how,proto3" json:"how,omitempty"`                   // it came
+	Received      int64                  `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`
+	Messages      uint64                 `protobuf:"varint,6,opt,name=messages,proto3" json:"messages,omitempty"`
+	Passed        uint64                 `protobuf:"varint,7,opt,name=passed,proto3" json:"passed,omitempty"` // DMARC
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2680,6 +2761,55 @@ func (x *DmarcReport) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DmarcReport.ProtoReflect.Descriptor instead.
 func (*DmarcReport) Descriptor() ([]byte, []int) {
 	return file_directory_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DmarcReport) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DmarcReport) GetReport() []byte {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *DmarcReport) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *DmarcReport) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+func (x *DmarcReport) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *DmarcReport) GetMessages() uint64 {
+	if x != nil {
+		return x.Messages
+	}
+	return 0
+}
+
+func (x *DmarcReport) GetPassed() uint64 {
+	if x != nil {
+		return x.Passed
+	}
+	return 0
 }
 
 // SieveScript is one that scripts of accounts may include.
@@ -4151,13 +4281,14 @@ const file_directory_proto_rawDesc = "" +
 	"\breceived\x18\n" +
 	" \x01(\x03R\breceived\x12\x12\n" +
 	"\x04good\x18\v \x01(\x04R\x04good\x12\x10\n" +
-	"\x03bad\x18\f \x01(\x04R\x03bad\"\x8a\x01\n" +
+	"\x03bad\x18\f \x01(\x04R\x03bad\"\xb4\x01\n" +
 	"\n" +
 	"DomainMail\x12\x19\n" +
 	"\bsts_mode\x18\x01 \x01(\tR\astsMode\x12\x1e\n" +
 	"\vsts_max_age\x18\x03 \x01(\x04R\tstsMaxAge\x12$\n" +
 	"\x0etls_reports_to\x18\x04 \x01(\tR\ftlsReportsTo\x12\x15\n" +
-	"\x06sts_mx\x18\x05 \x03(\tR\x05stsMxJ\x04\b\x02\x10\x03\"D\n" +
+	"\x06sts_mx\x18\x05 \x03(\tR\x05stsMx\x12(\n" +
+	"\x10dmarc_reports_to\x18\x06 \x01(\tR\x0edmarcReportsToJ\x04\b\x02\x10\x03\"D\n" +
 	"\n" +
 	"SenderList\x126\n" +
 	"\asenders\x18\x01 \x03(\v2\x1c.rookery.directory.v1.SenderR\asenders\"z\n" +
@@ -4193,9 +4324,24 @@ const file_directory_proto_rawDesc = "" +
 	"\x06paused\x18\x0e \x01(\bR\x06paused\"1\n" +
 	"\aDnsList\x12\x14\n" +
 	"\x05codes\x18\x01 \x01(\tR\x05codes\x12\x10\n" +
-	"\x03off\x18\x02 \x01(\bR\x03off\"\x0e\n" +
-	"\fDmarcResults\"\r\n" +
-	"\vDmarcReport\"\r\n" +
+	"\x03off\x18\x02 \x01(\bR\x03off\"\xb9\x01\n" +
+	"\fDmarcResults\x12\x18\n" +
+	"\aresults\x18\x01 \x01(\fR\aresults\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12\x16\n" +
+	"\x06report\x18\x04 \x01(\fR\x06report\x12\x0e\n" +
+	"\x02to\x18\x05 \x03(\tR\x02to\x12\x14\n" +
+	"\x05tries\x18\x06 \x01(\rR\x05tries\x12\x12\n" +
+	"\x04next\x18\a \x01(\x03R\x04next\x12\x17\n" +
+	"\awhy_not\x18\b \x01(\tR\x06whyNot\"\xbb\x01\n" +
+	"\vDmarcReport\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06report\x18\x02 \x01(\fR\x06report\x12\"\n" +
+	"\forganization\x18\x03 \x01(\tR\forganization\x12\x10\n" +
+	"\x03how\x18\x04 \x01(\tR\x03how\x12\x1a\n" +
+	"\breceived\x18\x05 \x01(\x03R\breceived\x12\x1a\n" +
+	"\bmessages\x18\x06 \x01(\x04R\bmessages\x12\x16\n" +
+	"\x06passed\x18\a \x01(\x04R\x06passed\"\r\n" +
 	"\vSieveScript\"\x87\x01\n" +
 	"\x11InitialiseCluster\x127\n" +
 	"\acluster\x18\x01 \x01(\v2\x1d.rookery.directory.v1.ClusterR\acluster\x129\n" +
