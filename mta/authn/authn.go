@@ -147,6 +147,7 @@ func (c *Checker) Check(ctx context.Context, q Query) (Results, error) {
 		return r, err
 	}
 	r.DMARC = dmarc.Evaluate(ctx, r.query(m.Header, c.c.Draw()), asked)
+	r.ARC.Vouched = c.vouched(m.chain, r)
 	return r, nil
 }
 
@@ -161,6 +162,7 @@ func (c *Checker) read(ctx context.Context, q Query, asked *answers, r *Results)
 	begun, err := dkim.Begin(q.Text)
 	if errors.Is(err, dkim.ErrHeader) {
 		r.Problem = err.Error()
+		r.DMARC = dmarc.Outcome{Result: dmarc.PermError, Forged: true, Policy: dmarc.NoPolicy, Reason: r.Problem} // nobody knows who wrote it
 		return nil, nil
 	}
 	if err != nil {

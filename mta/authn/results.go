@@ -91,6 +91,9 @@ func (r Results) Field(server string) authres.Field {
 	}
 	for _, o := range r.DKIM[:min(len(r.DKIM), maxTold)] {
 		reason := o.Reason
+		if o.Result == dkim.TempError {
+			reason = "" // it tells of our DNS
+		}
 		add("dkim", string(o.Result), reason, authres.Property{Type: "header", Name: "d", Value: o.Domain}, authres.Property{Type: "header", Name: "s", Value: o.Selector},
 			authres.Property{Type: "header", Name: "a", Value: o.Algorithm}, authres.Property{Type: "header", Name: "b", Value: o.Mark})
 	}
@@ -98,14 +101,14 @@ func (r Results) Field(server string) authres.Field {
 		add("dkim", "none", "")
 	}
 	if r.ARC.Status != arc.None {
-		value, sealer := string(r.ARC.Status), ""
-		if value == "" && r.ARC.Reason != "" {
-			value = "temperror"
+		value, reason, sealer := string(r.ARC.Status), r.ARC.Reason, ""
+		if value == "" && reason != "" {
+			value, reason = "temperror", ""
 		}
 		if n := len(r.ARC.Sealers); n > 0 {
 			sealer = r.ARC.Sealers[n-1]
 		}
-		add("arc", value, r.ARC.Reason, authres.Property{Type: "header", Name: "d", Value: sealer})
+		add("arc", value, reason, authres.Property{Type: "header", Name: "d", Value: sealer})
 	}
 	var asked string
 	if r.DMARC.PolicyDomain != "" {
