@@ -87,7 +87,9 @@ func (r Results) Field(server string) authres.Field {
 			value = r.SPF.Domain
 		}
 		add("spf", string(r.SPF.Result), "", authres.Property{Type: "smtp", Name: name, Value: value})
-		add("spf", string(r.Helo.Result), "", authres.Property{Type: "smtp", Name: "helo", Value: r.Helo.Domain})
+		if r.Helo.Domain != "" {
+			add("spf", string(r.Helo.Result), "", authres.Property{Type: "smtp", Name: "helo", Value: r.Helo.Domain})
+		}
 	}
 	for _, o := range r.DKIM[:min(len(r.DKIM), maxTold)] {
 		reason := o.Reason
