@@ -38,6 +38,8 @@ type Settings struct {
 	OIDCAudience        string // for whom tokens have to be, or empty
 	OIDCClaim           string // the claim of a token that holds the account's address
 	ARC                 bool   // whether what is sent on is sealed
+	ARCTrusted          string // domains whose seals are believed, apart by a space
+	DMARCReports        bool   // whether domains that ask for it are told what came in their name
 	Bayes               bool   // whether mail is classified by what users took for junk, and that is learnt
 	BayesLeast          int    // messages of each kind that a model must have learnt before it counts
 	BayesSharedDay      int    // messages of an account in a day that the cluster's model learns from
@@ -94,6 +96,8 @@ func Definitions() []Definition {
 	return []Definition{
 		{"arc", "on or off", "on", "Whether mail that an alias sends on to another domain gets a seal with what it was when it came (ARC).",
 			switchSetting(func(s *Settings) *bool { return &s.ARC })},
+		{"arc_trusted", "up to 100 domains, apart by spaces, or empty", "", "The domains of those who send mail on, such as mailing lists, whose seals (ARC) are believed: where one says that DMARC passed there, a failure here does not count.",
+			domainsSetting(func(s *Settings) *string { return &s.ARCTrusted })},
 		{"ban_failures", "0 to 1000, 0 for never", "20", "At how many failed logins within ban_window_minutes a network is banned, and as many more for each user that logs in from it meanwhile.",
 			intSetting(0, guard.MaxFailures, func(s *Settings) *int { return &s.BanFailures })},
 		{"ban_minutes", "1 to 525600", "60", "For how many minutes a network is banned that failed too often.",
@@ -126,6 +130,8 @@ func Definitions() []Definition {
 			choiceSetting(func(s *Settings) *string { return &s.DMARCLists }, "junk", "follow")},
 		{"dmarc_policy", "follow, quarantine or tag", "follow", "What becomes of mail that is not from the domain it names (DMARC): follow refuses it or puts it to Junk as that domain asks, quarantine puts it to Junk where it asks for either, tag only says so in the message.",
 			choiceSetting(func(s *Settings) *string { return &s.DMARCPolicy }, "follow", "quarantine", "tag")},
+		{"dmarc_reports", "on or off", "off", "Whether domains that ask for it are told once a day what came in their name (aggregate reports, DMARC). Those whose mail is all junk, or hardly any, are not.",
+			switchSetting(func(s *Settings) *bool { return &s.DMARCReports })},
 		{"dmarc_unknown", "accept or defer", "accept", "What becomes of mail whose domain's wishes (DMARC) cannot be learnt now, since DNS does not answer.",
 			choiceSetting(func(s *Settings) *string { return &s.DMARCUnknown }, "accept", "defer")},
 		{"dnsbl_refuse", "0 to 1000, 0 for never", "10", "The sum of the scores of lists (`rookery dnsbl`) from which on a client's recipients are refused, but for the postmaster.",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/rookery-mail/rookery/mta/authn"
 	"github.com/rookery-mail/rookery/mta/dns"
@@ -32,10 +33,19 @@ func (n *Node) checks(life context.Context) smtpd.Checks {
 
 // inboundParts makes the parts that look at mail.
 func (n *Node) inboundParts() inboundParts {
-	parts := inboundParts{authn: authn.New(authn.Config{Resolver: dns.Lists{Resolver: n.resolver}, Hostname: n.cfg.SMTP.Hostname}),
+	parts := inboundParts{authn: authn.New(authn.Config{Resolver: dns.Lists{Resolver: n.resolver}, Hostname: n.cfg.SMTP.Hostname, Trusted: n.trustedSealers}),
 		filters: n.filters, classifier: n.spam}
 	if p := n.porters.Load(); p != nil {
 		parts.porter = p.Porter
 	}
 	return parts
+}
+
+// trustedSealers are the domains of the setting arc_trusted.
+func (n *Node) trustedSealers() []string {
+	rules, err := n.clusterRules()
+	if err != nil {
+		return nil // nobody is trusted whom the directory does not name
+	}
+	return strings.Fields(rules.settings.ARCTrusted)
 }
