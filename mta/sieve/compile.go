@@ -15,6 +15,8 @@ type compiler struct {
 	lenient bool            // "ihave" was required: what is not known fails when it is run (RFC 5463, section 4)
 	soft    *Error          // the last error that is about something not known
 	loops   []string        // names of the foreverypart around
+
+	instructions int // of all regular expressions so far
 }
 
 // unknown is an error about what this implementation, or the script's require, does not have.

@@ -39,6 +39,7 @@ type machine struct {
 	included map[script]bool
 	loaded   map[script]*Script
 	breaking string
+	seen     map[string]bool // what Seen said of keys
 
 	out      Outcome
 	implicit bool // the implicit keep stands
@@ -68,7 +69,7 @@ type script struct {
 
 func newMachine(s *Script, in Input) (*machine, error) {
 	m := &machine{in: in, limits: s.limits, implicit: true, budget: match.Budget{Left: s.limits.Work},
-		globals: map[string]string{}, included: map[script]bool{}, loaded: map[script]*Script{}}
+		globals: map[string]string{}, included: map[script]bool{}, loaded: map[script]*Script{}, seen: map[string]bool{}}
 	m.frame = &frame{vars: map[string]string{}}
 	l, err := letter.New(in.Text, in.Size, letter.Limits{Body: s.limits.Body})
 	m.letter = l

@@ -47,6 +47,9 @@ func (c *compiler) matcher(k *call, keys *syntax.Argument) (*matcher, *Error) {
 			if one.ready, wrong = rule.Prepare(t.literal, c.limits.Regex); wrong != nil {
 				return nil, syntax.Errorf(keys.Strings[i].Pos, "%v", wrong)
 			}
+			if c.instructions += one.ready.Instructions(); c.instructions > maxInstructions {
+				return nil, syntax.Errorf(keys.Strings[i].Pos, "the regular expressions have more than %d instructions together", maxInstructions)
+			}
 		}
 		m.keys = append(m.keys, one)
 	}
@@ -127,11 +130,17 @@ func (t *matcher) any(m *machine, subjects []*match.Subject) (bool, error) {
 	return false, nil
 }
 
-// regexWork is what an octet of a regular expression costs that is compiled in a run.
-const regexWork = 200
+// maxInstructions bounds the regular expressions of a script together, which take some hundred octets of memory for each instruction.
+const maxInstructions = 50_000
 
-func (t *matcher) prepare(m *machine, k text) (*match.Key, error) {
-	s, err := m.expand(k)
+// What a regular expression costs that is compiled in a run: for each octet, and for each instruction that comes of it.
+const (
+	regexWork       = 200
+	instructionWork = 50
+)
+
+func (t *matcher) prepare(m *machine, key text) (*match.Key, error) {
+	s, err := m.expand(key)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +149,11 @@ func (t *matcher) prepare(m *machine, k text) (*match.Key, error) {
 			return nil, err
 		}
 	}
-	return t.rule.Prepare(s, m.limits.Regex)
+	k, err := t.rule.Prepare(s, m.limits.Regex)
+	if err != nil {
+		return nil, err
+	}
+	return k, m.budget.Spend(instructionWork * k.Instructions())
 }
 
 // subjectsOf makes subjects of texts.

@@ -149,6 +149,14 @@ func TestCompileLimit(t *testing.T) {
 	}
 }
 
+// TestRegexTogether shows that many small expressions that become large are refused.
+func TestRegexTogether(t *testing.T) {
+	script := `require "regex"; if header :regex "subject" [` + strings.Repeat(`"a{900}", `, 60) + `"b"] { keep; }`
+	if _, err := sieve.Compile([]byte(script), sieve.Limits{}); err == nil || !strings.Contains(err.Error(), "50000 instructions together") {
+		t.Errorf("%v", err)
+	}
+}
+
 var errDisk = errors.New("the disk")
 
 type brokenText struct{}

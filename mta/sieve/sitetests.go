@@ -35,6 +35,9 @@ func (c *compiler) environment(k *call) (check, *Error) {
 	}, nil
 }
 
+// askWork is what it costs to ask for something that is not in the message.
+const askWork = 1000
+
 // everyOne compiles a test that is true where ok is for each of the strings of an argument.
 func (c *compiler) everyOne(a *syntax.Argument, ok func(*machine, string) bool) (check, *Error) {
 	texts, err := c.texts(a)
@@ -44,7 +47,7 @@ func (c *compiler) everyOne(a *syntax.Argument, ok func(*machine, string) bool) 
 			return false, err
 		}
 		for _, s := range list {
-			if err := m.budget.Spend(100); err != nil {
+			if err := m.budget.Spend(askWork); err != nil {
 				return false, err
 			}
 			if !ok(m, s) {
@@ -181,19 +184,26 @@ func (c *compiler) duplicate(k *call) (check, *Error) {
 }
 
 func (m *machine) isDuplicate(k *call, handle, id string, d Duplicate) (bool, error) {
+	if err := m.budget.Spend(askWork + len(id)); err != nil {
+		return false, err
+	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "duplicate %d %s %s", len(handle), handle, id))
 	d.Key = hex.EncodeToString(sum[:])
-	seen := m.in.Seen != nil && m.in.Seen(d.Key)
+	seen, asked := m.seen[d.Key]
+	if !asked {
+		if len(m.seen) >= m.limits.Actions {
+			return false, fmt.Errorf("more than %d ids are asked for", m.limits.Actions)
+		}
+		seen = m.in.Seen != nil && m.in.Seen(d.Key)
+		m.seen[d.Key] = seen
+	}
 	if i := slices.IndexFunc(m.out.Remember, func(o Duplicate) bool { return o.Key == d.Key }); i >= 0 {
 		m.out.Remember[i].Last = m.out.Remember[i].Last || d.Last
 		return seen, nil
-	}
-	if len(m.out.Remember) >= m.limits.Actions {
-		return false, fmt.Errorf("more than %d ids are remembered", m.limits.Actions)
 	}
 	if seen && !d.Last {
 		return true, nil // its time runs on
 	}
 	m.out.Remember = append(m.out.Remember, d)
-	return seen, m.budget.Spend(1000)
+	return seen, nil
 }

@@ -157,6 +157,14 @@ func (r Rule) Prepare(key string, maxRegex int) (*Key, error) {
 	return k, nil
 }
 
+// Instructions gives the size of a regular expression, 0 for other keys.
+func (k *Key) Instructions() int {
+	if k.expr == nil {
+		return 0
+	}
+	return k.expr.size
+}
+
 // Match compares. The captures are those of Matches and Regex (RFC 5229, section 3.2), the whole first; nil for other kinds. The error
 // is ErrSpent.
 func (k *Key) Match(s *Subject, b *Budget) (ok bool, captures []string, err error) {

@@ -14,6 +14,7 @@ const maxProgram = 1000
 // expression is a regular expression with what an octet of text costs.
 type expression struct {
 	re   *regexp.Regexp
+	size int // instructions
 	cost int
 }
 
@@ -45,7 +46,7 @@ func compileRegex(text string, casemap bool, limit int) (*expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile a regular expression: %w", err)
 	}
-	return &expression{re: re, cost: 1 + len(prog.Inst)/2}, nil
+	return &expression{re: re, size: len(prog.Inst), cost: 1 + len(prog.Inst)/2}, nil
 }
 
 // maxRegexText is how much of a text a regular expression looks at, in octets.
