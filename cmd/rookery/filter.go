@@ -82,7 +82,7 @@ type filterChoice struct {
 func addFilterFlags(cmd *cobra.Command) *filterChoice {
 	x, f := new(filterChoice), cmd.Flags()
 	f.Uint32Var(&x.order, "order", 100, "lower is asked first")
-	f.DurationVar(&x.timeout, "timeout", 30*time.Second, "for all of one message (rspamd: 15s)")
+	f.DurationVar(&x.timeout, "timeout", 15*time.Second, "for all of one message, up to 30s (rspamd: 10s)")
 	f.BoolVar(&x.closed, "closed", false, "defer mail while it gives no answer (451); else mail goes on without it")
 	f.StringVar(&x.found, "found", "", "what is done about what it finds: refuse, junk or tag (clamd: refuse; else junk); milters and rspamd say themselves what is refused")
 	f.Float64Var(&x.refuseAt, "refuse-at", 15, "score from which spamd's spam is refused; 0 for never")
@@ -216,12 +216,6 @@ func printVerdict(p *printer, v adminapi.FilterVerdict) {
 	}
 	for _, r := range v.Refused {
 		p.line("recipient refused: %s", r)
-	}
-	if v.From != nil {
-		p.line("sender changed to <%s>", *v.From)
-	}
-	for _, r := range v.Added {
-		p.line("recipient added: %s", r)
 	}
 	for _, r := range v.Removed {
 		p.line("recipient removed: %s", r)

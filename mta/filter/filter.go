@@ -91,9 +91,9 @@ type Report struct {
 type Edits struct {
 	Changes    []Change // of the header, in order
 	Body       []byte   // instead of the body; nil: none
-	From       *string  // another reverse-path
-	Added      []string // recipients
-	Removed    []string // recipients
+	From       *string  // another reverse-path: told, not done
+	Added      []string // recipients: told, not done
+	Removed    []string // recipients: they get it in Junk
 	Recipients []Refused
 }
 
@@ -115,7 +115,5 @@ type Outcome struct {
 	HeaderSize int64
 	Changed    bool
 
-	From    *string  // another reverse-path; nil: that of before
-	Added   []string // recipients
-	Removed []string // recipients
+	Removed []string // recipients that a filter takes away
 }

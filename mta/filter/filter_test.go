@@ -128,7 +128,7 @@ func TestHeadersThatAreTooLong(t *testing.T) {
 func TestSettings(t *testing.T) {
 	good := func() Setting { return Setting{Name: "a", Kind: Spamd, Address: "127.0.0.1:783"} }
 	s := good()
-	if err := s.Check(); err != nil || s.Timeout != 30*time.Second || s.Found != ActJunk || s.Over != OverSkip || s.Most != 500<<10 {
+	if err := s.Check(); err != nil || s.Timeout != 15*time.Second || s.Found != ActJunk || s.Over != OverSkip || s.Most != 500<<10 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for name, change := range map[string]func(*Setting){

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rookery-mail/rookery/mta"
@@ -47,6 +48,29 @@ func (s *Setting) refuse(r Report, code int, enhanced mta.Enhanced) *mta.Reply {
 		return mta.Replyf(code, enhanced, "the message looks like spam")
 	}
 	return mta.Replyf(code, enhanced, "the filter %s refuses the message", s.Name)
+}
+
+// For is what the filters say for one recipient: one that a filter refuses is refused it, and one that it takes away
+// gets it in Junk, for nothing that was taken is thrown away.
+func (o Outcome) For(recipient string) []inbound.FilterResult {
+	out := o.Results
+	add := func(result string, reply *mta.Reply) {
+		name := "milter"
+		if len(o.Results) > 0 {
+			name = o.Results[len(o.Results)-1].Name
+		}
+		out = append(slices.Clip(out), inbound.FilterResult{Name: name, Refuse: reply, Junk: reply == nil,
+			Findings: []inbound.Finding{{Check: name, Result: result, Detail: printable(recipient)}}})
+	}
+	for _, r := range o.Refused {
+		if r.Recipient == recipient {
+			add("recipient-refused", r.Reply)
+		}
+	}
+	if slices.Contains(o.Removed, recipient) {
+		add("recipient-removed", nil)
+	}
+	return out
 }
 
 // Unanswered is what a filter comes to that gives no answer, and why: the message goes on, or is deferred.
@@ -120,9 +144,9 @@ func (e Edits) told() (out []string) {
 		out = append(out, "another body")
 	}
 	if e.From != nil {
-		out = append(out, "another sender")
+		out = append(out, "another sender, which is not done")
 	}
-	count(len(e.Added), "recipients added")
+	count(len(e.Added), "recipients to add, which is not done")
 	count(len(e.Removed), "recipients removed")
 	count(len(e.Recipients), "recipients refused")
 	return out

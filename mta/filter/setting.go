@@ -55,7 +55,7 @@ type Setting struct {
 
 // The bounds of settings.
 const (
-	MaxTimeout = 2 * time.Minute
+	MaxTimeout = 30 * time.Second // of one filter; all together have less than 40 s
 	MaxFilters = 20
 	maxAtOnce  = 1000
 )
@@ -127,13 +127,13 @@ func (s *Setting) words() error {
 func standard(k Kind) Setting {
 	switch k {
 	case Milter:
-		return Setting{Timeout: 30 * time.Second, Most: 50 << 20, Found: ActJunk}
-	case Rspamd:
 		return Setting{Timeout: 15 * time.Second, Most: 50 << 20, Found: ActJunk}
+	case Rspamd:
+		return Setting{Timeout: 10 * time.Second, Most: 50 << 20, Found: ActJunk}
 	case Spamd:
-		return Setting{Timeout: 30 * time.Second, Most: 500 << 10, Found: ActJunk}
+		return Setting{Timeout: 15 * time.Second, Most: 500 << 10, Found: ActJunk}
 	case Clamd:
-		return Setting{Timeout: 30 * time.Second, Most: 25 << 20, Found: ActRefuse}
+		return Setting{Timeout: 15 * time.Second, Most: 25 << 20, Found: ActRefuse}
 	}
 	return Setting{}
 }

@@ -92,8 +92,6 @@ type FilterVerdict struct {
 	Virus   string       `json:"virus,omitempty"`
 	Changed string       `json:"changed_header,omitempty"` // the header as the last one left it
 	Refused []string     `json:"refused,omitempty"`        // recipients, with the reply
-	From    *string      `json:"from,omitempty"`
-	Added   []string     `json:"added,omitempty"`
 	Removed []string     `json:"removed,omitempty"`
 }
 

@@ -176,7 +176,7 @@ func (n *Node) testMessage(t adminapi.FilterTest) (filter.Message, error) {
 }
 
 func filterVerdict(out filter.Outcome) (adminapi.FilterVerdict, error) {
-	v := adminapi.FilterVerdict{Filters: []adminapi.FilterSaid{}, Virus: out.Virus, From: out.From, Added: out.Added, Removed: out.Removed}
+	v := adminapi.FilterVerdict{Filters: []adminapi.FilterSaid{}, Virus: out.Virus, Removed: out.Removed}
 	for _, r := range out.Results {
 		said := adminapi.FilterSaid{Name: r.Name, Verdict: filterWord(r)}
 		for _, f := range r.Findings {

@@ -2,12 +2,14 @@ package node
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 
 	"github.com/rookery-mail/rookery/cmd/internal/adminapi"
+	"github.com/rookery-mail/rookery/mta/dns/dnstest"
 	"github.com/rookery-mail/rookery/mta/filter/filtertest"
 )
 
@@ -15,7 +17,13 @@ import (
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 84)
+	s.more = fmt.Sprintf("[outbound]\nenabled = false\nresolvers = [%q]\n", serveZone(t, new(dnstest.Zone)))
 	s.start(1)
+	for name, value := range map[string]string{"unchecked_networks": "", "greylist_score": "0", "check_helo": "off", "check_reverse": "off", "check_sender": "off"} {
+		if err := s.ask(1, "PUT", "/v1/settings/"+name, adminapi.Setting{Value: value}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	heard := make(chan string, 1)
 	addr := filtertest.Serve(t, func(c net.Conn) { // a clamd that finds something in all messages
 		var all bytes.Buffer
@@ -52,6 +60,13 @@ func TestFilters(t *testing.T) {
 	if got := <-heard; !strings.Contains(got, "Subject: x\r\n\r\nbody\r\n") {
 		t.Errorf("the filter got %q", got)
 	}
+	err := send(s.config(1).SMTP.MX[0], "ada@example.org", "Subject: x\r\n\r\nbody\r\n")
+	if err == nil || !strings.Contains(err.Error(), "Test.Signature") {
+		t.Errorf("a virus by SMTP: %v", err)
+	}
+	if got := <-heard; !strings.Contains(got, "Subject: x\r\n\r\nbody\r\n") {
+		t.Errorf("the filter got %q", got)
+	}
 	yes := true
 	if err := s.ask(1, "PATCH", "/v1/filters/virus", adminapi.FilterChange{Paused: &yes, Closed: &yes}, nil); err != nil {
 		t.Fatal(err)
@@ -60,7 +75,7 @@ func TestFilters(t *testing.T) {
 		t.Errorf("a paused filter was asked: %+v", v)
 	}
 	var list []adminapi.Filter
-	if err := s.ask(1, "GET", "/v1/filters", nil, &list); err != nil || len(list) != 1 || !list[0].Paused || !list[0].Closed || list[0].Found != "refuse" || list[0].Seconds != 30 {
+	if err := s.ask(1, "GET", "/v1/filters", nil, &list); err != nil || len(list) != 1 || !list[0].Paused || !list[0].Closed || list[0].Found != "refuse" || list[0].Seconds != 15 {
 		t.Errorf("listed are %+v, %v", list, err)
 	}
 	if err := s.ask(1, "DELETE", "/v1/filters/virus", nil, nil); err != nil {

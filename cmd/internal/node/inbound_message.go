@@ -148,6 +148,7 @@ func (c *inboundChecks) decide(ctx context.Context, l *missive, found []inbound.
 		f := d.facts
 		if d.checked {
 			f.Learned = opinion(p.account)
+			f.Filters = d.filtered.For(p.recipient.Address)
 		}
 		f.Filters = append(f.Filters[:len(f.Filters):len(f.Filters)], refusedFor(d.filtered, p.recipient.Address)...)
 		verdicts[i] = inbound.Judge(f, p.policy.of(f.Author))

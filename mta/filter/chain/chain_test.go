@@ -83,17 +83,23 @@ func TestEachSeesWhatIsLeft(t *testing.T) {
 		"second": func(_ context.Context, m *filter.Message) (filter.Report, error) {
 			p, err := io.ReadAll(io.NewSectionReader(m.Text, 0, m.Size))
 			seen = fmt.Sprint(m.Envelope.From, m.Recipients, m.Size-m.HeaderSize, strings.HasPrefix(string(p), "X-First: 1\r\nFrom:"), strings.HasSuffix(string(p), "\r\n\r\nother\r\n"))
-			return filter.Report{Word: filter.Spam, Edits: filter.Edits{Recipients: []filter.Refused{{Recipient: "dan@example.net", Reply: mta.Replyf(550, mta.BadMailbox, "no")}}}}, err
+			return filter.Report{Word: filter.Spam, Edits: filter.Edits{Recipients: []filter.Refused{{Recipient: "bob@example.net", Reply: mta.Replyf(550, mta.BadMailbox, "no")}}}}, err
 		},
 		"paused": says(filter.Report{Word: filter.Refuse}),
 	}, filter.Setting{Name: "second", Order: 2}, filter.Setting{Name: "paused", Paused: true}, filter.Setting{Name: "first", Order: 1})
 	m := filtertest.Message(filtertest.Letter)
 	out := w.Run(t.Context(), *m)
-	if want := "new@example.org[bob@example.net dan@example.net] 7 true true"; seen != want {
+	if want := "ada@example.org[bob@example.net] 7 true true"; seen != want {
 		t.Errorf("the second saw %s, want %s", seen, want)
 	}
-	if got := results(out); got != "milter:first pass; milter:second spam" || !out.Changed || *out.From != from || fmt.Sprint(out.Added, out.Removed, len(out.Refused)) != "[dan@example.net] [cid@example.net] 1" {
+	if got := results(out); got != "milter:first pass; milter:second spam" || !out.Changed || fmt.Sprint(out.Removed, len(out.Refused)) != "[cid@example.net] 1" {
 		t.Errorf("got %s, %+v", got, out)
+	}
+	for to, want := range map[string]string{"bob@example.net": "recipient-refused 550 5.1.1 no", "cid@example.net": "recipient-removed", "dan@example.net": ""} {
+		got := strings.TrimPrefix(results(filter.Outcome{Results: out.For(to)[2:]}), "milter:second ")
+		if got != want {
+			t.Errorf("%s: %s, want %s", to, got, want)
+		}
 	}
 	if strings.Join(m.Recipients, " ") != "bob@example.net cid@example.net" {
 		t.Errorf("the list of who asks was changed: %v", m.Recipients)

@@ -5,15 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rookery-mail/rookery/mta/filter"
 	"github.com/rookery-mail/rookery/mta/inbound"
 )
 
+// before is how long before the end of its context a Run is over: who asks has time to go on without an answer.
+const before = 3 * time.Second
+
 // Run asks the filters about a message, until one refuses it for a reason that nothing outweighs. It ends when the time of each
-// is over, or when ctx is: then those that are left have not answered. m.Text is read until then, and by the outcome's Text, which
-// reads on from it.
+// is over, or a little before ctx is: then those that are left have not answered. m.Text is read until then, and by the outcome's
+// Text, which reads on from it.
 func (c *Chain) Run(ctx context.Context, m filter.Message) filter.Outcome {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-before))
+		defer cancel()
+	}
 	p := pass{message: m, out: filter.Outcome{Text: m.Text, Size: m.Size, HeaderSize: m.HeaderSize}}
 	for _, l := range c.filters() {
 		if l.setting.Paused {
@@ -114,26 +123,15 @@ func (p *pass) edit(r *filter.Report, head bool) error {
 	return nil
 }
 
-// envelope takes over what a filter does to sender and recipients; the next sees it.
+// envelope takes over what a filter does to recipients; the next sees it.
 func (p *pass) envelope(r filter.Report) {
-	if r.From != nil {
-		p.out.From = r.From
-		p.message.Envelope.From = *r.From
-	}
 	for _, gone := range r.Removed {
 		p.out.Removed = append(p.out.Removed, gone)
-		p.out.Added = slices.DeleteFunc(p.out.Added, func(to string) bool { return to == gone })
 		p.message.Recipients = without(p.message.Recipients, gone)
 	}
 	for _, one := range r.Recipients {
 		p.out.Refused = append(p.out.Refused, one)
 		p.message.Recipients = without(p.message.Recipients, one.Recipient)
-	}
-	for _, to := range r.Added {
-		if !slices.Contains(p.message.Recipients, to) {
-			p.out.Added = append(p.out.Added, to)
-			p.message.Recipients = append(slices.Clone(p.message.Recipients), to)
-		}
 	}
 }
 
