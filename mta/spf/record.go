@@ -79,6 +79,13 @@ func parse(text string) (*record, error) {
 	return r, nil
 }
 
+// Valid says what is wrong with the text of a policy, nil where it is well formed. Whether what it names is there, and how much is
+// asked for, is not looked at.
+func Valid(text string) error {
+	_, err := parse(text)
+	return err
+}
+
 // cutModifier tells a modifier by "=" behind its name (RFC 7208, section 4.6.1).
 func cutModifier(term string) (name, value string, ok bool) {
 	i := 0

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/rookery-mail/rookery/mta/spf"
 )
 
 // Question is what DNS is asked: a name without its last dot, and a type.
@@ -89,7 +91,7 @@ func (c check) record(r Record) Finding {
 	if !asked || a.Err != "" {
 		return f
 	}
-	judge := map[Role]func(*Finding){RoleMX: c.mx, RoleSPF: c.spf, RoleHello: c.hello, RoleDKIM: tagged("DKIM"), RoleDMARC: dmarc, RoleSTS: sts,
+	judge := map[Role]func(*Finding){RoleMX: c.mx, RoleSPF: c.spf, RoleHello: c.hello, RoleDKIM: tagged("DKIM"), RoleDMARC: policy, RoleSTS: sts,
 		RoleReports: reports, RoleTLSA: tlsa, RoleService: c.service, RoleReverse: reverse}[r.Role]
 	f.State, f.Do = Missing, "Publish it: "+r.Name+". "+r.Type+" "+Presentation(r)
 	switch {
@@ -159,6 +161,10 @@ func (c check) spf(f *Finding) {
 		f.State, f.Do = Differs, "There are two SPF records, which counts as none (RFC 7208, section 4.5): make them one."
 		return
 	}
+	if err := spf.Valid(texts[0]); err != nil {
+		f.State, f.Do = Differs, fmt.Sprintf("Others take it for none at all, since it has a fault (RFC 7208, section 4.6): %v. Mend it, or publish %q.", err, f.Data)
+		return
+	}
 	f.State, f.Do = OK, ""
 	for _, s := range c.f.senders() {
 		switch c.covers(texts[0], s.Address) {
@@ -178,6 +184,9 @@ func (c check) hello(f *Finding) {
 		f.State = Missing
 	case 1:
 		f.State, f.Do = OK, ""
+		if err := spf.Valid(f.Found[0]); err != nil {
+			f.State, f.Do = Differs, fmt.Sprintf("It has a fault: %v. Publish %q.", err, f.Data)
+		}
 	default:
 		f.State, f.Do = Differs, "There are two SPF records, which counts as none: make them one."
 	}

@@ -3,6 +3,8 @@ package zone
 import (
 	"slices"
 	"strings"
+
+	"github.com/rookery-mail/rookery/mta/dmarc"
 )
 
 // beginning are the texts of a version, as SPF, DMARC and others begin theirs.
@@ -64,19 +66,19 @@ func orRSA(k string) string {
 	return k
 }
 
-// dmarc is content with any policy: which one is a choice.
-func dmarc(f *Finding) {
+// policy is content with any policy of DMARC: which one is a choice.
+func policy(f *Finding) {
 	f.Found = beginning(f.Found, "v=DMARC1")
 	switch len(f.Found) {
 	case 0:
 		f.State = Missing
 		return
 	case 1:
-		if p := strings.ToLower(tags(f.Found[0])["p"]); slices.Contains([]string{"none", "quarantine", "reject"}, p) {
+		if r, err := dmarc.ParseRecord(f.Found[0]); err == nil && !r.NotUsable && !r.AsMonitoring {
 			f.State, f.Do = OK, ""
 			return
 		}
-		f.State, f.Do = Differs, "Its policy is none that DMARC knows (p=none, quarantine or reject)."
+		f.State, f.Do = Differs, "One of its policies is none that DMARC knows (p=, sp= and np= are none, quarantine or reject), so that it asks for nothing."
 		return
 	}
 	f.State, f.Do = Differs, "There are two DMARC records, which counts as none: make them one."
