@@ -102,6 +102,8 @@ type Config struct {
 	Tokens      Tokens
 	Nodes       Nodes
 	Filters     Filters
+	Inbound     InboundRules
+	Explainer   Explainer
 	Blobs       BlobStores
 	BlobKeys    BlobKeys
 	Queue       Queue
@@ -193,6 +195,8 @@ func routes(cfg Config) *http.ServeMux {
 	blobKeyRoutes(mux, cfg.BlobKeys)
 	queueRoutes(mux, cfg.Queue)
 	routingRoutes(mux, cfg.Routing)
+	inboundRuleRoutes(mux, cfg.Inbound)
+	explainRoutes(mux, cfg.Explainer)
 	traceRoutes(mux, cfg.Tracer)
 	filterRoutes(mux, cfg.Filters)
 	spamRoutes(mux, cfg.Spam)

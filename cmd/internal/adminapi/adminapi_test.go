@@ -196,6 +196,31 @@ func (f *fake) DeleteTLSRule(_ context.Context, domain string) error {
 	return f.note("no tls rule %s", domain)
 }
 
+func (f *fake) SenderList(_ context.Context, of string) ([]SenderEntry, error) {
+	return nil, f.note("senders of %s", of)
+}
+func (f *fake) PutSenderEntry(_ context.Context, e SenderEntry) error {
+	return f.note("%s %s for %s", e.Action, e.Sender, e.Of)
+}
+func (f *fake) RemoveSenderEntry(_ context.Context, of, sender string) error {
+	return f.note("no %s for %s", sender, of)
+}
+func (f *fake) InboundPolicies(context.Context) ([]InboundPolicy, error) {
+	return nil, f.note("policies")
+}
+func (f *fake) EffectivePolicy(_ context.Context, recipient string) (InboundPolicy, error) {
+	return InboundPolicy{}, f.note("policy of %s", recipient)
+}
+func (f *fake) PutInboundPolicy(_ context.Context, p InboundPolicy) error {
+	return f.note("policy of %s is %s", p.Of, p.DMARC)
+}
+func (f *fake) RemoveInboundPolicy(_ context.Context, of string) error {
+	return f.note("no policy of %s", of)
+}
+func (f *fake) Explain(_ context.Context, q ExplainQuery) (Explanation, error) {
+	return Explanation{}, f.note("explain %s from %s", q.Message, q.Client)
+}
+
 func (f *fake) Trace(_ context.Context, q TraceQuery) (Traces, error) {
 	return Traces{}, f.note("trace %s, %d", q.Name, q.Limit)
 }
@@ -215,7 +240,7 @@ func (f *fake) TestFilters(_ context.Context, t FilterTest) (FilterVerdict, erro
 }
 
 func over(f *fake) Config {
-	return Config{Observer: f, Filters: f, Domains: f, Accounts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, DNSLists: f, TLSRules: f}
+	return Config{Observer: f, Filters: f, Domains: f, Accounts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, DNSLists: f, TLSRules: f, Inbound: f, Explainer: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -316,6 +341,14 @@ func TestSocket(t *testing.T) {
 		{"PATCH", "/v1/filters/f", FilterChange{Closed: &yes}, "filter f true"},
 		{"DELETE", "/v1/filters/f", nil, "no filter f"},
 		{"POST", "/v1/filters-test", FilterTest{Text: make([]byte, 3<<20)}, "test 3145728 octets"},
+		{"GET", "/v1/senders?of=a.b", nil, "senders of a.b"},
+		{"POST", "/v1/senders", SenderEntry{Of: "a@b", Sender: "c.d", Action: "allow"}, "allow c.d for a@b"},
+		{"DELETE", "/v1/senders?of=a@b&sender=192.0.2.0%2F24", nil, "no 192.0.2.0/24 for a@b"},
+		{"GET", "/v1/policies", nil, "policies"},
+		{"GET", "/v1/policies/a@b", nil, "policy of a@b"},
+		{"POST", "/v1/policies", InboundPolicy{Of: "from:c.d", DMARC: "tag"}, "policy of from:c.d is tag"},
+		{"DELETE", "/v1/policies/from:c.d", nil, "no policy of from:c.d"},
+		{"POST", "/v1/explain", ExplainQuery{Client: "192.0.2.1", Message: []byte("hi")}, "explain hi from 192.0.2.1"},
 		{"POST", "/v1/trace", TraceQuery{Name: "a@b", Limit: 3}, "trace a@b, 3"},
 		{"GET", "/v1/debug/hash", nil, "hashes"},
 		{"POST", "/v1/debug/snapshot", nil, "snapshots"},

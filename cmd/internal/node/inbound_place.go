@@ -27,7 +27,7 @@ func (c *inboundChecks) place(ctx context.Context, l *missive, d *decision) erro
 		if p.account == 0 {
 			continue
 		}
-		keep := c.n.keepFor(ctx, *p)
+		keep := c.keepFor(ctx, *p)
 		if c.parts.sorter == nil {
 			if keep.Mailbox != "" || len(keep.Keywords) > 0 {
 				p.plan = &plan.Plan{Copies: []plan.Copy{keep}}
@@ -48,21 +48,21 @@ func (c *inboundChecks) place(ctx context.Context, l *missive, d *decision) erro
 }
 
 // keepFor is the copy that an account keeps where no script says otherwise.
-func (n *Node) keepFor(ctx context.Context, p party) plan.Copy {
+func (c *inboundChecks) keepFor(ctx context.Context, p party) plan.Copy {
 	if p.verdict.Action == inbound.Junk {
-		return plan.Copy{Mailbox: n.junkOf(ctx, p.account), Keywords: []string{junkKeyword}}
+		return plan.Copy{Mailbox: c.junkOf(ctx, p.account), Keywords: []string{junkKeyword}}
 	}
 	if p.policy.subaddress != "existing" {
 		return plan.Copy{}
 	}
-	return plan.Copy{Mailbox: n.folderOf(ctx, p.account, p.recipient.Address)}
+	return plan.Copy{Mailbox: c.n.folderOf(ctx, p.account, p.recipient.Address)}
 }
 
 // junkOf is the name of an account's mailbox for junk. Where there is none, one is made.
-func (n *Node) junkOf(ctx context.Context, a index.AccountID) string {
-	all, err := n.mailboxesOf(ctx, a)
+func (c *inboundChecks) junkOf(ctx context.Context, a index.AccountID) string {
+	all, err := c.n.mailboxesOf(ctx, a)
 	if err != nil {
-		n.log.Warn("the mailboxes of an account are not known, its junk goes to "+junkMailbox, "account", a, "error", err)
+		c.n.log.Warn("the mailboxes of an account are not known, its junk goes to "+junkMailbox, "account", a, "error", err)
 		return junkMailbox // made with the delivery, if need be
 	}
 	for _, m := range all {
@@ -75,8 +75,11 @@ func (n *Node) junkOf(ctx context.Context, a index.AccountID) string {
 			return m.Name
 		}
 	}
-	if _, err := n.store.Account(a).Create(ctx, junkMailbox, index.UseJunk); err != nil && !errors.Is(err, index.ErrMailboxExists) {
-		n.log.Warn("a mailbox for junk could not be made with its attribute", "account", a, "error", err)
+	if c.dry {
+		return junkMailbox
+	}
+	if _, err := c.n.store.Account(a).Create(ctx, junkMailbox, index.UseJunk); err != nil && !errors.Is(err, index.ErrMailboxExists) {
+		c.n.log.Warn("a mailbox for junk could not be made with its attribute", "account", a, "error", err)
 	}
 	return junkMailbox
 }

@@ -61,6 +61,7 @@ type missive struct {
 type inboundChecks struct {
 	n     *Node
 	parts inboundParts
+	dry   bool // nothing is made for a plan that nobody carries out
 }
 
 var _ smtpd.Checks = (*inboundChecks)(nil)

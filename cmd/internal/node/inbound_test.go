@@ -43,6 +43,7 @@ func TestInbound(t *testing.T) {
 	if err := sendFrom(mx, "joe@example.net", "ada@example.org", "Subject: no author\r\nMessage-ID: <none@test>\r\n\r\nHello.\r\n"); err != nil {
 		t.Errorf("no author: %v", err)
 	}
+	s.explains(forged)
 	if err := s.ask(1, "PUT", "/v1/settings/unchecked_networks", adminapi.Setting{Value: "127.0.0.0/8"}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -76,4 +77,56 @@ func (s *site) tells(name string, words ...string) {
 		}
 		return nil
 	})
+}
+
+// explains: the verdict on a saved message is that of one that comes in, and follows lists and policies; nothing is delivered.
+func (s *site) explains(forged string) {
+	s.t.Helper()
+	before := s.messages(1)
+	q := adminapi.ExplainQuery{Client: "127.0.0.9", Helo: "mx.example.net", From: "joe@example.net", To: []string{"ada@example.org"}, Message: []byte(strings.ReplaceAll(forged, "\r\n", "\n"))}
+	explain := func(want string) {
+		s.t.Helper()
+		var x adminapi.Explanation
+		if err := s.ask(1, "POST", "/v1/explain", q, &x); err != nil {
+			s.t.Fatal(err)
+		}
+		if len(x.Recipients) != 1 || x.Refused != "" {
+			s.t.Fatalf("explained: %+v", x)
+		}
+		if r := x.Recipients[0]; !strings.Contains(fmt.Sprint(r.Action, ", ", r.Rule, " into ", r.Mailboxes), want) {
+			s.t.Errorf("explained as %+v, not %q", r, want)
+		}
+	}
+	do := func(method, path string, in any) {
+		s.t.Helper()
+		if err := s.ask(1, method, path, in, nil); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	explain("refuse, it fails DMARC, and bank.example asks for reject")
+	do("POST", "/v1/policies", adminapi.InboundPolicy{Of: "from:bank.example", DMARC: "quarantine"})
+	explain("junk, it fails DMARC, and bank.example asks for reject, which is Junk by mail from bank.example into [Junk]")
+	do("POST", "/v1/senders", adminapi.SenderEntry{Of: "example.org", Sender: "joe@example.net", Action: "refuse"})
+	explain("refuse, joe@example.net is blocked by the list of domain example.org")
+	do("POST", "/v1/senders", adminapi.SenderEntry{Of: "ada@example.org", Sender: "127.0.0.9", Action: "allow"})
+	explain("junk, it fails DMARC")
+	never := 0.0
+	do("POST", "/v1/policies", adminapi.InboundPolicy{Of: "ada@example.org", DMARC: "tag", JunkScore: &never})
+	explain("accept, 127.0.0.9 is allowed by the list of account ada@example.org into [INBOX]")
+	var list []adminapi.SenderEntry
+	if err := s.ask(1, "GET", "/v1/senders", nil, &list); err != nil || len(list) != 2 {
+		s.t.Errorf("the lists of senders: %+v, %v", list, err)
+	}
+	var effective adminapi.InboundPolicy
+	if err := s.ask(1, "GET", "/v1/policies/ada@example.org", nil, &effective); err != nil || effective.DMARC != "tag" || *effective.JunkScore != 0 || *effective.RefuseScore != 15 {
+		s.t.Errorf("what holds: %+v, %v", effective, err)
+	}
+	do("DELETE", "/v1/senders?of=example.org&sender=joe@example.net", nil)
+	do("DELETE", "/v1/senders?of=ada@example.org&sender=127.0.0.9", nil)
+	do("DELETE", "/v1/policies/from:bank.example", nil)
+	do("DELETE", "/v1/policies/ada@example.org", nil)
+	explain("refuse, it fails DMARC, and bank.example asks for reject")
+	if after := s.messages(1); after != before {
+		s.t.Errorf("%d messages became %d", before, after)
+	}
 }

@@ -98,6 +98,8 @@ func (n *Node) adminConfig() adminapi.Config {
 		Routing:    n,
 		Spam:       n,
 		Tracer:     n,
+		Inbound:    n,
+		Explainer:  n,
 		Metrics:    n.counters.handler()}
 }
 

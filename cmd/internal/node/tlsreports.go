@@ -101,7 +101,7 @@ func (r *tlsReports) lead(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
-			if err := errors.Join(r.box.Tidy(ctx), r.n.tidyDomainMail(ctx)); err != nil && ctx.Err() == nil {
+			if err := errors.Join(r.box.Tidy(ctx), r.n.tidyDomainMail(ctx), r.n.tidyInboundRules(ctx)); err != nil && ctx.Err() == nil {
 				r.n.log.Warn("old reports about TLS, or what domains that went had set, could not be forgotten", "error", err)
 			}
 		}
