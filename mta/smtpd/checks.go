@@ -53,6 +53,7 @@ type Message struct {
 	Envelope   mta.Envelope
 	Recipients []Addressed
 	Text       *spool.Text // as it came, with line ends of CR LF
+	Trace      []byte      // our fields that are put in front: Return-Path, Received; whole lines
 	Received   time.Time   // when MAIL came
 }
 
@@ -105,7 +106,7 @@ func (c *conn) tlsState() *tls.ConnectionState {
 
 // judge asks for the verdict on the message in text, which comes before until, and gives the store what is to be stored.
 func (c *conn) judge(ctx, until context.Context, text *spool.Text) (Incoming, error) {
-	m := Message{ID: c.mail.id, Envelope: c.mail.env, Text: text, Received: c.mail.started}
+	m := Message{ID: c.mail.id, Envelope: c.mail.env, Text: text, Trace: c.trace(c.mail.arriving.head), Received: c.mail.started}
 	for _, r := range c.mail.rcpts {
 		m.Recipients = append(m.Recipients, Addressed{Recipient: r.Recipient, Accounts: r.accounts, Remote: r.remote})
 	}

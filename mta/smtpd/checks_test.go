@@ -3,6 +3,7 @@ package smtpd
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -56,6 +57,9 @@ func (s fakeSession) Message(_ context.Context, m Message) (Verdict, error) {
 	text, err := io.ReadAll(m.Text.Reader())
 	if err != nil {
 		return Verdict{}, err
+	}
+	if t := string(m.Trace); !strings.HasPrefix(t, "Return-Path: <") || !strings.Contains(t, "\r\nReceived: ") || !strings.HasSuffix(t, "\r\n") {
+		return Verdict{}, fmt.Errorf("trace fields %q", t)
 	}
 	switch body := string(text); {
 	case strings.Contains(body, "unwanted"):

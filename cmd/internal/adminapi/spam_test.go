@@ -12,7 +12,9 @@ type learner struct{ asked []string }
 
 var _ Spam = (*learner)(nil)
 
-func (l *learner) note(format string, args ...any) { l.asked = append(l.asked, fmt.Sprintf(format, args...)) }
+func (l *learner) note(format string, args ...any) {
+	l.asked = append(l.asked, fmt.Sprintf(format, args...))
+}
 
 func (l *learner) SpamStatus(_ context.Context, address string) (SpamStatus, error) {
 	l.note("status of %q", address)

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/rookery-mail/rookery/index"
@@ -19,7 +21,7 @@ func (s *spam) opinions(ctx context.Context, l *missive) func(index.AccountID) *
 	if !s.settings().Bayes {
 		return none
 	}
-	tokens, err := bayes.Read(l.text.Reader())
+	tokens, err := bayes.Read(io.MultiReader(bytes.NewReader(l.trace), l.text.Reader())) // as it will be stored, and learnt from
 	if err != nil {
 		s.n.log.Warn("a message could not be classified", "id", l.id, "error", err)
 		return none

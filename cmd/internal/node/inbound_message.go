@@ -59,7 +59,7 @@ func (s *inboundSession) missive(m smtpd.Message) (*missive, error) {
 		return nil, err
 	}
 	return &missive{id: m.ID, kind: s.peer.Kind, client: s.client, remote: s.peer.Remote, local: s.peer.Local, state: s.state, envelope: m.Envelope,
-		recipients: m.Recipients, text: m.Text, header: header, received: m.Received, account: s.account, sender: s.sender}, nil
+		recipients: m.Recipients, trace: m.Trace, text: m.Text, header: header, received: m.Received, account: s.account, sender: s.sender}, nil
 }
 
 // readHeader is the header of a message, without the empty line behind it.

@@ -50,6 +50,7 @@ type missive struct {
 	state      *tls.ConnectionState // nil without TLS
 	envelope   mta.Envelope
 	recipients []smtpd.Addressed
+	trace      []byte // what we put in front: Return-Path, Received; empty where it is not known
 	text       *spool.Text
 	header     []byte // all of it, without the empty line
 	received   time.Time
