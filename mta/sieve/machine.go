@@ -72,6 +72,9 @@ func newMachine(s *Script, in Input) (*machine, error) {
 		globals: map[string]string{}, included: map[script]bool{}, loaded: map[script]*Script{}, seen: map[string]bool{}}
 	m.frame = &frame{vars: map[string]string{}}
 	l, err := letter.New(in.Text, in.Size, letter.Limits{Body: s.limits.Body})
+	if err == nil {
+		l.Front(in.Front)
+	}
 	m.letter = l
 	return m, err
 }

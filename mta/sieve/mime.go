@@ -301,7 +301,6 @@ func (m *machine) deleteHeader(k *call, s source, t *matcher) error {
 	if err := m.edit(len(gone) * m.letter.Len()); err != nil {
 		return err
 	}
-	m.letter.Delete(gone...)
-	m.tell(k.Line, "deleteheader: %d of %s", len(gone), name)
+	m.tell(k.Line, "deleteheader: %d of %s", m.letter.Delete(gone...), name)
 	return nil
 }

@@ -53,8 +53,11 @@ func (l Limits) withDefaults() Limits {
 
 // Input is all that a run knows.
 type Input struct {
-	Text io.ReaderAt // the message as it came, before our trace fields
+	Text io.ReaderAt // the message as it came, without our trace fields
 	Size int64       // octets of it
+	// Front are fields that will stand in front of Text: our Received and what checks found. Tests see them; they stay as they are, and
+	// are in no Text of the Outcome.
+	Front []byte
 
 	Envelope  Envelope
 	Addresses []string // those of the owner, for vacation and notices; the first one is the owner's own

@@ -191,7 +191,7 @@ func (s *site) inputOf(in map[string]string, message string) sieve.Input {
 		panic(err)
 	}
 	input := sieve.Input{
-		Text: strings.NewReader(message), Size: int64(len(message)), Now: now, Delimiters: strings.TrimPrefix(or(in["delimiters"], "+"), "none"),
+		Text: strings.NewReader(message), Size: int64(len(message)), Front: []byte(crlf(in["front"])), Now: now, Delimiters: strings.TrimPrefix(or(in["delimiters"], "+"), "none"),
 		Envelope:  sieve.Envelope{From: or(in["from"], "ann@example.org"), Auth: in["auth"], EnvID: in["envid"]},
 		Addresses: strings.Fields(or(in["addresses"], "bob@example.com")),
 		Mailboxes: s, Scripts: s,

@@ -57,7 +57,7 @@ func (l *Letter) Enclose(e Enclosure) (*Letter, error) {
 	if err != nil {
 		return nil, err
 	}
-	outer.changed, outer.version = true, t
+	outer.changed, outer.version, outer.front = true, t, l.front
 	return outer, nil
 }
 

@@ -40,6 +40,7 @@ type Letter struct {
 	src    io.ReaderAt
 	size   int64
 	fields []*Field
+	front  []*Field            // that stand before the message and are no part of it
 	named  map[string][]*Field // by name in lower case, nil until asked for
 	gap    []byte              // the empty line behind the fields
 	bodyAt int64
@@ -103,13 +104,20 @@ func readFull(src io.ReaderAt, b []byte, off int64) error {
 // Fields gives the fields of a name, in any case, from the top.
 func (l *Letter) Fields(name string) []*Field {
 	if l.named == nil {
-		l.named = byName(l.fields)
+		l.named = byName(slices.Concat(l.front, l.fields))
 	}
 	return l.named[strings.ToLower(name)]
 }
 
 // Len gives the number of fields.
-func (l *Letter) Len() int { return len(l.fields) }
+func (l *Letter) Len() int { return len(l.front) + len(l.fields) }
+
+// Front says which fields stand before the message: those of whoever received it. They are seen, but are no part of it: they stay, and are
+// in no Text.
+func (l *Letter) Front(header []byte) {
+	l.front, _ = parseFields(header)
+	l.named = nil
+}
 
 // Add puts a field in front of the others or behind them. The value is UTF-8 on one line.
 func (l *Letter) Add(name, value string, last bool) {
@@ -125,13 +133,15 @@ func (l *Letter) Add(name, value string, last bool) {
 	l.touch()
 }
 
-// Delete takes fields of this Letter out.
-func (l *Letter) Delete(fields ...*Field) {
-	if len(fields) == 0 {
-		return
-	}
+// Delete takes fields of this Letter out, and gives how many those were: fields of its Front stay.
+func (l *Letter) Delete(fields ...*Field) int {
+	before := len(l.fields)
 	l.fields = slices.DeleteFunc(l.fields, func(f *Field) bool { return slices.Contains(fields, f) })
-	l.touch()
+	if n := before - len(l.fields); n > 0 {
+		l.touch()
+		return n
+	}
+	return 0
 }
 
 // rename keeps the fields of a name under another one.
