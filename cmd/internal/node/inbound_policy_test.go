@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,8 +149,9 @@ func TestPorterRules(t *testing.T) {
 	put("bl.example", "127.0.0.2=6", false)
 	put("off.example", "127.0.0.0/8=9", true)
 	put("newer.example", "~=what", false)
+	put("over.example", "127.0.0.0/8=1", false)
 	zone := &dnstest.Zone{}
-	zone.Add("7.2.0.192.bl.example. 60 IN A 127.0.0.2\n7.2.0.192.off.example. 60 IN A 127.0.0.2")
+	zone.Add("7.2.0.192.bl.example. 60 IN A 127.0.0.2\n7.2.0.192.off.example. 60 IN A 127.0.0.2\n7.2.0.192.over.example. 60 IN A 127.255.255.254")
 	l := newLookout(t, cluster.NodeID("n1"), d)
 	t.Cleanup(l.telling.Wait)
 	p := l.gate(t, d, zone)
@@ -160,8 +162,14 @@ func TestPorterRules(t *testing.T) {
 	if r := v.Rcpt(t.Context(), "ann@example.com"); r == nil || r.Error() != "550 5.7.1 192.0.2.7 is in bl.example (127.0.0.2); write to postmaster if that is wrong" {
 		t.Errorf("who is listed: %v", r)
 	}
-	if rules := p.rules.get(); rules.From.Messages.Count != 7 || rules.From.Recipients.Count != 8 || len(rules.Lists) != 1 {
+	if rules := p.rules.get(); rules.From.Messages.Count != 7 || rules.From.Recipients.Count != 8 || len(rules.Lists) != 2 {
 		t.Errorf("%+v", rules)
+	}
+	if zones := l.refusingLists(time.Now()); !slices.Equal(zones, []string{"over.example"}) || len(l.refusingLists(time.Now().Add(2*time.Hour))) != 0 {
+		t.Errorf("lists that refuse us: %v", zones)
+	}
+	if problems := nodeProblems(directory.Node{ID: "n1"}, report{Lists: []string{"over.example"}}, true); len(problems) != 1 || !strings.Contains(problems[0].What, "over.example") {
+		t.Errorf("%+v", problems)
 	}
 	if v, r := p.Begin(t.Context(), netip.MustParseAddr("127.0.0.1"), here); r != nil || v.Patience() >= 0 {
 		t.Errorf("the loopback: %v", r)

@@ -87,3 +87,20 @@ func dnsLists(v directory.View) (lists []dnsbl.List, err error) {
 	})
 	return lists, err
 }
+
+// refusingFor is for how long a list that did not answer is told of.
+const refusingFor = time.Hour
+
+// refusingLists are the lists that are asked and did not answer this node within the last hour.
+func (n *Node) refusingLists(now time.Time) (zones []string) {
+	p := n.porters.Load()
+	if p == nil {
+		return nil
+	}
+	for _, l := range p.rules.get().Lists {
+		if at := p.ListState(l.Zone).RefusedAt; !at.IsZero() && now.Sub(at) < refusingFor {
+			zones = append(zones, l.Zone)
+		}
+	}
+	return zones
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,12 +26,13 @@ type report struct {
 	Version string            `json:"version"`
 	Level   command.Level     `json:"level"` // absent from a node of 0.1
 	Groups  []group.Status    `json:"groups"`
-	Failed  map[string]string `json:"failed"`   // replicas that could not be opened
-	Full    string            `json:"full"`     // why writes are refused, if they are
-	Store   string            `json:"store"`    // why object storage does not answer, if it does not
-	Staged  uint64            `json:"staged"`   // octets that wait for object storage
-	Staging uint64            `json:"staging"`  // octets that may; 0 without object storage
-	MailKey string            `json:"mail_key"` // SHA-256 of the public key of its mail doors' certificate, in hexadecimal digits; empty before they open
+	Failed  map[string]string `json:"failed"`          // replicas that could not be opened
+	Full    string            `json:"full"`            // why writes are refused, if they are
+	Store   string            `json:"store"`           // why object storage does not answer, if it does not
+	Staged  uint64            `json:"staged"`          // octets that wait for object storage
+	Staging uint64            `json:"staging"`         // octets that may; 0 without object storage
+	Lists   []string          `json:"lists,omitempty"` // in DNS that do not answer it
+	MailKey string            `json:"mail_key"`        // SHA-256 of the public key of its mail doors' certificate, in hexadecimal digits; empty before they open
 }
 
 // report describes this node.
@@ -45,6 +47,7 @@ func (n *Node) report() report {
 	if err := n.logs.Full(); err != nil {
 		r.Full = err.Error()
 	}
+	r.Lists = n.refusingLists(time.Now())
 	bound, err := n.blobs.Problem()
 	if err != nil {
 		r.Store = err.Error()
@@ -213,6 +216,13 @@ func nodeProblems(member directory.Node, r report, alive bool) (out []adminapi.P
 		out = append(out, adminapi.Problem{
 			What: fmt.Sprintf("node %s accepts no writes: %s", member.ID, r.Full),
 			Do:   "make room on the disk of its data_dir; it goes on by itself then",
+		})
+	}
+	if len(r.Lists) > 0 {
+		out = append(out, adminapi.Problem{
+			What: fmt.Sprintf("these lists in DNS do not answer node %s: %s", member.ID, strings.Join(r.Lists, " ")),
+			Do: "mail goes on without them; see what `rookery dnsbl test 127.0.0.2` says there: most refuse who asks by way of a public resolver (outbound.resolvers) or too often. " +
+				"One that has ended: `rookery dnsbl remove`",
 		})
 	}
 	return append(out, storeProblems(member, r)...)
