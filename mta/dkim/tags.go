@@ -55,12 +55,17 @@ func (t Tags) Get(name string) (value string, ok bool) {
 // Word is the value of a tag without any white space; empty where there is none.
 func (t Tags) Word(name string) string {
 	value, _ := t.Get(name)
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(blanks, r) {
-			return -1
+	if !strings.ContainsAny(value, blanks) {
+		return value
+	}
+	var b strings.Builder
+	b.Grow(len(value))
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			b.WriteByte(c)
 		}
-		return r
-	}, value)
+	}
+	return b.String()
 }
 
 // Octets decodes the Base64 of a tag.
