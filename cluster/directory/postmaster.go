@@ -15,6 +15,15 @@ const Postmaster = "postmaster"
 // the domain names another. It is the postmaster's where nobody has it.
 const TLSReports = "tls-reports"
 
+// DMARCReports is the local part to which others send their reports about mail that shows a domain as its author's (DMARC, RFC
+// 7489), unless the domain names another. It is the postmaster's where nobody has it.
+const DMARCReports = "dmarc-reports"
+
+// isRole reports whether somebody always has a local part.
+func isRole(local string) bool {
+	return local == Postmaster || local == TLSReports || local == DMARCReports
+}
+
 // postmaster adds who answers for a domain without a postmaster of its own.
 func (w *walk) postmaster(v View) (found bool, err error) {
 	text, _, err := v.Setting("postmaster")

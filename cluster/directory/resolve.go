@@ -131,15 +131,14 @@ func (w *walk) follow(v View, text string, depth int) error {
 	return err
 }
 
-// local adds what an address in one of our domains leads to. Somebody always has postmaster and tls-reports.
+// local adds what an address in one of our domains leads to. Somebody always has postmaster, tls-reports and dmarc-reports.
 func (w *walk) local(v View, a address.Address, depth int) (found bool, err error) {
 	if depth == 0 {
 		w.visit(a.Fold().String())
 	}
 	before := w.size()
 	found, err = w.named(v, a, depth)
-	role := a.Fold().Local == Postmaster || a.Fold().Local == TLSReports
-	if err != nil || !role || w.size() > before {
+	if err != nil || !isRole(a.Fold().Local) || w.size() > before {
 		return found, err
 	}
 	return w.postmaster(v)

@@ -23,7 +23,7 @@ func domainCommand(o *options) *cobra.Command {
 		}),
 	}
 	add.Flags().StringVar(&catchAll, "catch-all", "", "address that gets what no other address takes")
-	cmd.AddCommand(mtaSTSCommand(o), tlsReportsToCommand(o))
+	cmd.AddCommand(mtaSTSCommand(o), tlsReportsToCommand(o), dmarcReportsToCommand(o))
 	cmd.AddCommand(add, &cobra.Command{
 		Use: "list", Short: "List the domains", Example: "  rookery domain list", Args: cobra.NoArgs,
 		RunE: o.run(func(cmd *cobra.Command, _ []string, call caller) error {

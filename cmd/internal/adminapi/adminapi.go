@@ -91,27 +91,28 @@ type Config struct {
 	TLSRules TLSRules
 	Domains  Domains
 	// DomainMails are about the same domains.
-	DomainMails DomainMails
-	TLSReports  TLSReports
-	Accounts    Accounts
-	Senders     Senders
-	Sharing     Sharing
-	Aliases     Aliases
-	Bans        Bans
-	Settings    Settings
-	Tokens      Tokens
-	Nodes       Nodes
-	Filters     Filters
-	Inbound     InboundRules
-	Explainer   Explainer
-	Blobs       BlobStores
-	BlobKeys    BlobKeys
-	Queue       Queue
-	Routing     Routing
-	Spam        Spam
-	Tracer      Tracer
-	Recovery    Recoverer
-	Metrics     http.Handler
+	DomainMails  DomainMails
+	TLSReports   TLSReports
+	DMARCReports DMARCReports
+	Accounts     Accounts
+	Senders      Senders
+	Sharing      Sharing
+	Aliases      Aliases
+	Bans         Bans
+	Settings     Settings
+	Tokens       Tokens
+	Nodes        Nodes
+	Filters      Filters
+	Inbound      InboundRules
+	Explainer    Explainer
+	Blobs        BlobStores
+	BlobKeys     BlobKeys
+	Queue        Queue
+	Routing      Routing
+	Spam         Spam
+	Tracer       Tracer
+	Recovery     Recoverer
+	Metrics      http.Handler
 }
 
 // Local returns the handler for the node's own socket, whose file mode is its access control. It
@@ -183,6 +184,7 @@ func routes(cfg Config) *http.ServeMux {
 	tlsRuleRoutes(mux, cfg.TLSRules)
 	domainMailRoutes(mux, cfg.DomainMails)
 	tlsReportRoutes(mux, cfg.TLSReports)
+	dmarcReportRoutes(mux, cfg.DMARCReports)
 	accountRoutes(mux, cfg.Accounts)
 	senderRoutes(mux, cfg.Senders)
 	sharingRoutes(mux, cfg.Sharing)

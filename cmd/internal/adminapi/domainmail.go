@@ -19,22 +19,24 @@ type DomainMails interface {
 
 // DomainMail is what a domain publishes beside its hosts.
 type DomainMail struct {
-	Domain       string   `json:"domain"`
-	Mode         string   `json:"mta_sts_mode"`             // none, testing, enforce; empty: no policy is served
-	MaxAge       uint64   `json:"mta_sts_max_age"`          // seconds
-	MX           []string `json:"mta_sts_mx"`               // that were set; empty: the nodes' names
-	ID           string   `json:"mta_sts_id,omitempty"`     // of the policy that is served
-	Policy       string   `json:"mta_sts_policy"`           // that is served
-	TLSReportsTo string   `json:"tls_reports_to"`           // the address that DNS is to name
-	Serving      []string `json:"mta_sts_serving,omitzero"` // where this node serves it
+	Domain         string   `json:"domain"`
+	Mode           string   `json:"mta_sts_mode"`             // none, testing, enforce; empty: no policy is served
+	MaxAge         uint64   `json:"mta_sts_max_age"`          // seconds
+	MX             []string `json:"mta_sts_mx"`               // that were set; empty: the nodes' names
+	ID             string   `json:"mta_sts_id,omitempty"`     // of the policy that is served
+	Policy         string   `json:"mta_sts_policy"`           // that is served
+	TLSReportsTo   string   `json:"tls_reports_to"`           // the address that DNS is to name
+	DMARCReportsTo string   `json:"dmarc_reports_to"`         // the address that DNS is to name
+	Serving        []string `json:"mta_sts_serving,omitzero"` // where this node serves it
 }
 
 // DomainMailChange changes what is set in it.
 type DomainMailChange struct {
-	Mode         *string   `json:"mta_sts_mode,omitempty"`    // "off" ends the serving of a policy
-	MaxAge       *uint64   `json:"mta_sts_max_age,omitempty"` // seconds
-	MX           *[]string `json:"mta_sts_mx,omitempty"`
-	TLSReportsTo *string   `json:"tls_reports_to,omitempty"` // empty: the address of our own
+	Mode           *string   `json:"mta_sts_mode,omitempty"`    // "off" ends the serving of a policy
+	MaxAge         *uint64   `json:"mta_sts_max_age,omitempty"` // seconds
+	MX             *[]string `json:"mta_sts_mx,omitempty"`
+	TLSReportsTo   *string   `json:"tls_reports_to,omitempty"`   // empty: the address of our own
+	DMARCReportsTo *string   `json:"dmarc_reports_to,omitempty"` // empty: the address of our own
 }
 
 // DNSRecords are those that a domain is to publish.

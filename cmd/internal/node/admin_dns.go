@@ -105,7 +105,7 @@ func (n *Node) zoneFacts(ctx context.Context, domain string) (f zone.Facts, note
 	if f.Keys, err = n.zoneKeys(f.Domain); err != nil {
 		return f, nil, err
 	}
-	f.Services, f.Reports, f.Watcher = n.services(), reportsTo(mail, f.Domain), directory.Postmaster+"@"+f.Domain
+	f.Services, f.Reports, f.Watcher = n.services(), reportsTo(mail, f.Domain), dmarcReportsTo(mail, f.Domain)
 	if mail.StsMode != "" {
 		text := n.policyDocument(mail)
 		f.Policy = &zone.Policy{Mode: mail.StsMode, ID: zone.DocumentID(text), Text: text}
@@ -212,6 +212,14 @@ func reportsTo(m *directorypb.DomainMail, domain string) string {
 		return m.TlsReportsTo
 	}
 	return directory.TLSReports + "@" + domain
+}
+
+// dmarcReportsTo is whom reports about mail in a domain's name go to.
+func dmarcReportsTo(m *directorypb.DomainMail, domain string) string {
+	if m.DmarcReportsTo != "" {
+		return m.DmarcReportsTo
+	}
+	return directory.DMARCReports + "@" + domain
 }
 
 // domainMail is what a domain was set to publish; an empty record where nothing was.

@@ -64,6 +64,7 @@ func (n *Node) DomainMail(_ context.Context, domain string) (out adminapi.Domain
 	}
 	out.Serving = n.cfg.HTTPS.Listen
 	out.Mode, out.MaxAge, out.MX, out.TLSReportsTo = m.StsMode, ageOf(m), slices.Concat([]string{}, m.StsMx), reportsTo(m, out.Domain)
+	out.DMARCReportsTo = dmarcReportsTo(m, out.Domain)
 	if out.Policy = n.policyDocument(m); out.Policy != "" {
 		out.ID = zone.DocumentID(out.Policy)
 	}
@@ -124,17 +125,25 @@ func applyDomainMail(m *directorypb.DomainMail, c adminapi.DomainMailChange) err
 			return err
 		}
 	}
-	if c.TLSReportsTo != nil {
-		if *c.TLSReportsTo != "" {
-			a, err := address.Parse(*c.TLSReportsTo)
-			if err != nil {
-				return fmt.Errorf("%w: %w", directory.ErrInvalid, err)
-			}
-			m.TlsReportsTo = a.String()
-		} else {
-			m.TlsReportsTo = ""
-		}
+	if err := setAddress(&m.TlsReportsTo, c.TLSReportsTo); err != nil {
+		return err
 	}
+	return setAddress(&m.DmarcReportsTo, c.DMARCReportsTo)
+}
+
+// setAddress takes an address for reports; an empty one goes back to our own, nil changes nothing.
+func setAddress(field, text *string) error {
+	if text == nil || *text == "" {
+		if text != nil {
+			*field = ""
+		}
+		return nil
+	}
+	a, err := address.Parse(*text)
+	if err != nil {
+		return fmt.Errorf("%w: %w", directory.ErrInvalid, err)
+	}
+	*field = a.String()
 	return nil
 }
 

@@ -91,16 +91,17 @@ func (n *Node) localGroup(g cluster.GroupID) (router.Group, bool) {
 // adminConfig is what the admin API is over.
 func (n *Node) adminConfig() adminapi.Config {
 	return adminapi.Config{Observer: n, DKIM: n, DNSLists: n, Domains: n, DomainMails: n, Accounts: n, Senders: n, Sharing: n, Aliases: n, Bans: n, Settings: n, Tokens: n, Nodes: n, Blobs: n, BlobKeys: n, Recovery: n,
-		Filters:    n,
-		TLSReports: n,
-		TLSRules:   n,
-		Queue:      n,
-		Routing:    n,
-		Spam:       n,
-		Tracer:     n,
-		Inbound:    n,
-		Explainer:  n,
-		Metrics:    n.counters.handler()}
+		Filters:      n,
+		TLSReports:   n,
+		DMARCReports: n,
+		TLSRules:     n,
+		Queue:        n,
+		Routing:      n,
+		Spam:         n,
+		Tracer:       n,
+		Inbound:      n,
+		Explainer:    n,
+		Metrics:      n.counters.handler()}
 }
 
 // openAdmin opens the admin API on the node's socket.

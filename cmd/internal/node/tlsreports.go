@@ -40,7 +40,7 @@ type tlsReports struct {
 	mu     sync.Mutex // guards what follows
 	read   time.Time
 	wanted bool
-	others []string // addresses for reports that are not tls-reports@
+	others []string // addresses for reports that are not tls-reports@ or dmarc-reports@
 }
 
 // openTLSReports makes the reports ready.
@@ -102,7 +102,7 @@ func (r *tlsReports) lead(ctx context.Context) {
 		case <-ctx.Done():
 		case <-tick.C:
 			if err := errors.Join(r.box.Tidy(ctx), r.n.tidyDomainMail(ctx), r.n.tidyInboundRules(ctx)); err != nil && ctx.Err() == nil {
-				r.n.log.Warn("old reports about TLS, or what domains that went had set, could not be forgotten", "error", err)
+				r.n.log.Warn("old reports, or what domains that went had set, could not be forgotten", "error", err)
 			}
 		}
 	}
@@ -119,7 +119,7 @@ func (r *tlsReports) wants() bool {
 
 // takes reports whether an address of ours is one for reports.
 func (r *tlsReports) takes(address string) bool {
-	if i := len(directory.TLSReports); len(address) > i && address[i] == '@' && strings.EqualFold(address[:i], directory.TLSReports) {
+	if local, _, ok := strings.Cut(address, "@"); ok && (strings.EqualFold(local, directory.TLSReports) || strings.EqualFold(local, directory.DMARCReports)) {
 		return true
 	}
 	r.mu.Lock()
@@ -148,8 +148,10 @@ func (r *tlsReports) refresh() {
 		}
 		r.wanted, r.others = s.TLSReports && level >= command.LevelThird, nil
 		return v.EachMailRecord(directory.MailDomainMail, "", func(m *directorypb.MailRecord) error {
-			if to := m.GetDomainMail().GetTlsReportsTo(); to != "" {
-				r.others = append(r.others, to)
+			for _, to := range []string{m.GetDomainMail().GetTlsReportsTo(), m.GetDomainMail().GetDmarcReportsTo()} {
+				if to != "" {
+					r.others = append(r.others, to)
+				}
 			}
 			return nil
 		})
@@ -159,7 +161,7 @@ func (r *tlsReports) refresh() {
 	}
 }
 
-// maxLetter is how many octets of a letter are read.
+// maxLetter is how many octets of a letter are read: reports of both kinds have the same bound.
 const maxLetter = 2 * tlsrpt.MaxPacked
 
 // open reads a letter, wherever its mailbox is.
