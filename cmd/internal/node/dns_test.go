@@ -127,6 +127,32 @@ func TestDomainMail(t *testing.T) {
 	if err := s.ask(1, "GET", "/v1/tls-reports/"+list[0].Name, nil, &text); err != nil || text.Report.Policies[0].Summary.Bad != 3 {
 		t.Errorf("%+v, %v", text, err)
 	}
+	s.takesDMARC()
+}
+
+// takesDMARC has a report about DMARC come by mail.
+func (s *site) takesDMARC() {
+	t := s.t
+	t.Helper()
+	report := fmt.Sprintf("<feedback><report_metadata><org_name>Peer</org_name><report_id>1</report_id><date_range><begin>%d</begin><end>%d</end></date_range></report_metadata>"+
+		"<policy_published><domain>example.org</domain><p>none</p></policy_published>"+
+		"<record><row><source_ip>192.0.2.1</source_ip><count>7</count></row><identifiers><header_from>example.org</header_from></identifiers></record></feedback>",
+		time.Now().Add(-24*time.Hour).Unix(), time.Now().Unix())
+	mail := "From: noreply@peer.example\r\nSubject: Report Domain: example.org\r\nContent-Type: text/xml\r\n\r\n" + report + "\r\n"
+	if err := send(s.config(1).SMTP.MX[0], "dmarc-reports@example.org", mail); err != nil {
+		t.Fatal(err)
+	}
+	var list []adminapi.DMARCReport
+	s.eventually("the report about DMARC is read", func() error {
+		if err := s.ask(1, "GET", "/v1/dmarc-reports?domain=example.org", nil, &list); err != nil || len(list) != 1 {
+			return fmt.Errorf("%v, %w", list, err)
+		}
+		return nil
+	})
+	var text adminapi.DMARCReportText
+	if err := s.ask(1, "GET", "/v1/dmarc-reports/"+list[0].Name, nil, &text); err != nil || text.Messages != 7 || text.Passed != 0 || text.Report.Rows[0].Source != "192.0.2.1" {
+		t.Errorf("%+v, %v", text, err)
+	}
 }
 
 // TestReportOut: what a node meets goes to the domain, as a mail that goes whatever TLS is worth.
