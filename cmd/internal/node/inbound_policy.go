@@ -34,14 +34,19 @@ var _ porter.Guard = (*porters)(nil)
 // maxGreylist is how much of a greylist nodes exchange in whole, in octets: some 2,600 items, others the next time.
 const maxGreylist = 64 << 10
 
-// openPorters makes ready to look at clients. It is called once the bans can be told.
+// openPorters makes ready to look at clients, and lets gossip reach what is remembered of them.
 func (n *Node) openPorters(resolver porter.Resolver, count func(porter.Why)) *porters {
+	p := n.newPorters(resolver, count)
+	n.porters.Store(p)
+	return p
+}
+
+func (n *Node) newPorters(resolver porter.Resolver, count func(porter.Why)) *porters {
 	p := &porters{news: make(chan struct{}, 1), send: n.broadcast(gossipGreylist), key: n.keyFor("networks and recipients of mail"), log: n.log}
 	p.greylist = greylist.New(p.key)
 	p.probes = n.newGuard(failures{gossipProbes, func(s directory.Settings) int { return s.HarvestRecipients }, "recipients that nobody knows"})
 	p.rules = &porterRules{view: n.view, ours: n.ours, now: time.Now}
 	p.Porter = porter.New(porter.Config{Resolver: resolver, Guard: p, Rules: p.rules.get, Greylist: p.greylist, News: p.hasNews, Count: count, Logger: n.log})
-	n.porters.Store(p)
 	return p
 }
 

@@ -22,7 +22,7 @@ import (
 // gate gives a lookout a porter that goes by the directory of the test, and tells its news until the test ends.
 func (l *lookout) gate(t *testing.T, d *directorytest.Directory, zone *dnstest.Zone) *porters {
 	t.Helper()
-	p := l.openPorters(dns.New(dns.Config{Servers: []string{"test"}, Exchange: zone.Exchange, Rounds: 1}), nil)
+	p := l.newPorters(dns.New(dns.Config{Servers: []string{"test"}, Exchange: zone.Exchange, Rounds: 1}), nil)
 	p.probes.settings = l.guard.settings
 	p.rules.ours = func(string) bool { return false }
 	p.rules.view = func(fn func(directory.View) error) error {
@@ -30,6 +30,7 @@ func (l *lookout) gate(t *testing.T, d *directorytest.Directory, zone *dnstest.Z
 		defer snapshot.Close()
 		return fn(directory.View{R: snapshot})
 	}
+	l.porters.Store(p) // from now on gossip reaches it
 	life, cancel := context.WithCancel(t.Context())
 	l.telling.Go(func() { p.run(life) })
 	t.Cleanup(func() {
