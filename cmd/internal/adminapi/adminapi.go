@@ -123,6 +123,7 @@ func Local(cfg Config) http.Handler {
 	dkimSecretRoutes(mux, cfg.DKIM)
 	spamSecretRoutes(mux, cfg.Spam)
 	recoveryRoutes(mux, cfg.Recovery)
+	filterPlaceRoutes(mux, cfg.Filters)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -380,6 +380,11 @@ func TestRemoteReadsNoMail(t *testing.T) {
 			t.Errorf("%s without: %d", path, got)
 		}
 	}
+	for path, method := range map[string]string{"/v1/filters": "POST", "/v1/filters/f": "PATCH"} { // a filter is shown all mail
+		if got := request(t, h, method, path, "good", `{"closed": true}`).Code; got != 405 {
+			t.Errorf("%s %s: %d", method, path, got)
+		}
+	}
 }
 
 func TestNoNode(t *testing.T) {

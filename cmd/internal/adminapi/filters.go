@@ -112,8 +112,8 @@ type FilterFinding struct {
 // maxFilterTest is how long a message to test may be, as it is sent here.
 const maxFilterTest = 96 << 20
 
-func filterRoutes(mux *http.ServeMux, x Filters) {
-	mux.HandleFunc("GET /v1/filters", func(w http.ResponseWriter, r *http.Request) { answer(w)(x.Filters(r.Context())) })
+// filterPlaceRoutes set where messages are shown: whoever may do that reads all mail that comes in.
+func filterPlaceRoutes(mux *http.ServeMux, x Filters) {
 	mux.HandleFunc("POST /v1/filters", put(x.AddFilter))
 	mux.HandleFunc("PATCH /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
 		var in FilterChange
@@ -121,6 +121,10 @@ func filterRoutes(mux *http.ServeMux, x Filters) {
 			done(w, x.ChangeFilter(r.Context(), r.PathValue("name"), in))
 		}
 	})
+}
+
+func filterRoutes(mux *http.ServeMux, x Filters) {
+	mux.HandleFunc("GET /v1/filters", func(w http.ResponseWriter, r *http.Request) { answer(w)(x.Filters(r.Context())) })
 	mux.HandleFunc("DELETE /v1/filters/{name}", byName("name", x.DeleteFilter))
 	mux.HandleFunc("POST /v1/filters-test", func(w http.ResponseWriter, r *http.Request) {
 		var in FilterTest

@@ -198,6 +198,7 @@ func Kinds() map[string]Kind {
 		"deploy/sink":        Joint,
 		"deploy/stores":      Joint,
 		"deploy/nameserver":  Shell,
+		"deploy/filtertest":  Joint,
 		"deploy/netnstest":   Joint,
 		"deploy/demo":        Joint,
 		"deploy/chaos":       Joint,
