@@ -80,7 +80,7 @@ func root() *cobra.Command {
 	cmd.PersistentFlags().BoolVar(&o.json, "json", false, "print JSON")
 	cmd.AddCommand(
 		initCommand(o), joinCommand(o), serveCommand(o), statusCommand(o),
-		domainCommand(o), dnsCommand(o), dnsblCommand(o), accountCommand(o), aliasCommand(o), banCommand(o), dkimCommand(o), mailboxCommand(o), blobCommand(o), recoverCommand(o), settingCommand(o),
+		domainCommand(o), dnsCommand(o), dnsblCommand(o), accountCommand(o), aliasCommand(o), banCommand(o), dkimCommand(o), mailboxCommand(o), blobCommand(o), recoverCommand(o), settingCommand(o), sieveCommand(o), vacationCommand(o),
 		dmarcReportsCommand(o), tlsReportsCommand(o), tlsRuleCommand(o),
 		filterCommand(o), queueCommand(o), traceCommand(o), explainCommand(o), senderCommand(o), policyCommand(o), routeCommand(o), egressCommand(o), spamCommand(o),
 		tokenCommand(o), apiTokenCommand(o), nodeCommand(o), debugCommand(o), versionCommand(o),

@@ -2815,6 +2815,8 @@ func (x *DmarcReport) GetPassed() uint64 {
 // SieveScript is one that scripts of accounts may include.
 type SieveScript struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          []byte                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Changed       int64                  `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"` // Unix milliseconds
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2847,6 +2849,20 @@ func (x *SieveScript) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SieveScript.ProtoReflect.Descriptor instead.
 func (*SieveScript) Descriptor() ([]byte, []int) {
 	return file_directory_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SieveScript) GetText() []byte {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+func (x *SieveScript) GetChanged() int64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
 }
 
 // InitialiseCluster is the first command of a cluster. Partitions start empty of replicas.
@@ -4341,8 +4357,10 @@ const file_directory_proto_rawDesc = "" +
 	"\x03how\x18\x04 \x01(\tR\x03how\x12\x1a\n" +
 	"\breceived\x18\x05 \x01(\x03R\breceived\x12\x1a\n" +
 	"\bmessages\x18\x06 \x01(\x04R\bmessages\x12\x16\n" +
-	"\x06passed\x18\a \x01(\x04R\x06passed\"\r\n" +
-	"\vSieveScript\"\x87\x01\n" +
+	"\x06passed\x18\a \x01(\x04R\x06passed\";\n" +
+	"\vSieveScript\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\fR\x04text\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\x03R\achanged\"\x87\x01\n" +
 	"\x11InitialiseCluster\x127\n" +
 	"\acluster\x18\x01 \x01(\v2\x1d.rookery.directory.v1.ClusterR\acluster\x129\n" +
 	"\bsettings\x18\x02 \x03(\v2\x1d.rookery.directory.v1.SettingR\bsettings\"\x81\x01\n" +

@@ -95,6 +95,7 @@ type Config struct {
 	TLSReports   TLSReports
 	DMARCReports DMARCReports
 	Accounts     Accounts
+	Scripts      Scripts
 	Senders      Senders
 	Sharing      Sharing
 	Aliases      Aliases
@@ -187,6 +188,7 @@ func routes(cfg Config) *http.ServeMux {
 	tlsReportRoutes(mux, cfg.TLSReports)
 	dmarcReportRoutes(mux, cfg.DMARCReports)
 	accountRoutes(mux, cfg.Accounts)
+	scriptRoutes(mux, cfg.Scripts)
 	senderRoutes(mux, cfg.Senders)
 	sharingRoutes(mux, cfg.Sharing)
 	aliasRoutes(mux, cfg.Aliases)

@@ -240,7 +240,7 @@ func (f *fake) TestFilters(_ context.Context, t FilterTest) (FilterVerdict, erro
 }
 
 func over(f *fake) Config {
-	return Config{Observer: f, Filters: f, Domains: f, Accounts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, DNSLists: f, TLSRules: f, Inbound: f, Explainer: f}
+	return Config{Observer: f, Filters: f, Domains: f, Accounts: f, Scripts: f, Senders: f, Sharing: f, Aliases: f, Bans: f, Settings: f, Tokens: f, Nodes: f, Blobs: f, BlobKeys: f, Queue: f, Tracer: f, Routing: f, Recovery: f, DNSLists: f, TLSRules: f, Inbound: f, Explainer: f}
 }
 
 // Recover tells of two packs, and fails where that is asked for.
@@ -292,6 +292,12 @@ func TestSocket(t *testing.T) {
 		{"POST", "/v1/accounts/a@example.org/release", SendingRelease{DeleteHeld: true}, "release a@example.org delete=true"},
 		{"DELETE", "/v1/accounts/a@example.org", nil, "delete a@example.org"},
 		{"GET", "/v1/bans", nil, "bans"},
+		{"GET", "/v1/scripts?owner=a@b.example", nil, "scripts a@b.example"},
+		{"GET", "/v1/scripts/x%2Fy?owner=a@b.example", nil, "script a@b.example x/y"},
+		{"POST", "/v1/scripts?owner=a@b.example", Script{Name: "x"}, "put script a@b.example x"},
+		{"DELETE", "/v1/scripts/x", nil, "delete script  x"},
+		{"PUT", "/v1/active-script?owner=a@b.example", Script{Name: "x"}, "activate script a@b.example x"},
+		{"POST", "/v1/script-check", Script{Text: "stop;"}, "check script stop;"},
 		{"POST", "/v1/bans", Ban{Network: "192.0.2.1", Reason: "guesses"}, "ban 192.0.2.1 guesses"},
 		{"DELETE", "/v1/bans/192.0.2.0%2F24", nil, "lift 192.0.2.0/24"},
 		{"POST", "/v1/aliases", Alias{Address: "o@example.org", Targets: []string{"a", "b"}}, "alias o@example.org [a b]"},

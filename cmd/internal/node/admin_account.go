@@ -152,6 +152,9 @@ func (n *Node) DeleteAccount(ctx context.Context, address string) error {
 	if err := n.forgetSender(ctx, a.Partition, a.ID); err != nil {
 		return err
 	}
+	if err := n.scripts.forget(ctx, a.Partition, a.ID); err != nil {
+		return err
+	}
 	if err := n.forgetTrainings(ctx, a.Partition, a.ID); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ func (n *Node) openInbound() error {
 		return fmt.Errorf("make the directory of messages that wait: %w", err)
 	}
 	n.filters = newFilters(n)
+	n.openScripts()
 	return nil
 }
 
@@ -34,7 +35,7 @@ func (n *Node) checks(life context.Context) smtpd.Checks {
 // inboundParts makes the parts that look at mail.
 func (n *Node) inboundParts() inboundParts {
 	parts := inboundParts{authn: authn.New(authn.Config{Resolver: dns.Lists{Resolver: n.resolver}, Hostname: n.cfg.SMTP.Hostname, Trusted: n.trustedSealers}),
-		filters: n.filters, classifier: n.spam}
+		filters: n.filters, classifier: n.spam, sorter: n.scripts}
 	if p := n.porters.Load(); p != nil {
 		parts.porter = p.Porter
 	}

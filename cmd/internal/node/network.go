@@ -90,7 +90,7 @@ func (n *Node) localGroup(g cluster.GroupID) (router.Group, bool) {
 
 // adminConfig is what the admin API is over.
 func (n *Node) adminConfig() adminapi.Config {
-	return adminapi.Config{Observer: n, DKIM: n, DNSLists: n, Domains: n, DomainMails: n, Accounts: n, Senders: n, Sharing: n, Aliases: n, Bans: n, Settings: n, Tokens: n, Nodes: n, Blobs: n, BlobKeys: n, Recovery: n,
+	return adminapi.Config{Observer: n, DKIM: n, DNSLists: n, Domains: n, DomainMails: n, Accounts: n, Scripts: n, Senders: n, Sharing: n, Aliases: n, Bans: n, Settings: n, Tokens: n, Nodes: n, Blobs: n, BlobKeys: n, Recovery: n,
 		Filters:      n,
 		TLSReports:   n,
 		DMARCReports: n,

@@ -70,6 +70,7 @@ type Node struct {
 	tlsReports *tlsReports
 	ownNames   ownNames
 	spam       *spam
+	scripts    *scripts  // from when the replicas are opened
 	outbound   *outbound // nil where mail to other domains is off
 	filters    *filters  // from when the replicas are opened
 	stage      stage

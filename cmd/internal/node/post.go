@@ -13,6 +13,7 @@ import (
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta"
 	"github.com/rookery-mail/rookery/mta/smtpd"
+	"github.com/rookery-mail/rookery/mta/spool"
 	"github.com/rookery-mail/rookery/mta/wire"
 )
 
@@ -53,7 +54,7 @@ func (n *Node) courier() courier {
 	if queue == nil {
 		queue = smtpd.NoQueue{}
 	}
-	return courier{queue: queue, told: n.told, store: smtpd.Mailstore(n.store)}
+	return courier{queue: queue, told: n.told, store: smtpd.Mailstore(n.store), scripts: n.scripts, spool: spool.Config{Dir: n.layout.spool()}}
 }
 
 // caretaker is the account that has what belongs to nobody.
