@@ -74,9 +74,15 @@ func awaitSpread(t *testing.T, c *harness.Cluster) {
 // fileAway moves the messages of a subject to Filed.
 func fileAway(t *testing.T, a *account, subject string) {
 	t.Helper()
+	fileInto(t, a, subject, "Filed")
+}
+
+// fileInto moves the message of a subject from INBOX to a mailbox, which is made where it is missing.
+func fileInto(t *testing.T, a *account, subject, mailbox string) {
+	t.Helper()
 	c := a.dial(t)
 	defer c.Close()
-	_ = c.Create("Filed", nil).Wait() // it is there the second time
+	_ = c.Create(mailbox, nil).Wait() // it is there the second time
 	if _, err := c.Select("INBOX", nil).Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +94,7 @@ func fileAway(t *testing.T, a *account, subject string) {
 	if len(uids) != 1 {
 		t.Fatalf("%d messages %q at %s", len(uids), subject, a.out.host)
 	}
-	if _, err := c.Move(imap.UIDSetNum(uids...), "Filed").Wait(); err != nil {
+	if _, err := c.Move(imap.UIDSetNum(uids...), mailbox).Wait(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
 
@@ -73,6 +74,7 @@ func TestPost(t *testing.T) {
 	s, c := startWith(t, 1, fmt.Sprintf("outbound.resolvers = [%q]", names.Address()))
 	s.set(t, "unchecked_networks", "")
 	p := &post{site: s, node: c.Nodes()[0], key: key}
+	p.awaitChecks(t)
 	for _, story := range []struct {
 		name string
 		tell func(*testing.T, *post)
@@ -84,9 +86,24 @@ func TestPost(t *testing.T) {
 		{"a letter with two authors", twoAuthors},
 		{"who takes no mail sends none", takesNone},
 		{"words put into our mouth", borrowedWords},
+		{"somebody who is not wanted", blocked},
+		{"the same as last week", learnt},
+		{"why would it be refused", explained},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, p) })
 	}
+}
+
+// awaitChecks waits until the door goes by the setting.
+func (p *post) awaitChecks(t *testing.T) {
+	a := p.newAccount(t, "first")
+	eventually(t, func() error {
+		l := letter{host: strangeHost, helo: "host2.strange.example", from: "x@nomail.example", to: a.address, text: "Subject: x\n\nx\n"}
+		if refused := p.send(t, l); refused == nil {
+			return errors.New("nothing is checked")
+		}
+		return nil
+	})
 }
 
 // letter is a message from a host of the world.
@@ -153,7 +170,7 @@ func transmit(conn net.Conn, l letter, text []byte) error {
 func (p *post) told(t *testing.T, address string, words ...string) {
 	t.Helper()
 	eventually(t, func() error {
-		out, err := p.node.Run(within(t), "", "trace", address)
+		out, err := p.node.Run(within(t), "", "trace", address, "--limit", "5")
 		if err != nil {
 			return err
 		}
@@ -262,4 +279,81 @@ func borrowedWords(t *testing.T, p *post) {
 		t.Errorf("what others say in our name is believed:\n%s", text)
 	}
 	expectWords(t, text, "spf=pass")
+}
+
+// penLetter is one of somebody who is who he says he is.
+func penLetter(to, subject, text string) letter {
+	return letter{host: strangeHost, helo: "host2.strange.example", from: "x@pen.example", to: to, text: "From: x@pen.example\nTo: " + to + "\nSubject: " + subject +
+		"\nMessage-ID: <" + rand.Text() + "@pen.example>\nDate: Sun, 22 Nov 2026 10:00:00 +0000\n\n" + text + "\n"}
+}
+
+func blocked(t *testing.T, p *post) {
+	a, b := p.newAccount(t, "una"), p.newAccount(t, "ulf")
+	if _, err := p.node.Run(within(t), "", "sender", "block", "pen.example", "--for", a.address); err != nil {
+		t.Fatal(err)
+	}
+	if refused := p.send(t, penLetter(a.address, "again", "It is me again.")); refused == nil || refused.Code != 550 {
+		t.Errorf("who is blocked got %v", refused)
+	}
+	if refused := p.send(t, penLetter(b.address, "again", "It is me again.")); refused != nil {
+		t.Errorf("who is blocked by another got %v", refused)
+	}
+	a.expect(t, "INBOX")
+	p.told(t, a.address, "list")
+}
+
+// learnt has a user move junk to Junk, and no more than a few times.
+func learnt(t *testing.T, p *post) {
+	a := p.newAccount(t, "lea")
+	p.set(t, "bayes_least", "3")
+	const pitch = "Cheap watches and miracle pills, replica luxury for casino winners: order tonight, discreet shipping, unbelievable bargain number "
+	for i := range 4 {
+		subject := fmt.Sprint("bargain ", i)
+		if refused := p.send(t, penLetter(a.address, subject, pitch+fmt.Sprint(i)+".")); refused != nil {
+			t.Fatal(refused)
+		}
+		a.text(t, "INBOX", subject)
+		fileInto(t, a, subject, "Junk")
+		wanted := penLetter(a.address, "minutes", "The committee met on Monday; the minutes and the budget of the library are attached, please review paragraph "+fmt.Sprint(i)+".").text
+		if _, err := p.node.Run(within(t), strings.ReplaceAll(wanted, "\n", "\r\n"), "spam", "train", "--ham", a.address); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What was learnt reaches the models in a moment, not at once.
+	n := 0
+	eventually(t, func() error {
+		n++
+		subject := fmt.Sprint("bargain once more ", n)
+		if refused := p.send(t, penLetter(a.address, subject, pitch+"eleven.")); refused != nil {
+			t.Fatal(refused)
+		}
+		time.Sleep(time.Second) // not to be refused for writing too often
+		list, err := a.look(t, "Junk")
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			if s.subject == subject {
+				return nil
+			}
+		}
+		status, err := p.node.Run(within(t), "", "spam", "status", a.address)
+		return errors.Join(err, fmt.Errorf("junk of a kind that was moved four times is in INBOX:\n%s", status))
+	})
+	p.told(t, a.address, "bayes spam")
+	if refused := p.send(t, penLetter(a.address, "committee", "The committee meets again on Monday; please review the budget of the library.")); refused != nil {
+		t.Fatal(refused)
+	}
+	a.text(t, "INBOX", "committee")
+}
+
+func explained(t *testing.T, p *post) {
+	a := p.newAccount(t, "eve")
+	l := bankLetter(a.address, "explain me")
+	out, err := p.node.Run(within(t), strings.ReplaceAll(l.text, "\n", "\r\n"), "explain", "--client", strangeHost, "--helo", "host2.strange.example", "--from", l.from, "--to", a.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectWords(t, string(out), "spf", "fail", "dmarc", "reject", "550")
+	a.expect(t, "INBOX")
 }
