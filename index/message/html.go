@@ -44,6 +44,11 @@ func (h *htmlStripper) convert(dst, src []byte) []byte {
 			if src = src[n:]; len(src) == 0 {
 				break
 			}
+			if n := bareTag(src); n > 0 {
+				h.held = append(h.held[:0], src[1:n-1]...)
+				dst, src = h.endTag(dst), src[n:]
+				continue
+			}
 		}
 		if h.state == htmlTag {
 			if src = src[h.attributes(src):]; len(src) == 0 {
@@ -54,6 +59,26 @@ func (h *htmlStripper) convert(dst, src []byte) []byte {
 		src = src[1:]
 	}
 	return dst
+}
+
+// bareTag is how many octets a tag has that has nothing but its name, and is all there; 0 where b does not begin with one.
+func bareTag(b []byte) int {
+	if len(b) < len("<b>") || b[0] != '<' {
+		return 0
+	}
+	n := 1
+	if b[1] == '/' {
+		n = 2
+	}
+	for from := n; n < min(len(b), maxHeldTag); n++ {
+		if b[n] == '>' && n > from {
+			return n + 1
+		}
+		if !isNameByte(b[n]) {
+			return 0
+		}
+	}
+	return 0
 }
 
 // attributes takes what in a tag, behind its start, is neither its end nor about quotes, and tells how many octets that is.

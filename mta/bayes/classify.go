@@ -31,19 +31,18 @@ func Classify(account, cluster *Model, t *Tokens, least int) (o Opinion, ok bool
 
 // pick weighs the tokens and returns those that say most, the weightiest first.
 func pick(account, cluster *Model, t *Tokens) []clue {
-	all := make([]clue, len(t.ids))
 	order := make([]uint64, 0, len(t.ids)) // by weight, then as they were found
 	for i, id := range t.ids {
-		all[i] = weigh(account, cluster, id)
-		all[i].token = i
-		if weight := math.Abs(all[i].p - unknown); weight >= telling {
+		if weight := math.Abs(weigh(account, cluster, id).p - unknown); weight >= telling {
 			order = append(order, uint64(^math.Float32bits(float32(weight)))<<32|uint64(i))
 		}
 	}
 	slices.Sort(order)
-	clues := make([]clue, 0, mostTelling)
-	for _, o := range order[:min(len(order), mostTelling)] {
-		clues = append(clues, all[uint32(o)])
+	clues := make([]clue, 0, min(len(order), mostTelling))
+	for _, o := range order[:cap(clues)] {
+		c := weigh(account, cluster, t.ids[uint32(o)])
+		c.token = int(uint32(o))
+		clues = append(clues, c)
 	}
 	return clues
 }

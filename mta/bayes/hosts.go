@@ -14,6 +14,7 @@ const maxHost = 253
 
 // hosts adds the hosts of the URLs in a text, HTML or not.
 func (c *collector) hosts(prefix string, text []byte) {
+	var last []byte
 	for n := 0; n < maxHosts && !c.full(); n++ {
 		i := bytes.Index(text, []byte("://"))
 		if i < 0 {
@@ -24,7 +25,10 @@ func (c *collector) hosts(prefix string, text []byte) {
 		if end < 0 {
 			end = min(len(text), 2*maxHost)
 		}
-		c.host(prefix, text[:end])
+		if !bytes.Equal(text[:end], last) { // most links of a message lead to the same
+			last = text[:end]
+			c.host(prefix, last)
+		}
 		text = text[end:]
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rookery-mail/rookery/index/indexpb"
 	"github.com/rookery-mail/rookery/index/message"
@@ -106,6 +107,9 @@ func (c *collector) texts(octets []byte, parts []*indexpb.Part) {
 
 // text is a text part decoded, as UTF-8, up to so many octets.
 func text(p *indexpb.Part, body []byte, most int) []byte {
+	if plain := body[:min(len(body), most)]; asItIs(p) && utf8.Valid(plain) {
+		return plain
+	}
 	r := message.DecodeText(p, bytes.NewReader(body))
 	out := make([]byte, 0, min(most, len(body)+len(body)/8)+textChunk)
 	for len(out) < most {
@@ -116,6 +120,16 @@ func text(p *indexpb.Part, body []byte, most int) []byte {
 		}
 	}
 	return out[:min(len(out), most)]
+}
+
+// asItIs reports whether a part's text is in the message as it is, where that is UTF-8.
+func asItIs(p *indexpb.Part) bool {
+	switch string(p.Encoding) {
+	case "", "7bit", "8bit", "binary":
+		charset, _ := message.ParamValue(p.Params, "charset")
+		return charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii")
+	}
+	return false
 }
 
 // words adds the words of a decoded text part.

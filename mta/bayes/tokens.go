@@ -58,11 +58,11 @@ const slots = 2 * MaxTokens
 
 // collector makes Tokens.
 //
-// Invariant: seen has each of t.ids once, at the first free slot from its low bits on; 0 is free.
+// Invariant: seen has the place of each of t.ids, from 1 on, at the first free slot from its low bits on; 0 is free.
 type collector struct {
 	t    Tokens
 	most int // how many there may be for now
-	seen [slots]uint64
+	seen [slots]uint16
 }
 
 func newCollector() *collector {
@@ -86,13 +86,14 @@ func (c *collector) add(prefix string, word []byte) {
 	text := append(append(c.t.text, prefix...), word...)
 	id := max(xxhash.Sum64(text[from:]), 1)
 	for at := id % slots; ; at = (at + 1) % slots {
-		switch c.seen[at] {
-		case id:
-			c.t.text = text[:from]
-			return
-		case 0:
-			c.seen[at] = id
+		n := c.seen[at]
+		if n == 0 {
 			c.t.text, c.t.ids, c.t.ends = text, append(c.t.ids, id), append(c.t.ends, len(text))
+			c.seen[at] = uint16(len(c.t.ids))
+			return
+		}
+		if c.t.ids[n-1] == id {
+			c.t.text = text[:from]
 			return
 		}
 	}

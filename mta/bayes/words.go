@@ -37,14 +37,16 @@ func (s *splitter) feed(b []byte) {
 		s.carry = nil
 	}
 	for i := 0; i < len(b); {
-		if c := b[i]; c < utf8.RuneSelf {
-			i++
-			if s.letter(c) || !s.ascii(c) {
-				continue
-			}
+		if n := s.plain(b[i:]); n > 0 {
+			i += n
 			if s.c.full() {
 				return
 			}
+			continue
+		}
+		if c := b[i]; c < utf8.RuneSelf {
+			i++
+			s.ascii(c)
 			continue
 		}
 		if !utf8.FullRune(b[i:]) {
@@ -57,13 +59,33 @@ func (s *splitter) feed(b []byte) {
 	}
 }
 
-// letter takes an octet that is a small letter, as most are.
-func (s *splitter) letter(c byte) bool {
-	if c < 'a' || c > 'z' {
-		return false
+// plain takes a word of ASCII that is whole, with what ends it, as most are, and tells how many octets that is: 0 where the piece does
+// not begin with one.
+func (s *splitter) plain(b []byte) int {
+	if s.size != 0 {
+		return 0
 	}
-	s.put(c, false)
-	return true
+	word, digits := s.word[:0], 0
+	for i, c := range b[:min(len(b), keptWord)] {
+		switch {
+		case 'a' <= c && c <= 'z', c == '$':
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case '0' <= c && c <= '9':
+			digits++
+		case c >= utf8.RuneSelf, c == '\'':
+			return 0
+		default:
+			s.word, s.last = word, 0
+			if s.size, s.digits = i, i == digits; i == 0 {
+				s.digits = false
+			}
+			s.end()
+			return i + 1
+		}
+		word = append(word, c)
+	}
+	return 0
 }
 
 // finish ends the last word.
@@ -72,11 +94,10 @@ func (s *splitter) finish() {
 	s.before, s.carry, s.last = s.before[:0], nil, 0
 }
 
-// ascii takes an octet, and reports whether it ended a word.
-func (s *splitter) ascii(c byte) bool {
+// ascii takes an octet.
+func (s *splitter) ascii(c byte) {
 	switch {
-	case s.letter(c):
-	case c == '$':
+	case 'a' <= c && c <= 'z', c == '$':
 		s.put(c, false)
 	case 'A' <= c && c <= 'Z':
 		s.put(c+'a'-'A', false)
@@ -85,9 +106,8 @@ func (s *splitter) ascii(c byte) bool {
 	case c == '\'': // of one word
 	default:
 		s.last = 0
-		return s.end()
+		s.end()
 	}
-	return false
 }
 
 func (s *splitter) put(c byte, digit bool) {
@@ -125,10 +145,10 @@ func (s *splitter) other(r rune) {
 	}
 }
 
-// end gives the word that was read, and reports whether there was one.
-func (s *splitter) end() bool {
+// end gives the word that was read, if there is one.
+func (s *splitter) end() {
 	if s.size == 0 {
-		return false
+		return
 	}
 	switch {
 	case s.size < shortWord && !s.wide || s.size < shortOther:
@@ -146,7 +166,6 @@ func (s *splitter) end() bool {
 		}
 	}
 	s.word, s.size, s.wide = s.word[:0], 0, false
-	return true
 }
 
 // invisible reports characters that spammers put into words.
