@@ -51,7 +51,11 @@ func printTraces(p *printer, t adminapi.Traces) {
 		}
 		p.line("from %s to %s", bracketed(m.Sender), strings.Join(to, ", "))
 		for _, e := range m.Events {
-			p.row("  "+e.At.Local().Format("2006-01-02 15:04:05.000"), e.What, eventText(e))
+			first, more, _ := strings.Cut(eventText(e), "\n") // a finding of a check in each line behind
+			p.row("  "+e.At.Local().Format("2006-01-02 15:04:05.000"), e.What, first)
+			for line := range strings.Lines(more) {
+				p.row("", "", "  "+strings.TrimRight(line, "\n"))
+			}
 		}
 		if m.More {
 			p.line("  … and more")
@@ -73,7 +77,9 @@ func eventText(e adminapi.TraceEvent) string {
 		if e.Login != "" {
 			say("from %s, who had logged in", e.Login)
 		}
-		say("%s", e.Checked)
+		if e.Checked != "" {
+			say("%s", e.Checked)
+		}
 	case "stored":
 		say("for %s as UID %d in %s", cmp.Or(e.Account, e.Recipient), e.UID, e.Mailbox)
 	case "repeated":
@@ -91,7 +97,7 @@ func eventText(e adminapi.TraceEvent) string {
 	default:
 		say("%s", strings.TrimSpace(cmp.Or(e.Account, e.Recipient)+" "+e.Text))
 	}
-	return strings.ReplaceAll(strings.Join(parts, "; "), "\n", " ")
+	return strings.Join(parts, "; ")
 }
 
 func attemptText(e adminapi.TraceEvent, say func(string, ...any)) {
