@@ -39,6 +39,9 @@ func (c *compiler) address(k *call) (check, *Error) {
 		var subjects []*match.Subject
 		err := m.eachField(s, func(f *letter.Field) error {
 			for _, a := range addressesOf(f) {
+				if part != ":all" && (a.local == "" || a.domain == "") {
+					continue // what is no address has no parts (RFC 5228, section 2.7.4)
+				}
 				if v, ok := m.addressPart(a, part); ok {
 					subjects = append(subjects, &match.Subject{Text: v})
 				}
@@ -62,7 +65,7 @@ func partOf(k *call) string {
 	return ":all"
 }
 
-// mailbox is an address in its two parts; domain is empty where there is no "@".
+// mailbox is an address in its two parts, of which one is empty in what is no address.
 type mailbox struct{ local, domain string }
 
 // addressesOf reads the addresses of a field, those in groups with them.
@@ -77,7 +80,7 @@ func addressesOf(f *letter.Field) []mailbox {
 			box.domain = ""
 		}
 		if box.local == "MISSING_MAILBOX" {
-			continue
+			box.local = ""
 		}
 		list = append(list, box)
 	}

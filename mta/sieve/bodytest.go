@@ -31,6 +31,8 @@ func (c *compiler) body(k *call) (check, *Error) {
 
 func (m *machine) bodies(k *call, types []text) (subjects []*match.Subject, err error) {
 	switch {
+	case !m.letter.HasBody():
+		return nil, nil
 	case k.has(":raw"):
 		raw, err := m.letter.Raw()
 		if err != nil {

@@ -69,7 +69,7 @@ func (c *compiler) enableAsked(nodes []*syntax.Node) {
 		if n.Name == "ihave" {
 			for _, a := range n.Args {
 				for _, s := range a.Strings {
-					if slices.Contains(Extensions(), s.Text) {
+					if slices.Contains(Extensions(), s.Text) && !changesStrings(s.Text) {
 						c.enable(s.Text)
 					}
 				}
@@ -79,6 +79,10 @@ func (c *compiler) enableAsked(nodes []*syntax.Node) {
 		c.enableAsked(n.Block)
 	}
 }
+
+// changesStrings tells the extensions that say what strings mean: they hold for a whole script or not at all, so that ihave does not
+// enable them (RFC 5463, section 4).
+func changesStrings(name string) bool { return name == "variables" || name == "encoded-character" }
 
 // block compiles commands in order.
 func (c *compiler) block(nodes []*syntax.Node) ([]action, *Error) {

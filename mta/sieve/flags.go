@@ -120,7 +120,7 @@ func (c *compiler) hasFlag(k *call) (check, *Error) {
 	} else {
 		names = []string{""}
 	}
-	t, err := c.matcher(k, k.args[len(k.args)-1])
+	t, err := c.matcher(k, splitWords(k.args[len(k.args)-1]))
 	if err != nil {
 		return nil, err
 	}
@@ -131,4 +131,20 @@ func (c *compiler) hasFlag(k *call) (check, *Error) {
 		}
 		return t.any(m, flags)
 	}, nil
+}
+
+// splitWords makes a string of each flag in strings that hold several (RFC 5232, section 2). A string with a variable stays as it is.
+func splitWords(a *syntax.Argument) *syntax.Argument {
+	out := *a
+	out.Strings = nil
+	for _, s := range a.Strings {
+		words := strings.Fields(s.Text)
+		if len(words) == 0 || strings.Contains(s.Text, "${") {
+			words = []string{s.Text}
+		}
+		for _, w := range words {
+			out.Strings = append(out.Strings, syntax.String{Pos: s.Pos, Text: w})
+		}
+	}
+	return &out
 }

@@ -137,7 +137,9 @@ func (c *compiler) scoreTest(k *call, value func(*machine) (Score, int)) (check,
 
 // ihave compiles RFC 5463, section 4.
 func (c *compiler) ihave(k *call) (check, *Error) {
-	return c.everyOne(k.args[0], func(_ *machine, name string) bool { return slices.Contains(Extensions(), name) })
+	return c.everyOne(k.args[0], func(_ *machine, name string) bool {
+		return slices.Contains(Extensions(), name) && (!changesStrings(name) || c.enabled[name])
+	})
 }
 
 // The times for which duplicate remembers (RFC 7352, section 3.1), in seconds.

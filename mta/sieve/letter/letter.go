@@ -44,6 +44,7 @@ type Letter struct {
 	named  map[string][]*Field // by name in lower case, nil until asked for
 	gap    []byte              // the empty line behind the fields
 	bodyAt int64
+	noBody bool // nothing ends the header, so that there is no body, not even an empty one
 
 	root    *Part          // nil until asked for
 	raw     *match.Subject // nil until asked for
@@ -68,6 +69,7 @@ func New(src io.ReaderAt, size int64, limits Limits) (*Letter, error) {
 		}
 	}
 	l.bodyAt += int64(len(l.gap))
+	l.noBody = len(l.gap) == 0 && l.bodyAt == size
 	return l, nil
 }
 

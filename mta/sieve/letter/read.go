@@ -16,6 +16,9 @@ func isContent(name string) bool {
 	return len(name) > 8 && equal(name[:8], "Content-")
 }
 
+// HasBody tells whether there is a body: a header that no empty line ends has none, which is less than an empty one (RFC 5173, section 4).
+func (l *Letter) HasBody() bool { return !l.noBody || l.root != nil && l.root.replaced }
+
 // Raw gives the body undecoded, as far as the limit.
 func (l *Letter) Raw() (*match.Subject, error) {
 	if l.raw != nil {
@@ -127,6 +130,9 @@ func (p *Part) wrapping() (*match.Subject, error) {
 	if p.node.Envelope != nil && !p.children[0].replaced {
 		inner := p.children[0].node
 		text, err := p.rangeText(int64(inner.HeaderOffset), int64(inner.BodyOffset))
+		if cut, ok := strings.CutSuffix(text, "\n\r\n"); ok {
+			text = cut + "\n" // the empty line is not of the header
+		}
 		return &match.Subject{Text: text}, err
 	}
 	prologue, err := p.rangeText(int64(p.node.BodyOffset), first)

@@ -103,23 +103,40 @@ func isName(s string) bool {
 	return s != ""
 }
 
-// recipients reads addresses with commas between.
+// recipients reads addresses with commas between, which may be escaped too.
 func (m *Message) recipients(list *[]string, text string) error {
-	for one := range strings.SplitSeq(text, ",") {
-		if one == "" {
+	text, err := unescape(text)
+	if err != nil {
+		return err
+	}
+	for _, one := range splitCommas(text) {
+		if one = strings.TrimSpace(one); one == "" {
 			continue
 		}
-		one, err := unescape(one)
-		if err != nil {
-			return err
-		}
-		a, err := address.Parse(strings.TrimSpace(one))
+		a, err := address.Parse(one)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrSyntax, err)
 		}
 		*list = append(*list, a.String())
 	}
 	return nil
+}
+
+// splitCommas splits at commas that are not in a quoted local part.
+func splitCommas(s string) (list []string) {
+	start, quoted := 0, false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ',' && !quoted:
+			list = append(list, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(list, s[start:])
 }
 
 // unescape undoes %-escapes; "+" is itself (RFC 6068, section 5).

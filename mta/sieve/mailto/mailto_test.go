@@ -16,6 +16,7 @@ func TestParse(t *testing.T) {
 		{"MAILTO:a@x.test?Subject=Hi%20there&body=1%0A2", `[a@x.test] [] [] "Hi there" "1\r\n2" map[]`},
 		{"mailto:?to=a@x.test&to=b@x.test&cc=c@x.test&bcc=d@x.test", `[a@x.test b@x.test] [c@x.test] [d@x.test] "" "" map[]`},
 		{"mailto:a%2Cb@x.test", "error"},
+		{"mailto:a@x.test%2C%20b@x.test?to=c@x.test%2Cd@x.test", `[a@x.test b@x.test c@x.test d@x.test] [] [] "" "" map[]`},
 		{"mailto:%22a%2Cb%22@x.test", `["a,b"@x.test] [] [] "" "" map[]`},
 		{"mailto:a+b@x.test?subject=1+2", `[a+b@x.test] [] [] "1+2" "" map[]`},
 		{"mailto:a@x.test?X-Y=z&x%2Dz=%C3%A4#part", `[a@x.test] [] [] "" "" map[x-y:z x-z:ä]`},
