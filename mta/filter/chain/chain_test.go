@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -236,4 +237,25 @@ func TestOpen(t *testing.T) {
 	if got := results(out); got != "clamd:clamd error; milter:milter error; rspamd:rspamd error; spamd:spamd error" {
 		t.Error(got)
 	}
+}
+
+// TestTimeIsLeft: who asks has time to go on after filters that hang.
+func TestTimeIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(ctx context.Context, _ *filter.Message) (filter.Report, error) {
+			<-ctx.Done()
+			return filter.Report{}, ctx.Err()
+		}
+		w := chainOf(t, map[string]answer{"a": hang, "b": hang, "c": hang}, filter.Setting{Name: "a"}, filter.Setting{Name: "b"}, filter.Setting{Name: "c"})
+		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+		defer cancel()
+		began := time.Now()
+		got := results(w.Run(ctx, *filtertest.Message(filtertest.Letter)))
+		if took := time.Since(began); got != "milter:a error; milter:b error; milter:c error" || ctx.Err() != nil || took != 37*time.Second {
+			t.Errorf("%s after %v, %v", got, took, ctx.Err())
+		}
+		if s := w.Stats(); s[0].Failed != 1 || s[1].Failed != 1 || s[2].Failed != 0 { // the last had less than its time
+			t.Errorf("counted %+v", s)
+		}
+	})
 }
