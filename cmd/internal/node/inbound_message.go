@@ -145,12 +145,14 @@ func (c *inboundChecks) decide(ctx context.Context, l *missive, found []inbound.
 	}
 	verdicts := make([]inbound.Verdict, len(d.parties))
 	for i, p := range d.parties {
+		if l.kind != smtpd.MX {
+			continue // of our users and programs: it is taken
+		}
 		f := d.facts
 		if d.checked {
 			f.Learned = opinion(p.account)
 			f.Filters = d.filtered.For(p.recipient.Address)
 		}
-		f.Filters = append(f.Filters[:len(f.Filters):len(f.Filters)], refusedFor(d.filtered, p.recipient.Address)...)
 		verdicts[i] = inbound.Judge(f, p.policy.of(f.Author))
 	}
 	d.reply = inbound.Combine(verdicts)
@@ -267,15 +269,4 @@ func (n *Node) taken(l *missive, d *decision) (smtpd.Verdict, error) {
 	}
 	v.Text, err = d.stored(l, rules.stamp)
 	return v, err
-}
-
-// refusedFor is what filters say against one recipient of a message that they let pass for others.
-func refusedFor(o filter.Outcome, recipient string) (out []inbound.FilterResult) {
-	for _, r := range o.Refused {
-		if strings.EqualFold(r.Recipient, recipient) {
-			out = append(out, inbound.FilterResult{Name: "filter", Refuse: r.Reply,
-				Findings: []inbound.Finding{{Check: "filter", Result: "refuse", Detail: recipient + ": " + r.Reply.Error()}}})
-		}
-	}
-	return out
 }

@@ -113,6 +113,13 @@ func (s *site) explains(forged string) {
 	never := 0.0
 	do("POST", "/v1/policies", adminapi.InboundPolicy{Of: "ada@example.org", DMARC: "tag", JunkScore: &never})
 	explain("accept, 127.0.0.9 is allowed by the list of account ada@example.org into [INBOX]")
+	do("POST", "/v1/policies", adminapi.InboundPolicy{Of: "example.org", SubaddressFolders: "existing"})
+	q.To = []string{"ada+archive@example.org"}
+	explain("into [Archive]")
+	q.To = []string{"ada+nothing@example.org"}
+	explain("into [INBOX]")
+	q.To = []string{"ada@example.org"}
+	do("DELETE", "/v1/policies/example.org", nil)
 	var list []adminapi.SenderEntry
 	if err := s.ask(1, "GET", "/v1/senders", nil, &list); err != nil || len(list) != 2 {
 		s.t.Errorf("the lists of senders: %+v, %v", list, err)
