@@ -30,8 +30,10 @@ type Config struct {
 	Cluster Cluster `toml:"cluster"`
 	SMTP    SMTP    `toml:"smtp"`
 	IMAP    IMAP    `toml:"imap"`
-	Search  Search  `toml:"search"`
-	Blobs   Blobs   `toml:"blobs"`
+	// ManageSieve is how users keep their scripts.
+	ManageSieve ManageSieve `toml:"managesieve"`
+	Search      Search      `toml:"search"`
+	Blobs       Blobs       `toml:"blobs"`
 	// Outbound is off unless it is said.
 	Outbound Outbound `toml:"outbound"`
 	Inbound  Inbound  `toml:"inbound"`
@@ -83,6 +85,11 @@ type IMAP struct {
 // Search says whether this node keeps an index for SEARCH of the mailboxes that are searched here.
 type Search struct {
 	Index bool `toml:"index"`
+}
+
+// ManageSieve holds the listeners of ManageSieve (RFC 5804); an empty list turns it off.
+type ManageSieve struct {
+	Listen []string `toml:"listen"`
 }
 
 // HTTPS holds the listeners of what the standards of mail have go over HTTPS: MTA-STS policies, reports about TLS. An
@@ -265,7 +272,7 @@ func (c *Config) checkAddresses() error {
 	named := map[string][]string{
 		"cluster.listen": {c.Cluster.Listen}, "cluster.gossip_listen": {c.Cluster.GossipListen},
 		"smtp.mx": c.SMTP.MX, "smtp.submission": c.SMTP.Submission, "smtp.submissions": c.SMTP.Submissions,
-		"imap.listen": c.IMAP.Listen, "imap.tls_listen": c.IMAP.TLSListen, "https.listen": c.HTTPS.Listen,
+		"imap.listen": c.IMAP.Listen, "imap.tls_listen": c.IMAP.TLSListen, "https.listen": c.HTTPS.Listen, "managesieve.listen": c.ManageSieve.Listen,
 	}
 	for field, addresses := range named {
 		for _, a := range addresses {

@@ -115,6 +115,8 @@ func Kinds() map[string]Kind {
 		"mta/dmarc":             Core,
 		"mta/iprev":             Core,
 		"mta/spf":               Core,
+		"mta/managesieve":       Door,
+		"mta/managesieve/wire":  Core,
 		"mta/script":            Core,
 		"mta/script/scriptpb":   Words,
 		"mta/sieve":             Core,

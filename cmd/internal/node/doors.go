@@ -110,6 +110,7 @@ func (n *Node) serveMail(life context.Context) error {
 			ConnectionsPerAccount: n.cfg.SMTP.MaxPerAccount},
 	})
 	n.openIMAP(auth, certificate.config(), authorities)
+	n.openManageSieve(auth, certificate.config(), authorities)
 	n.https = n.newHTTPS()
 	web, err := n.webCertificate(certificate)
 	if err != nil {
@@ -127,6 +128,7 @@ func (n *Node) serveMail(life context.Context) error {
 		{"smtp.lmtp", n.cfg.SMTP.LMTP, func(l net.Listener) error { return n.smtp.Serve(l, smtpd.LMTP) }},
 		{"imap.listen", n.cfg.IMAP.Listen, func(l net.Listener) error { return n.imap.Serve(l, imapd.IMAP) }},
 		{"imap.tls_listen", n.cfg.IMAP.TLSListen, func(l net.Listener) error { return n.imap.Serve(l, imapd.IMAPS) }},
+		{"managesieve.listen", n.cfg.ManageSieve.Listen, n.sieve.Serve},
 		{"https.listen", n.cfg.HTTPS.Listen, func(l net.Listener) error { return n.https.Serve(tlsListener(l, web)) }},
 	} {
 		for _, address := range door.addresses {
@@ -165,6 +167,9 @@ func (n *Node) closeDoors(ctx context.Context) error {
 	}
 	if n.imap != nil {
 		errs = append(errs, n.imap.Shutdown(ctx))
+	}
+	if n.sieve != nil {
+		errs = append(errs, n.sieve.Shutdown(ctx))
 	}
 	if n.https != nil {
 		errs = append(errs, n.https.Shutdown(ctx))

@@ -33,6 +33,7 @@ import (
 	"github.com/rookery-mail/rookery/index/mailstore"
 	"github.com/rookery-mail/rookery/mta/dns"
 	"github.com/rookery-mail/rookery/mta/httpd"
+	"github.com/rookery-mail/rookery/mta/managesieve"
 	"github.com/rookery-mail/rookery/mta/smtpd"
 )
 
@@ -90,6 +91,7 @@ type Node struct {
 	certificate atomic.Pointer[doorCertificate] // of the mail doors, from when they open
 	smtp        *smtpd.Server                   // these four from when mail is served
 	imap        *imapd.Server
+	sieve       *managesieve.Server
 	https       *httpd.Server
 	remoteAdmin *http.Server
 
