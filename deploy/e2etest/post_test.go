@@ -71,7 +71,7 @@ func TestPost(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s, c := startWith(t, 1, fmt.Sprintf("outbound.resolvers = [%q]", names.Address()))
+	s, c := startWith(t, 1, fmt.Sprintf("outbound.enabled = true\noutbound.resolvers = [%q]", names.Address()))
 	s.set(t, "unchecked_networks", "")
 	p := &post{site: s, node: c.Nodes()[0], key: key}
 	p.awaitChecks(t)
@@ -89,6 +89,7 @@ func TestPost(t *testing.T) {
 		{"somebody who is not wanted", blocked},
 		{"the same as last week", learnt},
 		{"why would it be refused", explained},
+		{"a user's own rules", scripted},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, p) })
 	}
@@ -356,4 +357,68 @@ func explained(t *testing.T, p *post) {
 	}
 	expectWords(t, string(out), "spf", "fail", "dmarc", "reject", "550")
 	a.expect(t, "INBOX")
+}
+
+// scripted has a user's rules sort, answer and turn away what comes.
+func scripted(t *testing.T, p *post) {
+	a, friend := p.newAccount(t, "siv"), p.newAccount(t, "fred")
+	script := `require ["fileinto", "mailbox", "vacation", "reject", "imap4flags"];
+if header :contains "subject" "offer" { reject "No offers, please."; stop; }
+if header :contains "subject" "list:" { fileinto :create :flags "\\Flagged" "Lists/One"; stop; }
+vacation :days 3 :subject "I am away" "Back on Monday.";
+`
+	if _, err := p.node.Run(within(t), script, "sieve", "put", a.address, "main", "--activate"); err != nil {
+		t.Fatal(err)
+	}
+	if refused := p.send(t, penLetter(a.address, "an offer", "Buy.")); refused == nil || !strings.Contains(refused.Msg, "No offers, please.") {
+		t.Errorf("what the script turns away got %v", refused)
+	}
+	if refused := p.send(t, penLetter(a.address, "list: news", "News.")); refused != nil {
+		t.Fatal(refused)
+	}
+	a.text(t, "Lists/One", "list: news")
+	for i := range 2 {
+		subject := fmt.Sprint("are you there ", i)
+		text := "From: " + friend.address + "\r\nTo: " + a.address + "\r\nSubject: " + subject + "\r\nMessage-ID: <" + rand.Text() + "@example.org>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\nHello?\r\n"
+		friend.submit(t, a.address, text)
+		a.text(t, "INBOX", subject)
+	}
+	answer := friend.text(t, "INBOX", "I am away")
+	expectWords(t, answer, "Auto-Submitted: auto-replied", "Back on Monday.")
+	friend.expect(t, "INBOX", "I am away")
+}
+
+// submit has a user send a message.
+func (a *account) submit(t *testing.T, to, text string) {
+	t.Helper()
+	c, err := smtp.Dial(a.in.submission)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	host, _, _ := net.SplitHostPort(a.in.submission) // as PlainAuth knows it
+	for _, step := range []func() error{
+		func() error { return c.Hello("laptop.example.org") },
+		func() error { return c.StartTLS(a.site.tlsConfig(t, a.in)) },
+		func() error { return c.Auth(smtp.PlainAuth("", a.address, a.password, host)) },
+		func() error { return c.Mail(a.address) },
+		func() error { return c.Rcpt(to) },
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := c.Data()
+	if err == nil {
+		_, err = w.Write([]byte(text))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err == nil {
+		err = c.Quit()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
