@@ -109,7 +109,7 @@ func TestForms(t *testing.T) {
 // TestRefused: what is no report, and bombs.
 func TestRefused(t *testing.T) {
 	good := string(file(t, "plain.xml"))
-	zeros := make([]byte, 300<<20)
+	zeros := make([]byte, 30<<20)
 	bomb := packed(t, zeros)
 	for name, data := range map[string][]byte{
 		"nothing":             nil,

@@ -13,9 +13,10 @@ import (
 
 // Tally counts messages by how they came, within bounds: what comes above is counted, but not told.
 type Tally struct {
-	Rows []Row  `json:"rows"`
-	Left Sum    `json:"left"` // of what has no row
-	Junk uint64 `json:"junk"` // messages that were put to Junk or refused; of our own counts only
+	Rows   []Row     `json:"rows"`
+	Left   Sum       `json:"left"`   // of what has no row
+	Policy Published `json:"policy"` // the latest that was found; of our own counts only
+	Junk   uint64    `json:"junk"`   // messages that were put to Junk or refused; of our own counts only
 
 	at map[string]int // where the row of a key is
 }
@@ -41,12 +42,18 @@ func (t *Tally) Count(row Row) {
 	t.Rows = append(t.Rows, row)
 }
 
+// CountOnly counts the messages of a row without telling them.
+func (t *Tally) CountOnly(row Row) { t.Left = t.Left.plus(row.sum()) }
+
 // Merge counts what somebody else counted.
 func (t *Tally) Merge(o Tally) {
 	for _, row := range o.Rows {
 		t.Count(row)
 	}
 	t.Left, t.Junk = t.Left.plus(o.Left), t.Junk+o.Junk
+	if o.Policy.Domain != "" {
+		t.Policy = o.Policy
+	}
 }
 
 // Total counts all messages.
@@ -83,7 +90,7 @@ func (t Tally) sorted() []Row {
 }
 
 // Report gives the counts as a report; the caller fills the rest.
-func (t Tally) Report() Report { return Report{Rows: t.sorted(), Left: t.Left} }
+func (t Tally) Report() Report { return Report{Policy: t.Policy, Rows: t.sorted(), Left: t.Left} }
 
 // Pack gives the counts as they are kept, in at most a number of octets: rows of few messages lose their details, from the end.
 func (t Tally) Pack(most int) ([]byte, error) {

@@ -111,6 +111,7 @@ func Kinds() map[string]Kind {
 		"mta/remote":            Shell,
 		"mta/dsn":               Core,
 		"mta/dkim":              Core,
+		"mta/dmarcpost":         Shell,
 		"mta/dmarcreport":       Core,
 		"mta/dmarc":             Core,
 		"mta/iprev":             Core,

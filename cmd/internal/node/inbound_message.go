@@ -40,6 +40,7 @@ func (s *inboundSession) Message(ctx context.Context, m smtpd.Message) (smtpd.Ve
 		return smtpd.Verdict{}, err
 	}
 	s.c.n.counters.inbound.message(d)
+	s.c.n.dmarcReports.observe(d)
 	if d.reply != nil {
 		for _, to := range m.Recipients {
 			s.c.n.refusals.tell(refusal{id: m.ID, from: m.Envelope.From, to: to.Address, client: s.words(), checked: storyOf(d.verdictFor(to)), reply: d.reply})

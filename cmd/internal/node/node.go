@@ -101,6 +101,8 @@ type Node struct {
 
 	mu    sync.Mutex
 	doors bool // guarded by mu: mail is being served
+
+	dmarcReports *dmarcReports // nil where mail to other domains is off
 }
 
 // step undoes one thing that start did.

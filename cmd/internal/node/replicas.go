@@ -26,6 +26,7 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	if err := n.openTLSReports(); err != nil {
 		return err
 	}
+	n.dmarcReports = n.openDMARCReports()
 	if err := n.openOutbound(); err != nil {
 		return err
 	}
@@ -56,6 +57,7 @@ func (n *Node) openReplicas(ctx context.Context) error {
 	n.loops.Go(func() { n.announce(loops) })
 	n.loops.Go(func() { n.blobs.Run(loops) })
 	n.loops.Go(func() { n.tlsReports.run(loops) })
+	n.loops.Go(func() { n.dmarcReports.run(loops) })
 	n.loops.Go(func() { n.spam.run(loops) })
 	return nil
 }
@@ -77,6 +79,7 @@ func (n *Node) beside(ctx context.Context, r *replica) {
 			work.Go(func() { n.tendKeys(ctx) })
 			work.Go(func() { n.refreshPolicies(ctx) })
 			work.Go(func() { n.tlsReports.lead(ctx) })
+			work.Go(func() { n.dmarcReports.lead(ctx) })
 			work.Go(func() { n.sweepMailRecords(ctx) })
 		} else {
 			work.Go(func() { n.maintain(ctx, g.ID()) })
