@@ -35,6 +35,7 @@ type sortable struct {
 	text     io.ReaderAt
 	size     int64
 	header   []byte
+	front    []byte    // our trace fields, which stand before the text
 	keep     plan.Copy // that is meant where the script does not say otherwise
 	alone    bool      // the sender can be told of a refusal in the reply
 	answers  bool      // the sender may be sent something
@@ -144,7 +145,7 @@ func (s *scripts) input(where kv.Reader, m sortable, own string, boxes *folders,
 		env[k] = v
 	}
 	known := s.known(where, m.account, now)
-	in := sieve.Input{Text: m.text, Size: m.size, Addresses: []string{own}, Now: now.UTC(), Environment: env,
+	in := sieve.Input{Text: m.text, Size: m.size, Front: m.front, Addresses: []string{own}, Now: now.UTC(), Environment: env,
 		Envelope:  sieve.Envelope{From: m.envelope.From, Recipient: m.to, Return: m.envelope.Return, EnvID: m.envelope.EnvID, By: m.envelope.By},
 		Mailboxes: boxes, Scripts: included{s, where, m.account}, Spam: m.spam, Virus: m.virus,
 		Seen: func(key string) bool { return known(sorter.DuplicateKey(key)) }}
@@ -269,7 +270,7 @@ func domainPart(address string) string { return address[strings.LastIndexByte(ad
 // Sort implements inboundSorter.
 func (s *scripts) Sort(ctx context.Context, l *missive, to sorting, keep plan.Copy) (*plan.Plan, []inbound.Finding, error) {
 	m := sortable{account: to.account, to: to.recipient, id: l.id, envelope: l.envelope, text: l.text, size: l.text.Size(), header: l.header,
-		keep: keep, alone: to.alone && l.kind != smtpd.LMTP, answers: answerable(to.verdict)}
+		front: l.trace, keep: keep, alone: to.alone && l.kind != smtpd.LMTP, answers: answerable(to.verdict)}
 	if l.client.Address.IsValid() {
 		m.environ = map[string]string{"remote-ip": l.client.Address.String(), "remote-host": l.client.Helo}
 	}
