@@ -101,7 +101,7 @@ func TestBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := limits{account: 20, partition: 25, remembered: 4}
 		w := newWorld(t, l)
-		for i := range rapid.IntRange(1, 60).Draw(t, "steps") {
+		for i := range rapid.IntRange(1, 30).Draw(t, "steps") {
 			account := rapid.Uint64Range(1, 2).Draw(t, "account")
 			name := fmt.Sprint("m", rapid.IntRange(0, i).Draw(t, "message"))
 			class := bayespb.Class(rapid.IntRange(1, 2).Draw(t, "class"))
@@ -111,7 +111,7 @@ func TestBounds(t *testing.T) {
 				w.learn(account, name, class, 100, rapid.SliceOfN(rapid.Uint64Range(1, 200), 1, 15).Draw(t, "tokens")...)
 			}
 			w.now = w.now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "hours")) * time.Hour)
-			for a, most := range map[index.AccountID]uint32{0: l.partition, 1: l.account, 2: l.account} {
+			for a, most := range map[index.AccountID]uint32{Common: l.partition, index.AccountID(account): l.account} {
 				w.dump(a)
 				if rec, err := Model(w.b, a); err != nil || rec.Tokens > most || rec.Remembered > l.remembered {
 					t.Fatalf("model of %d: %v, %v", a, rec, err)
