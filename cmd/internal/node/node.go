@@ -71,6 +71,7 @@ type Node struct {
 	tlsReports *tlsReports
 	ownNames   ownNames
 	spam       *spam
+	facts      *facts    // of accounts, from when the stores are opened
 	scripts    *scripts  // from when the replicas are opened
 	outbound   *outbound // nil where mail to other domains is off
 	filters    *filters  // from when the replicas are opened

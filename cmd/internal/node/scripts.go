@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
+	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
 	"github.com/rookery-mail/rookery/cluster/kv"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta/script"
@@ -24,7 +26,8 @@ const defaultScript = "default"
 
 // scripts has the scripts of accounts ready to be run. What is compiled is kept while its text is the same.
 type scripts struct {
-	n *Node
+	n         *Node
+	fallbacks moment[struct{}, bool] // whether there are scripts for those who have none
 
 	mu       sync.Mutex
 	compiled map[string]compiled // guarded by mu: by whose it is and its name
@@ -37,7 +40,9 @@ type compiled struct {
 }
 
 // openScripts makes ready for scripts.
-func (n *Node) openScripts() { n.scripts = &scripts{n: n, compiled: map[string]compiled{}} }
+func (n *Node) openScripts() {
+	n.scripts = &scripts{n: n, fallbacks: moment[struct{}, bool]{most: 1}, compiled: map[string]compiled{}}
+}
 
 // compile gives a script that is run, from the last time where its text is the same.
 func (s *scripts) compile(whose, name string, text []byte) (*sieve.Script, error) {
@@ -60,13 +65,13 @@ func (s *scripts) compile(whose, name string, text []byte) (*sieve.Script, error
 }
 
 // active is the script that is run for an account, nil for none. where reads its partition.
-func (s *scripts) active(where kv.Reader, a index.AccountID, address string) (*sieve.Script, string, error) {
+func (s *scripts) active(where kv.Reader, a index.AccountID) (*sieve.Script, string, error) {
 	all, err := script.Summary(where, a)
 	if err != nil {
 		return nil, "", fmt.Errorf("read which script is active: %w", err)
 	}
 	if all.Active == "" {
-		return s.byDefault(address)
+		return s.byDefault(a)
 	}
 	found, err := script.Load(where, a, all.Active)
 	if err != nil {
@@ -77,8 +82,11 @@ func (s *scripts) active(where kv.Reader, a index.AccountID, address string) (*s
 }
 
 // byDefault is the script of a domain, or of the cluster, for those who have none.
-func (s *scripts) byDefault(address string) (*sieve.Script, string, error) {
-	_, domain, _ := strings.Cut(address, "@")
+func (s *scripts) byDefault(a index.AccountID) (*sieve.Script, string, error) {
+	if any, err := s.defaults(); err != nil || !any {
+		return nil, "", err
+	}
+	_, domain, _ := strings.Cut(s.n.addressOf(a), "@")
 	for _, name := range []string{defaultScript + "@" + domain, defaultScript} {
 		found, err := s.global(name)
 		if errors.Is(err, sieve.ErrNoScript) {
@@ -87,6 +95,29 @@ func (s *scripts) byDefault(address string) (*sieve.Script, string, error) {
 		return found, name, err
 	}
 	return nil, "", nil
+}
+
+// defaults reports whether there is any script for those who have none. Each message asks.
+func (s *scripts) defaults() (any bool, err error) {
+	r, err := s.n.host.get(cluster.DirectoryGroup)
+	if err != nil {
+		return false, err
+	}
+	at := r.Applied() // before the snapshot
+	if any, ok := s.fallbacks.get(r, at, struct{}{}); ok {
+		return any, nil
+	}
+	snapshot := r.Snapshot()
+	defer snapshot.Close()
+	err = directory.View{R: snapshot}.EachMailRecord(directory.MailSieveScript, defaultScript, func(m *directorypb.MailRecord) error {
+		any = any || m.Name == defaultScript || strings.HasPrefix(m.Name, defaultScript+"@")
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("read the scripts of the cluster: %w", err)
+	}
+	s.fallbacks.put(r, at, struct{}{}, any)
+	return any, nil
 }
 
 // global is a script of the cluster: sieve.ErrNoScript.

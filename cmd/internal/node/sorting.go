@@ -67,11 +67,11 @@ func (s *scripts) planOf(ctx context.Context, m sortable) (*plan.Plan, []inbound
 		return nil, nil, err
 	}
 	defer where.Close()
-	own := s.n.addressOf(m.account)
-	script, name, err := s.active(where, m.account, own)
+	script, name, err := s.active(where, m.account)
 	if err != nil || script == nil {
 		return nil, nil, err
 	}
+	own := s.n.addressOf(m.account)
 	boxes := &folders{n: s.n, ctx: ctx, account: m.account}
 	now := time.Now()
 	o, err := script.Run(s.input(where, m, own, boxes, now))
@@ -122,7 +122,7 @@ func (s *scripts) runs(a index.AccountID) bool {
 		return false
 	}
 	defer where.Close()
-	script, _, err := s.active(where, a, s.n.addressOf(a))
+	script, _, err := s.active(where, a)
 	return err == nil && script != nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/rookery-mail/rookery/cluster"
-	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/rpc"
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/index/mailstore"
@@ -18,13 +17,13 @@ const methodUsage = "mail.usage"
 // openStore makes the mail stores over this node's replicas and the router: one for the mail that this node
 // serves, one for what others share, which may be read at other nodes.
 func (n *Node) openStore(members *rpc.Mux) {
-	known := newFacts(func() (*replica, error) { return n.host.get(cluster.DirectoryGroup) })
+	n.facts = newFacts(func() (*replica, error) { return n.host.get(cluster.DirectoryGroup) })
 	c := mailstore.Config{
 		Proposer:     n.router,
 		Replica:      n.mailReplica,
 		Feed:         n.mailFeed,
-		Locate:       known.locate,
-		Limits:       known.limits,
+		Locate:       n.facts.locate,
+		Limits:       n.facts.limits,
 		RemoteUsage:  n.remoteUsage,
 		Keep:         n.keepExpunged,
 		Level:        n.level,
@@ -66,16 +65,7 @@ func (n *Node) mailFeed(g cluster.GroupID) (mailstore.Feed, error) {
 }
 
 // locate says which partition holds an account.
-func (n *Node) locate(a index.AccountID) (g cluster.GroupID, err error) {
-	err = n.view(func(v directory.View) error {
-		g, err = v.Locate(a)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("account %d: %w: %w", a, index.ErrNoAccount, err)
-	}
-	return g, nil
-}
+func (n *Node) locate(a index.AccountID) (cluster.GroupID, error) { return n.facts.locate(a) }
 
 // leads is nil where this node leads the partition of an account: only there is all that was acknowledged
 // certainly seen. Otherwise the error has router.CallLeader ask the next node.
