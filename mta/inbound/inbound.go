@@ -25,7 +25,7 @@ type Finding struct {
 const (
 	CheckIPRev = "iprev"
 	CheckSPF   = "spf"
-	CheckHelo  = "helo"
+	CheckHelo  = "spf-helo" // SPF of the greeting; what else is odd about that is "helo"
 	CheckDKIM  = "dkim"
 	CheckARC   = "arc"
 	CheckDMARC = "dmarc"

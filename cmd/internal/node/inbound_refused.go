@@ -53,25 +53,22 @@ func (r *refusals) tell(one refusal) {
 
 // run tells refusals until ctx ends.
 func (r *refusals) run(ctx context.Context) {
-	tick := time.NewTicker(refusalsPause)
-	defer tick.Stop()
-	left := refusalsBurst
+	left, since := refusalsBurst, time.Now()
 	for {
-		for left == 0 {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				left++
-			}
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			left = min(left+1, refusalsBurst)
 		case one := <-r.waiting:
-			left--
+			passed := int(time.Since(since) / refusalsPause)
+			left, since = min(left+passed, refusalsBurst), since.Add(time.Duration(passed)*refusalsPause)
+			switch {
+			case left > 0:
+				left--
+			case sleep(ctx, refusalsPause, nil):
+				since = since.Add(refusalsPause) // that one is used up
+			default:
+				return
+			}
 			if err := r.keep(ctx, one); err != nil && ctx.Err() == nil {
 				r.n.log.Debug("a refusal is not in the stories", "id", one.id, "error", err)
 				r.dropped.Add(1)
