@@ -9,7 +9,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
 
@@ -57,11 +60,53 @@ func runChecks(ctx context.Context, s site.Site, o Options) (r Result, err error
 			return r, err
 		}
 	}
+	if err := teach(ctx, with, o, d.sizes); err != nil {
+		return r, err
+	}
 	both, err := d.pair(ctx, [2]site.Site{s, with}, 0, o)
 	if err != nil {
 		return r, err
 	}
 	return tellChecks(ctx, r, both, with)
+}
+
+// lessons is how many messages of each kind are learnt before: more than a classifier asks for before it has a say.
+const lessons = 60
+
+// taught is how long it may take until what was learnt is known everywhere.
+const taught = 15 * time.Second
+
+// teach has the site learn that mail like the load's is wanted, and something else is not.
+func teach(ctx context.Context, with checked, o Options, sizes corpus.Sizes) error {
+	dir, err := os.MkdirTemp("", "rookery-lessons-")
+	if err != nil {
+		return fmt.Errorf("make lessons: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	accounts, err := with.Accounts(ctx, 1)
+	if err != nil {
+		return err
+	}
+	wanted := corpus.NewGenerator(o.Run+"lesson", sizes)
+	for kind, text := range map[string]func(n int) []byte{
+		"--ham": func(n int) []byte { return wanted.Append(nil, n) },
+		"--spam": func(n int) []byte {
+			return fmt.Appendf(nil, "From: win%d@casino.example\r\nSubject: you won %d\r\nMessage-ID: <%d.%s@casino.example>\r\n\r\nClaim jackpot %d: pills, watches, loans!\r\n", n, n, n, o.Run, n)
+		},
+	} {
+		args := []string{"spam", "train", kind, accounts[0].Address}
+		for n := range lessons {
+			name := filepath.Join(dir, fmt.Sprintf("%s%d", kind[2:], n))
+			if err := os.WriteFile(name, text(n), 0o600); err != nil {
+				return fmt.Errorf("make lessons: %w", err)
+			}
+			args = append(args, name)
+		}
+		if _, err := with.Command(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return sleep(ctx, taught)
 }
 
 // tellChecks puts the figures of both together, and looks whether the mail was checked at all.
@@ -85,7 +130,7 @@ func tellChecks(ctx context.Context, r Result, both [2]Result, with site.Site) (
 	if len(missing) > 0 {
 		r.Broken = append(r.Broken, "a delivered message does not say "+strings.Join(missing, ", "))
 	}
-	r.note("two clusters in turns; each message with one RSA-2048 signature, SPF of five lookups, DMARC; answers of DNS are kept by the server")
+	r.note("two clusters in turns; each message with one RSA-2048 signature, SPF of five lookups, DMARC, and a classifier that has learnt; answers of DNS are kept by the server")
 	return r, nil
 }
 
@@ -110,7 +155,7 @@ func unchecked(ctx context.Context, s site.Site) (missing []string, err error) {
 	if _, err := c.Each("FETCH * (BODY.PEEK[HEADER])", func(_ string, literals [][]byte) { header = bytes.Join(literals, nil) }); err != nil {
 		return nil, err
 	}
-	for _, result := range []string{"spf=pass", "dkim=pass", "dmarc=pass"} {
+	for _, result := range []string{"spf=pass", "dkim=pass", "dmarc=pass", "bayes"} {
 		if !bytes.Contains(header, []byte(result)) {
 			missing = append(missing, result)
 		}
