@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"github.com/rookery-mail/rookery/cluster/command"
 	"github.com/rookery-mail/rookery/cluster/kv"
@@ -39,21 +40,36 @@ var (
 // ErrCorrupt says that the keys break an invariant of KEYS.md. A group that finds it stops.
 var ErrCorrupt = errors.New("state of scripts is corrupt")
 
-// Machine executes command.EditScripts. It keeps nothing but keys.
-type Machine struct{}
+// Machine executes command.EditScripts. All its state is in keys. It is for the goroutine that applies the log; Version is for any.
+type Machine struct {
+	touched bool
+	version atomic.Uint64
+}
 
-// Committed does nothing: nobody waits for scripts.
-func (Machine) Committed() {}
+// New returns the machine of a partition.
+func New() *Machine { return new(Machine) }
 
-// Restored does nothing: nothing is remembered of the keys.
-func (Machine) Restored() {}
+// Version is another once scripts were changed: what was read after a call holds while it is the same.
+func (m *Machine) Version() uint64 { return m.version.Load() }
+
+// Committed has what was changed show in Version.
+func (m *Machine) Committed() {
+	if m.touched {
+		m.touched = false
+		m.version.Add(1)
+	}
+}
+
+// Restored has Committed tell of other keys.
+func (m *Machine) Restored() { m.touched = true }
 
 // Execute applies a command to b and returns the encoded scriptpb.Result; of another kind than EditScripts it is command.ErrKind. A
 // payload that does not decode is answered with CODE_INVALID and changes nothing.
-func (Machine) Execute(_ *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error) {
+func (m *Machine) Execute(_ *mailbox.Execution, b kv.Batch, c command.Command) ([]byte, error) {
 	if c.Kind != command.EditScripts {
 		return nil, command.ErrKind
 	}
+	m.touched = true
 	cmd := new(scriptpb.EditScriptsCommand)
 	err := cmd.UnmarshalVT(c.Payload)
 	if err != nil {

@@ -50,7 +50,7 @@ func newWorld(t tester) *world {
 			t.Fatal(err)
 		}
 	})
-	return &world{t, b, partition.New(partition.Config{More: []partition.Extension{script.Machine{}}})}
+	return &world{t, b, partition.New(partition.Config{More: []partition.Extension{script.New()}})}
 }
 
 func (w *world) do(cmd *scriptpb.EditScriptsCommand) error {

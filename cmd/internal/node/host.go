@@ -62,12 +62,14 @@ func newHost(c hostConfig) *host {
 // replica is one open group with what belongs to it.
 type replica struct {
 	*group.Group
-	partition *partition.Partition // nil for the directory
-	queue     *queue.Queue         // as above
-	gate      runner.Gate          // of the attempts at other hosts
-	cancel    context.CancelFunc
-	running   sync.WaitGroup // what opened started
-	fresh     chan struct{}  // closed when it has caught up (fresh.go)
+	partition  *partition.Partition // nil for the directory
+	queue      *queue.Queue         // as above
+	scripts    *script.Machine      // as above
+	gate       runner.Gate          // of the attempts at other hosts
+	cancel     context.CancelFunc
+	running    sync.WaitGroup                    // what opened started
+	fresh      chan struct{}                     // closed when it has caught up (fresh.go)
+	scriptless moment[index.AccountID, struct{}] // accounts without an active script, by the version of scripts
 }
 
 // open opens the replica of g, or returns the one that is open.
@@ -105,11 +107,11 @@ func (h *host) start(ctx context.Context, g cluster.GroupID) (*replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %v: %w", g, err)
 	}
-	r := &replica{fresh: make(chan struct{})}
+	r := &replica{fresh: make(chan struct{}), scriptless: moment[index.AccountID, struct{}]{most: maxScriptless}}
 	machine := h.directory
 	if g != cluster.DirectoryGroup {
-		r.queue = queue.New()
-		r.partition = partition.New(partition.Config{Touched: h.touched, More: []partition.Extension{r.queue, script.Machine{}, training.New()}})
+		r.queue, r.scripts = queue.New(), script.New()
+		r.partition = partition.New(partition.Config{Touched: h.touched, More: []partition.Extension{r.queue, r.scripts, training.New()}})
 		machine = r.partition
 	}
 	r.Group, err = group.Open(ctx, group.Config{

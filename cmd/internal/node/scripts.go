@@ -64,6 +64,37 @@ func (s *scripts) compile(whose, name string, text []byte) (*sieve.Script, error
 	return c.script, c.err
 }
 
+// maxScriptless bounds the accounts of a partition that are remembered for having no script.
+const maxScriptless = 10_000
+
+// none reports whether it is known that no script is run for an account: it has none that is active, as it was read from the replica
+// here before, and there is none for those who have none.
+func (s *scripts) none(a index.AccountID) bool {
+	if any, err := s.defaults(); err != nil || any {
+		return false
+	}
+	g, err := s.n.locate(a)
+	if err != nil {
+		return false
+	}
+	r, err := s.n.fresh(g)
+	if err != nil {
+		return false
+	}
+	at := cluster.LogIndex(r.scripts.Version()) // before the snapshot
+	if _, ok := r.scriptless.get(r, at, a); ok {
+		return true
+	}
+	snapshot := r.Snapshot()
+	defer snapshot.Close()
+	all, err := script.Summary(snapshot, a)
+	if err != nil || all.Active != "" {
+		return false
+	}
+	r.scriptless.put(r, at, a, struct{}{})
+	return true
+}
+
 // active is the script that is run for an account, nil for none. where reads its partition.
 func (s *scripts) active(where kv.Reader, a index.AccountID) (*sieve.Script, string, error) {
 	all, err := script.Summary(where, a)

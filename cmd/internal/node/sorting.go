@@ -53,6 +53,9 @@ func (s *scripts) sort(ctx context.Context, m sortable) (*plan.Plan, []inbound.F
 	if s.n.level() < command.EditScripts.Level() {
 		return nil, nil
 	}
+	if s.none(m.account) {
+		return nil, nil
+	}
 	p, found, err := s.planOf(ctx, m)
 	if err != nil {
 		s.n.log.Warn("a message is kept without the script of its recipient", "id", m.id, "account", m.account, "error", err)
@@ -114,7 +117,7 @@ func (s *scripts) reading(a index.AccountID) (kv.Snapshot, error) {
 
 // runs reports whether a script is run for an account. One that cannot be known now is not.
 func (s *scripts) runs(a index.AccountID) bool {
-	if s.n.level() < command.EditScripts.Level() {
+	if s.n.level() < command.EditScripts.Level() || s.none(a) {
 		return false
 	}
 	where, err := s.reading(a)
