@@ -26,13 +26,13 @@ func (r Rules) Clean(header []byte) (kept []byte, removed []string) {
 	for at := 0; at < len(header); {
 		end := fieldEnd(header, at)
 		field := header[at:end]
-		if len(bytes.TrimRight(field, "\r\n")) == 0 {
+		if field[0] == '\n' || field[0] == '\r' && empty(field) {
 			break // the empty line
 		}
 		if name, value, ok := split(field); ok && r.takes(name, value) {
 			kept = append(kept, header[from:at]...)
 			from = end
-			removed = append(removed, name)
+			removed = append(removed, string(name))
 		}
 		at = end
 	}
@@ -43,17 +43,25 @@ func (r Rules) Clean(header []byte) (kept []byte, removed []string) {
 }
 
 // takes reports whether a field is taken out.
-func (r Rules) takes(name, value string) bool {
-	switch lower := strings.ToLower(name); {
-	case lower == "return-path": // of another's final delivery (RFC 5321, section 4.4)
+func (r Rules) takes(name, value []byte) bool {
+	switch {
+	case is(name, "return-path"): // of another's final delivery (RFC 5321, section 4.4)
 		return true
-	case lower == "authentication-results":
-		return r.ours(serverOf(value))
-	case strings.HasPrefix(lower, "x-spam-"):
+	case is(name, "authentication-results"):
+		return r.ours(serverOf(string(value)))
+	case len(name) >= len("x-spam-") && is(name[:len("x-spam-")], "x-spam-"):
 		return r.Spam
 	}
 	return false
 }
+
+// is reports whether a name is one of lower case, in whatever letters.
+func is(name []byte, lower string) bool {
+	return len(name) == len(lower) && strings.EqualFold(string(name), lower)
+}
+
+// empty reports whether a line has nothing but its end.
+func empty(line []byte) bool { return len(bytes.Trim(line, "\r\n")) == 0 }
 
 // ours reports whether an authserv-id is one of ours. One that cannot be read might be taken for ours by somebody.
 func (r Rules) ours(server string) bool {
@@ -83,12 +91,9 @@ func fieldEnd(header []byte, at int) int {
 }
 
 // split parts a field; white space before the colon is obsolete syntax (RFC 5322, section 4.5.8), and read by some.
-func split(field []byte) (name, value string, ok bool) {
-	before, after, found := bytes.Cut(field, []byte(":"))
-	if !found {
-		return "", "", false
-	}
-	return strings.TrimRight(string(before), " \t"), string(after), true
+func split(field []byte) (name, value []byte, ok bool) {
+	name, value, ok = bytes.Cut(field, []byte(":"))
+	return bytes.TrimRight(name, " \t"), value, ok
 }
 
 // serverOf is the authserv-id of a field's value, without the comments and quotes around it; "" where there is none.
