@@ -34,6 +34,20 @@ func letter20K() []byte {
 	return []byte(m[:20<<10-10] + "\r\n--x--\r\n")
 }
 
+// letter4K is a message of 4 KiB of text, as people write them.
+func letter4K() []byte {
+	rnd := rand.New(rand.NewSource(2))
+	var text strings.Builder
+	for text.Len() < 4<<10 {
+		text.WriteString(strings.Repeat(string(rune('a'+rnd.Intn(26))), 1+rnd.Intn(4)) + fmt.Sprintf("%c%c%c ", 'a'+rnd.Intn(26), 'a'+rnd.Intn(26), 'a'+rnd.Intn(4)))
+		if rnd.Intn(12) == 0 {
+			text.WriteString("\r\n")
+		}
+	}
+	head, _, _ := strings.Cut(string(letter20K()), "Content-Type")
+	return []byte((head + "Content-Type: text/plain; charset=utf-8\r\n\r\n" + text.String())[:4<<10])
+}
+
 // large is a model of n tokens, and those of a message.
 func large(n int, t *bayes.Tokens) *bayes.Model {
 	counts := map[uint64]bayes.Count{}
@@ -55,9 +69,12 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkMessage20K is the CPU time of all that is done for a message of 20 KiB and one recipient.
-func BenchmarkMessage20K(b *testing.B) {
-	octets := letter20K()
+// BenchmarkMessage4K and BenchmarkMessage20K are the CPU time of all that is done for a message and one recipient.
+func BenchmarkMessage4K(b *testing.B) { benchmarkMessage(b, letter4K()) }
+
+func BenchmarkMessage20K(b *testing.B) { benchmarkMessage(b, letter20K()) }
+
+func benchmarkMessage(b *testing.B, octets []byte) {
 	tokens := bayes.Tokenize(octets)
 	account, cluster := large(20_000, tokens), large(500_000, tokens)
 	for _, part := range []struct {

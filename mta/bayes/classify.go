@@ -20,29 +20,34 @@ func Classify(account, cluster *Model, t *Tokens, least int) (o Opinion, ok bool
 	if account == nil && cluster == nil {
 		return Opinion{Probability: unknown}, false
 	}
-	clues := pick(account, cluster, t)
+	var room [mostTelling]clue
+	clues := pick(room[:0], account, cluster, t)
 	o = Opinion{Probability: combine(clues), Used: len(clues)}
 	o.Score = points(o.Probability)
-	for _, c := range clues[:min(len(clues), explained)] {
-		o.Tokens = append(o.Tokens, Evidence{Text: t.Text(c.token), Spam: c.count.Spam, Ham: c.count.Ham, Probability: c.p, Of: c.of})
+	o.Tokens = make([]Evidence, min(len(clues), explained))
+	for i := range o.Tokens {
+		c := weigh(account, cluster, t.ids[clues[i].token]) // again: only these few are told
+		o.Tokens[i] = Evidence{Text: t.Text(clues[i].token), Spam: c.count.Spam, Ham: c.count.Ham, Probability: c.p, Of: c.of}
 	}
 	return o, true
 }
 
-// pick weighs the tokens and returns those that say most, the weightiest first.
-func pick(account, cluster *Model, t *Tokens) []clue {
-	order := make([]uint64, 0, len(t.ids)) // by weight, then as they were found
+// pick weighs the tokens and adds those that say most to clues, the weightiest first, as far as there is room.
+func pick(clues []clue, account, cluster *Model, t *Tokens) []clue {
+	var probabilities [MaxTokens]float64
+	var room [MaxTokens]uint64
+	order := room[:0] // by weight, then as they were found
 	for i, id := range t.ids {
-		if weight := math.Abs(weigh(account, cluster, id).p - unknown); weight >= telling {
+		p := weigh(account, cluster, id).p
+		if weight := math.Abs(p - unknown); weight >= telling {
+			probabilities[i] = p
 			order = append(order, uint64(^math.Float32bits(float32(weight)))<<32|uint64(i))
 		}
 	}
 	slices.Sort(order)
-	clues := make([]clue, 0, min(len(order), mostTelling))
-	for _, o := range order[:cap(clues)] {
-		c := weigh(account, cluster, t.ids[uint32(o)])
-		c.token = int(uint32(o))
-		clues = append(clues, c)
+	for _, o := range order[:min(len(order), cap(clues)-len(clues))] {
+		token := int(uint32(o))
+		clues = append(clues, clue{token, probabilities[token]})
 	}
 	return clues
 }
@@ -51,13 +56,18 @@ func pick(account, cluster *Model, t *Tokens) []clue {
 type clue struct {
 	token int
 	p     float64
+}
+
+// weighed is what is known of a token.
+type weighed struct {
+	p     float64
 	count Count
 	of    string
 }
 
 // weigh is the probability of a token, by both models.
-func weigh(account, cluster *Model, id uint64) clue {
-	c := clue{p: unknown, count: cluster.Count(id), of: OfCluster}
+func weigh(account, cluster *Model, id uint64) weighed {
+	c := weighed{p: unknown, count: cluster.Count(id), of: OfCluster}
 	prior := strength
 	if n := observations(c.count); n > 0 {
 		c.p = (strength*unknown + n*rate(cluster, c.count)) / (strength + n)

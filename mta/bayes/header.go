@@ -18,39 +18,47 @@ const (
 
 // header adds the tokens of a header.
 func (c *collector) header(header []byte) {
-	seen := map[string]int{}
-	fields, recipients := 0, 0
-	for name, field := range message.Fields(header) {
-		if fields++; fields > maxFields {
+	names := fields() // that are looked at
+	var seen [len(names)]int
+	count := func(name string) int { return seen[slices.Index(names[:], name)] }
+	all, recipients := 0, 0
+	for written, field := range message.Fields(header) {
+		if all++; all > maxFields {
 			break
 		}
-		name = strings.ToLower(name)
-		seen[name]++
+		n := slices.IndexFunc(names[:], func(name string) bool { return len(name) == len(written) && strings.EqualFold(name, written) })
+		if n < 0 {
+			continue
+		}
+		seen[n]++
 		value := field[bytes.IndexByte(field, ':')+1:]
 		value = bytes.TrimSpace(value[:min(len(value), maxValue)])
-		switch name {
-		case "to", "cc":
+		switch name := names[n]; {
+		case name == "to", name == "cc":
 			recipients += len(message.Addresses(unfolded(value)))
-		case "received":
-			if seen[name] == 1 { // ours, or of whom we trust; what is below can be invented
-				c.client(value)
-			}
+		case seen[n] > 1:
+		case name == "received": // ours, or of whom we trust; what is below can be invented
+			c.client(value)
 		default:
-			if seen[name] == 1 {
-				c.field(name, value)
-			}
+			c.field(name, value)
 		}
 	}
-	c.addText("received:", strconv.Itoa(min(seen["received"], 9)))
+	c.addText("received:", strconv.Itoa(min(count("received"), 9)))
 	c.addText("recipients:", magnitude(recipients))
 	for _, name := range [...]string{"from", "to", "date", "subject", "message-id"} {
-		if seen[name] == 0 {
+		if count(name) == 0 {
 			c.addText("missing:", name)
 		}
 	}
-	if seen["from"] > 1 {
+	if count("from") > 1 {
 		c.addText("from:", "twice")
 	}
+}
+
+// fields are the names of those that say something, whatever is in them.
+func fields() [20]string {
+	return [...]string{"received", "from", "to", "cc", "date", "subject", "message-id", "reply-to", "return-path", "sender", "list-id", "list-unsubscribe",
+		"list-post", "feedback-id", "auto-submitted", "precedence", "importance", "x-priority", "x-mailer", "user-agent"}
 }
 
 // field adds the tokens of a field that is there for the first time.
@@ -108,7 +116,7 @@ func (c *collector) addresses(prefix string, value []byte) {
 
 // phrase adds the words of a text that may have encoded words.
 func (c *collector) phrase(prefix string, raw []byte, pairs bool) {
-	s := splitter{c: c, prefix: prefix, pairs: pairs}
+	s := splitter{c: c, prefix: prefix, pairs: pairs, word: make([]byte, 0, keptWord)}
 	s.feed([]byte(message.DecodeHeader(raw)))
 	s.finish()
 }

@@ -40,7 +40,7 @@ func (b *Builder) Add(id uint64, c Count) {
 // Model ends the building. The Builder is not to be used any more.
 func (b *Builder) Model() *Model {
 	m := &b.m
-	top := max(bits.Len(uint(len(m.ids)))-2, 1) // some four tokens for each
+	top := max(bits.Len(uint(len(m.ids)))-1, 1) // a token or two for each
 	m.shift = uint(64 - top)
 	m.first = make([]uint32, 1<<top+1)
 	at := 0

@@ -2,6 +2,7 @@ package bayes
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -23,13 +24,15 @@ const (
 	textChunk    = 4 << 10
 )
 
-// Read is Tokenize of a message as it is stored, with the trace fields in front. It reads MaxOctets at most. The error is r's.
-func Read(r io.Reader) (*Tokens, error) {
-	octets, err := io.ReadAll(io.LimitReader(r, MaxOctets))
-	if err != nil {
+// Read is Tokenize of a message of so many octets as it is stored, with the trace fields in front. It reads MaxOctets at most. The error
+// is r's. One that is shorter than was said is read to its end.
+func Read(r io.Reader, size int64) (*Tokens, error) {
+	octets := make([]byte, max(min(size, MaxOctets), 0))
+	n, err := io.ReadFull(r, octets)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, fmt.Errorf("read a message to classify: %w", err)
 	}
-	return Tokenize(octets), nil
+	return Tokenize(octets[:n]), nil
 }
 
 // Tokenize reads the tokens of a message: of its header, of the hosts that its links lead to, of what parts it has and of
@@ -39,10 +42,11 @@ func Read(r io.Reader) (*Tokens, error) {
 // delivery, with the trace fields in front, as after it.
 func Tokenize(octets []byte) *Tokens {
 	octets = octets[:min(len(octets), MaxOctets)]
-	p := message.NewParser(message.Limits{MaxParts: maxLeaves})
+	// Of envelopes nothing is kept: the header is read here.
+	p := message.NewParser(message.Limits{MaxParts: maxLeaves, EnvelopeBytes: 1})
 	_, _ = p.Write(octets) // never fails
 	parsed := p.Finish()
-	c := newCollector()
+	c := newCollector(len(octets))
 	c.allow(headerTokens)
 	c.header(octets[:min(parsed.HeaderSize, uint64(len(octets)))])
 	var texts []*indexpb.Part
@@ -55,7 +59,8 @@ func Tokenize(octets []byte) *Tokens {
 	})
 	c.texts(octets, texts)
 	c.most = MaxTokens
-	return &c.t
+	t := c.t // without what only finding them took
+	return &t
 }
 
 // leaves calls fn for each leaf of a tree, in order. The parser bounds depth and number.
@@ -134,7 +139,7 @@ func asItIs(p *indexpb.Part) bool {
 
 // words adds the words of a decoded text part.
 func (c *collector) words(p *indexpb.Part, text []byte) {
-	s := splitter{c: c}
+	s := splitter{c: c, word: make([]byte, 0, keptWord)}
 	defer s.finish()
 	if string(p.Subtype) != "html" {
 		s.feed(text)

@@ -10,8 +10,8 @@ import (
 // Tokens are what a message is known by, each once, in the order in which they were found.
 type Tokens struct {
 	ids  []uint64
-	ends []int  // of their texts
-	text []byte // all texts, one behind the other
+	ends []uint32 // of their texts
+	text []byte   // all texts, one behind the other
 }
 
 // Len is how many there are, up to MaxTokens.
@@ -22,7 +22,7 @@ func (t *Tokens) ID(i int) uint64 { return t.ids[i] }
 
 // Text is the i-th as it was read.
 func (t *Tokens) Text(i int) string {
-	from := 0
+	from := uint32(0)
 	if i > 0 {
 		from = t.ends[i-1]
 	}
@@ -65,8 +65,10 @@ type collector struct {
 	seen [slots]uint16
 }
 
-func newCollector() *collector {
-	return &collector{t: Tokens{ids: make([]uint64, 0, MaxTokens), ends: make([]int, 0, MaxTokens), text: make([]byte, 0, 6<<10)}, most: MaxTokens}
+// newCollector begins the Tokens of a message of so many octets. Its room is a guess by that: a token of eight octets or so.
+func newCollector(size int) collector {
+	room := min(size/8+16, MaxTokens)
+	return collector{t: Tokens{ids: make([]uint64, 0, room), ends: make([]uint32, 0, room), text: make([]byte, 0, 12*room)}, most: MaxTokens}
 }
 
 func (c *collector) full() bool { return len(c.t.ids) >= c.most }
@@ -82,13 +84,25 @@ func (c *collector) add(prefix string, word []byte) {
 	if c.full() {
 		return
 	}
+	c.keep(append(append(c.t.text, prefix...), word...))
+}
+
+// addText is add of a text.
+func (c *collector) addText(prefix, word string) {
+	if c.full() {
+		return
+	}
+	c.keep(append(append(c.t.text, prefix...), word...))
+}
+
+// keep takes the texts so far with another behind them, of a token that there is room for. One that is there already goes.
+func (c *collector) keep(text []byte) {
 	from := len(c.t.text)
-	text := append(append(c.t.text, prefix...), word...)
 	id := max(xxhash.Sum64(text[from:]), 1)
 	for at := id % slots; ; at = (at + 1) % slots {
 		n := c.seen[at]
 		if n == 0 {
-			c.t.text, c.t.ids, c.t.ends = text, append(c.t.ids, id), append(c.t.ends, len(text))
+			c.t.text, c.t.ids, c.t.ends = text, append(c.t.ids, id), append(c.t.ends, uint32(len(text)))
 			c.seen[at] = uint16(len(c.t.ids))
 			return
 		}
@@ -98,5 +112,3 @@ func (c *collector) add(prefix string, word []byte) {
 		}
 	}
 }
-
-func (c *collector) addText(prefix, word string) { c.add(prefix, []byte(word)) }

@@ -105,7 +105,7 @@ func FuzzTokenize(f *testing.F) {
 	f.Add([]byte("Subject: \xff\xe6\x97\r\n\r\n\xe6\x97\xa5\xe6"))
 	f.Fuzz(func(t *testing.T, octets []byte) {
 		tokens := bayes.Tokenize(octets)
-		again, err := bayes.Read(bytes.NewReader(octets))
+		again, err := bayes.Read(bytes.NewReader(octets), int64(len(octets)))
 		if err != nil || tokens.Len() > bayes.MaxTokens {
 			t.Fatal(tokens.Len(), err)
 		}

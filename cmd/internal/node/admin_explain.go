@@ -55,7 +55,7 @@ func (n *Node) Explain(ctx context.Context, q adminapi.ExplainQuery) (adminapi.E
 	}
 	var tokens *bayes.Tokens
 	if d.checked && n.spam != nil {
-		if tokens, err = bayes.Read(l.text.Reader()); err != nil {
+		if tokens, err = bayes.Read(l.text.Reader(), l.text.Size()); err != nil {
 			return out, err
 		}
 	}

@@ -5,7 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
+	"strconv"
+	"sync"
 
 	"github.com/rookery-mail/rookery/index"
 	"github.com/rookery-mail/rookery/mta/bayes"
@@ -15,19 +16,23 @@ import (
 // toldTokens is how many tokens a finding names.
 const toldTokens = 5
 
-// opinions reads a message once, and gives what is thought of it by account, 0 being the cluster: nil where too little is known.
+// opinions gives what is thought of a message by account, 0 being the cluster: nil where too little is known. The message is read once,
+// when the first account asks for which something is known: until much was learnt that is never.
 func (s *spam) opinions(ctx context.Context, l *missive) func(index.AccountID) *inbound.Learned {
-	none := func(index.AccountID) *inbound.Learned { return nil }
 	if !s.settings().Bayes {
-		return none
+		return func(index.AccountID) *inbound.Learned { return nil }
 	}
-	tokens, err := bayes.Read(io.MultiReader(bytes.NewReader(l.trace), l.text.Reader())) // as it will be stored, and learnt from
-	if err != nil {
-		s.n.log.Warn("a message could not be classified", "id", l.id, "error", err)
-		return none
-	}
+	read := sync.OnceValue(func() *bayes.Tokens { return s.tokens(l) })
 	return func(a index.AccountID) *inbound.Learned {
-		o, ok := s.classify(ctx, a, tokens)
+		known := s.models.Of(ctx, a)
+		if !known.Know() {
+			return nil
+		}
+		tokens := read()
+		if tokens == nil {
+			return nil
+		}
+		o, ok := known.Classify(tokens)
 		if !ok {
 			return nil
 		}
@@ -35,11 +40,24 @@ func (s *spam) opinions(ctx context.Context, l *missive) func(index.AccountID) *
 	}
 }
 
+// tokens reads a message as it will be stored, and learnt from; nil where it cannot be read.
+func (s *spam) tokens(l *missive) *bayes.Tokens {
+	tokens, err := bayes.Read(io.MultiReader(bytes.NewReader(l.trace), l.text.Reader()), int64(len(l.trace))+l.text.Size())
+	if err != nil {
+		s.n.log.Warn("a message could not be classified", "id", l.id, "error", err)
+		return nil
+	}
+	return tokens
+}
+
 // opinionWords say how an opinion came to be.
 func opinionWords(o bayes.Opinion) string {
-	var words []string
-	for _, t := range o.Tokens[:min(len(o.Tokens), toldTokens)] {
-		words = append(words, fmt.Sprintf("%s %.2f", t.Text, t.Probability))
+	out := fmt.Appendf(make([]byte, 0, 160), "%.3f by %d words: ", o.Probability, o.Used)
+	for i, t := range o.Tokens[:min(len(o.Tokens), toldTokens)] {
+		if i > 0 {
+			out = append(out, ", "...)
+		}
+		out = strconv.AppendFloat(append(append(out, t.Text...), ' '), t.Probability, 'f', 2, 64)
 	}
-	return fmt.Sprintf("%.3f by %d words: %s", o.Probability, o.Used, strings.Join(words, ", "))
+	return string(out)
 }

@@ -181,7 +181,7 @@ func (c *inboundChecks) look(ctx context.Context, l *missive, d *decision) (opin
 		})
 	}
 	if c.parts.classifier != nil {
-		looking.Go(func() { opinion = c.parts.classifier.opinions(ctx, l) })
+		opinion = c.parts.classifier.opinions(ctx, l)
 	}
 	looking.Wait()
 	return opinion, errors.Join(err, filterErr)

@@ -21,7 +21,7 @@ import (
 
 // The defaults of Config.
 const (
-	DefaultRefresh  = 30 * time.Second
+	DefaultRefresh  = 10 * time.Second
 	DefaultPatience = 2 * time.Second
 	DefaultTokens   = 1 << 20
 )
@@ -82,11 +82,30 @@ func New(c Config) *Models {
 // Classify says what the account's model and the cluster's make of a message; account 0 is the cluster's alone. It is not ok where
 // neither has learnt enough. It does not fail: a model that cannot be read in time is as one that knows nothing.
 func (m *Models) Classify(ctx context.Context, a index.AccountID, t *bayes.Tokens) (o bayes.Opinion, ok bool) {
-	var own *bayes.Model
+	return m.Of(ctx, a).Classify(t)
+}
+
+// Pair are the models that messages for an account are classified by. They do not change.
+type Pair struct {
+	own, cluster *bayes.Model // nil: knows nothing
+	least        int
+}
+
+// Of returns the models for an account, as Classify uses them. It is for who has not read the message yet, and would in vain.
+func (m *Models) Of(ctx context.Context, a index.AccountID) Pair {
+	p := Pair{cluster: m.cluster.Load(), least: m.c.Least()}
 	if a != training.Common {
-		own = m.account(ctx, a)
+		p.own = m.account(ctx, a)
 	}
-	return bayes.Classify(own, m.cluster.Load(), t, m.c.Least())
+	return p
+}
+
+// Know reports whether one of them has learnt enough: if not, Classify is never ok.
+func (p Pair) Know() bool { return p.own.Knows(p.least) || p.cluster.Knows(p.least) }
+
+// Classify says what the models make of a message. It is not ok where they do not know enough.
+func (p Pair) Classify(t *bayes.Tokens) (o bayes.Opinion, ok bool) {
+	return bayes.Classify(p.own, p.cluster, t, p.least)
 }
 
 // Explain is Classify by the account's model as it is now.

@@ -126,6 +126,33 @@ func likely(m *models.Models, a index.AccountID, text string) float64 {
 	return o.Probability
 }
 
+// TestKnow: before anything is known, and where it is too little, there is no reason to read a message.
+func TestKnow(t *testing.T) {
+	h := newHouse(t)
+	m := h.models(models.Config{})
+	know := func(a index.AccountID, want bool) {
+		t.Helper()
+		if got := m.Of(context.Background(), a).Know(); got != want {
+			t.Errorf("account %d: %v", a, got)
+		}
+		if _, ok := m.Classify(context.Background(), a, letter("pills")); ok != want {
+			t.Errorf("account %d: classified: %v", a, ok)
+		}
+	}
+	know(0, false)
+	know(1, false)
+	h.learn(2, 4, "pills", "minutes")
+	m.Refresh(context.Background())
+	know(0, false)
+	know(2, false)
+	h.learn(4, 5, "pills", "minutes")
+	know(0, false) // not read yet
+	know(4, true)
+	m.Refresh(context.Background())
+	know(0, true)
+	know(1, true)
+}
+
 // TestSumOfPartitions: what accounts of all partitions learnt counts for everybody.
 func TestSumOfPartitions(t *testing.T) {
 	h := newHouse(t)
