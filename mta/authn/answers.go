@@ -19,6 +19,7 @@ var errMany = errors.New("too many names are asked for")
 // answers are texts of DNS for one message: each name is asked for once, whoever needs it, and some are asked for ahead.
 type answers struct {
 	Resolver
+	kept Resolver      // nil: there is none
 	room chan struct{} // for questions that are asked ahead
 	work sync.WaitGroup
 
@@ -33,8 +34,8 @@ type answer struct {
 	err   error
 }
 
-func newAnswers(r Resolver) *answers {
-	return &answers{Resolver: r, room: make(chan struct{}, abreast), texts: map[string]*answer{}}
+func newAnswers(r, kept Resolver) *answers {
+	return &answers{Resolver: r, kept: kept, room: make(chan struct{}, abreast), texts: map[string]*answer{}}
 }
 
 // ahead asks for texts while something else is done.
@@ -43,6 +44,12 @@ func (a *answers) ahead(ctx context.Context, names []string) {
 		is, first := a.claim(name, maxAhead)
 		if !first || is == nil {
 			continue
+		}
+		if a.kept != nil {
+			if is.texts, is.err = a.kept.Texts(ctx, name); is.err == nil {
+				close(is.done)
+				continue
+			}
 		}
 		a.work.Go(func() {
 			defer close(is.done)

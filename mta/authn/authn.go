@@ -31,6 +31,7 @@ type Resolver interface {
 // Config says how a Checker works. Resolver is required.
 type Config struct {
 	Resolver Resolver
+	Kept     Resolver         // what Resolver can say at once, an error for all else; nil: nothing
 	Hostname string           // ours, for what domains explain; may be empty
 	Patience time.Duration    // for all questions about a message; 10 s
 	Clock    func() time.Time // nil: time.Now
@@ -110,6 +111,9 @@ func (c *Checker) sender(ctx context.Context, q Query) (s Sender) {
 		return s
 	}
 	ask := spf.Query{Client: q.Client, Helo: q.Helo, From: q.From, Receiver: c.c.Hostname, Time: c.at(q)}
+	if s, ok := c.senderKept(ctx, ask); ok {
+		return s
+	}
 	var work sync.WaitGroup
 	work.Go(func() { s.IPRev = iprev.Check(ctx, q.Client, c.c.Resolver) })
 	if q.From != "" {
@@ -139,7 +143,7 @@ func (c *Checker) Check(ctx context.Context, q Query) (Results, error) {
 	} else {
 		work.Go(func() { r.Sender = c.sender(ctx, q) })
 	}
-	asked := newAnswers(c.c.Resolver)
+	asked := newAnswers(c.c.Resolver, c.c.Kept)
 	m, err := c.read(ctx, q, asked, &r)
 	work.Wait()
 	asked.wait()
@@ -214,13 +218,13 @@ const maxAuthors = 20
 
 // authors are the addresses of all From fields.
 func authors(h dkim.Header) (fields int, list []string) {
-	unfold := strings.NewReplacer("\r", "", "\n", "")
 	for _, f := range h {
 		if !strings.EqualFold(f.Name, "From") {
 			continue
 		}
 		fields++
-		for _, a := range message.Addresses([]byte(unfold.Replace(f.Value()))) {
+		value := strings.ReplaceAll(strings.ReplaceAll(f.Value(), "\r", ""), "\n", "")
+		for _, a := range message.Addresses([]byte(value)) {
 			if len(a.Host) > 0 && len(list) < maxAuthors {
 				list = append(list, string(a.Mailbox)+"@"+string(a.Host))
 			}

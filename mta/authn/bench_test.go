@@ -39,7 +39,7 @@ big.example. 3600 IN MX 10 mx.example.org.
 _dmarc.big.example. 3600 IN TXT "v=DMARC1; p=none"`)
 	text := signed(b, plain+strings.Repeat("A line of text as people write them, of some length.\r\n", 180), k)
 	lists := dns.Lists{Resolver: dns.New(dns.Config{Servers: []string{"x"}, Exchange: z.Exchange, Clock: func() time.Time { return at }})}
-	c := authn.New(authn.Config{Resolver: lists, Hostname: "mx.example.net", Clock: func() time.Time { return at }})
+	c := authn.New(authn.Config{Resolver: lists, Kept: lists.Kept(), Hostname: "mx.example.net", Clock: func() time.Time { return at }})
 	q := authn.Query{Client: client, Helo: "mx.example.org", From: "ann@big.example"}
 	ctx := context.Background()
 	b.Run("whole", func(b *testing.B) {

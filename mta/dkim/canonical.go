@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"hash"
 	"slices"
@@ -21,25 +22,30 @@ func (f Form) Field(text string) string {
 	if f == Simple {
 		return text
 	}
+	return string(f.appendField(make([]byte, 0, len(text)+2), text))
+}
+
+// appendField appends a field in the form, ending in CRLF.
+func (f Form) appendField(b []byte, text string) []byte {
+	if f == Simple {
+		return append(b, text...)
+	}
 	name, value, _ := strings.Cut(text, ":")
-	var b strings.Builder
-	b.Grow(len(text))
-	b.WriteString(strings.ToLower(strings.Trim(name, blanks)))
-	b.WriteByte(':')
+	b = append(b, strings.ToLower(strings.Trim(name, blanks))...)
+	b = append(b, ':')
 	blank, begun := false, false
 	for i := 0; i < len(value); i++ {
-		if c := value[i]; strings.IndexByte(blanks, c) < 0 {
+		if c := value[i]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
 			if blank && begun {
-				b.WriteByte(' ')
+				b = append(b, ' ')
 			}
-			b.WriteByte(c)
+			b = append(b, c)
 			blank, begun = false, true
 			continue
 		}
 		blank = true
 	}
-	b.WriteString("\r\n")
-	return b.String()
+	return append(b, "\r\n"...)
 }
 
 // blanks is white space within a header, and the line ends of its folds.
@@ -56,7 +62,13 @@ type body struct {
 	length int64            // octets that were digested
 	cuts   []int64          // lengths at which a digest is taken, ascending
 	taken  map[int64]Digest // at these
+
+	marks   [3]byte // a space and CRLF
+	pending []byte  // octets that the digest has yet to be given: it takes many at once for less than it takes few
 }
+
+// maxPending is how many octets are given to the digest at once.
+const maxPending = 2 << 10
 
 // bodiesFor gives a body for each form that is needed.
 func bodiesFor(needs []Need) (list []*body) {
@@ -64,7 +76,7 @@ func bodiesFor(needs []Need) (list []*body) {
 		i := slices.IndexFunc(list, func(b *body) bool { return b.form == n.Form })
 		if i < 0 {
 			i = len(list)
-			list = append(list, &body{form: n.Form, sha: sha256.New(), taken: map[int64]Digest{}})
+			list = append(list, &body{form: n.Form, sha: sha256.New(), taken: map[int64]Digest{}, marks: [3]byte{' ', '\r', '\n'}, pending: make([]byte, 0, maxPending)})
 		}
 		if n.Length != All {
 			list[i].cuts = append(list[i].cuts, n.Length)
@@ -83,18 +95,17 @@ func (b *body) add(p []byte) {
 		b.write(p)
 		return
 	}
+	if len(p) > 0 && !isBlank(p[0]) && !isBlank(p[len(p)-1]) && bytes.IndexByte(p, '\t') < 0 && !bytes.Contains(p, []byte("  ")) {
+		b.word(p) // as most lines are
+		return
+	}
 	for len(p) > 0 {
 		n := 0
 		for n < len(p) && !isBlank(p[n]) || n+1 < len(p) && p[n] == ' ' && !isBlank(p[n+1]) && n > 0 {
 			n++
 		}
 		if n > 0 {
-			blank := b.blank
-			b.blank = false
-			if blank {
-				b.write([]byte{' '})
-			}
-			b.write(p[:n])
+			b.word(p[:n])
 			p = p[n:]
 		}
 		for len(p) > 0 && isBlank(p[0]) {
@@ -103,12 +114,21 @@ func (b *body) add(p []byte) {
 	}
 }
 
+// word takes octets that neither begin nor end with a blank, and stay as they are.
+func (b *body) word(p []byte) {
+	if b.blank {
+		b.blank = false
+		b.write(b.marks[:1])
+	}
+	b.write(p)
+}
+
 func (b *body) write(p []byte) {
 	if len(p) == 0 {
 		return
 	}
 	for ; b.lines > 0; b.lines-- {
-		b.digest([]byte("\r\n"))
+		b.digest(b.marks[1:])
 	}
 	b.begun = true
 	b.digest(p)
@@ -118,13 +138,32 @@ func (b *body) write(p []byte) {
 func (b *body) digest(p []byte) {
 	for len(b.cuts) > 0 && b.length+int64(len(p)) >= b.cuts[0] {
 		n := b.cuts[0] - b.length
-		b.sha.Write(p[:n])
+		b.give(p[:n])
+		b.flush()
 		b.length, p = b.cuts[0], p[n:]
 		b.taken[b.cuts[0]] = Digest(b.sha.Sum(nil))
 		b.cuts = b.cuts[1:]
 	}
-	b.sha.Write(p)
+	b.give(p)
 	b.length += int64(len(p))
+}
+
+// give has octets digested, sooner or later.
+func (b *body) give(p []byte) {
+	if len(b.pending)+len(p) > maxPending {
+		b.flush()
+	}
+	if len(p) > maxPending {
+		b.sha.Write(p)
+		return
+	}
+	b.pending = append(b.pending, p...)
+}
+
+// flush digests what is pending.
+func (b *body) flush() {
+	b.sha.Write(b.pending)
+	b.pending = b.pending[:0]
 }
 
 func (b *body) endLine() {
@@ -136,8 +175,9 @@ func (b *body) endLine() {
 func (b *body) sum() (d Digest) {
 	b.digest(nil) // a cut at 0
 	if b.form == Simple || b.begun {
-		b.digest([]byte("\r\n"))
+		b.digest(b.marks[1:])
 	}
+	b.flush()
 	b.sha.Sum(d[:0])
 	return d
 }

@@ -64,7 +64,7 @@ type Reader struct {
 
 // Begin reads the header of a message. The error is ErrHeader, or one of r.
 func Begin(r io.Reader) (*Reader, error) {
-	lines := bufio.NewReaderSize(r, 32<<10)
+	lines := bufio.NewReaderSize(r, 8<<10)
 	header, err := readHeader(lines)
 	if err != nil {
 		return nil, err

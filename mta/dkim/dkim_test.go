@@ -101,6 +101,7 @@ func TestSign(t *testing.T) {
 		"no last end":     "From: a@example.org\r\n\r\nabc",
 		"two of a kind":   "From: a@example.org\r\nReceived: 1\r\nCc: a\r\nCc: b\r\n\r\nabc\r\n",
 		"long line":       "From: a@example.org\r\n\r\n" + strings.Repeat("abc ", 40_000) + "\r\n",
+		"end over part":   "From: a@example.org\r\n\r\n" + strings.Repeat("a", 8<<10-1) + "\r\nabc\r\n",
 		"end over buffer": "From: a@example.org\r\n\r\n" + strings.Repeat("a", 32<<10-22-1) + "\r\nabc\r\n",
 		"long field":      "From: a@example.org\r\nSubject: " + strings.Repeat("abc\r\n ", 10_000) + "\r\n\r\nabc\r\n",
 		"eight bits":      "From: a@example.org\r\nSubject: gr\xc3\xbc\xc3\x9fe\r\n\r\nGr\xfc\xdfe\r\n",

@@ -46,6 +46,9 @@ func (h Header) Count(name string) (n int) {
 // Pick gives the fields that a list of names stands for, in the order of the list: the last field of a name first, the
 // one above it where the name comes again, and nothing where there is none left (RFC 6376, section 5.4.2).
 func (h Header) Pick(names []string) []Field {
+	if len(names)*len(h) <= 4096 {
+		return h.pickFew(names)
+	}
 	at := make(map[string][]int, len(names)) // where they are that are not yet picked, from the top
 	for _, name := range names {
 		at[strings.ToLower(name)] = nil
@@ -67,60 +70,85 @@ func (h Header) Pick(names []string) []Field {
 	return out
 }
 
-// readHeader reads up to the empty line that ends the header, or to the end. A line that is no field is kept as one
-// without a name: it is not signed, and does not end the header.
-func readHeader(r *bufio.Reader) (Header, error) {
-	var h Header
-	var field strings.Builder
-	total := 0
-	flush := func() {
-		if text := field.String(); text != "" {
-			name, _, ok := strings.Cut(text, ":")
-			if !ok {
-				name = ""
+// pickFew is Pick that compares each name with each field, which is the quicker way while there are few.
+func (h Header) pickFew(names []string) []Field {
+	out := make([]Field, 0, len(names))
+	picked := make([]bool, len(h))
+	for _, name := range names {
+		for i := len(h) - 1; i >= 0; i-- {
+			if !picked[i] && strings.EqualFold(h[i].Name, name) {
+				picked[i] = true
+				out = append(out, h[i])
+				break
 			}
-			h = append(h, Field{Name: strings.TrimRight(name, " \t"), Text: text})
-			field.Reset()
 		}
 	}
+	return out
+}
+
+// readHeader reads up to the empty line that ends the header, or to the end. A line that is no field is kept as one
+// without a name: it is not signed, and does not end the header. The texts of the fields are parts of one.
+func readHeader(r *bufio.Reader) (Header, error) {
+	text := make([]byte, 0, 4<<10)
+	var begins []int // of fields, in the text
+	total := 0
 	for {
-		line, err := readLine(r, MaxHeader-total)
-		if err != nil && err != io.EOF {
+		from := len(text)
+		var err error
+		if text, err = appendLine(text, r, MaxHeader-total); err != nil && err != io.EOF {
 			return nil, err
 		}
-		if total += len(line) + 2; line == "" {
-			flush()
-			return h, nil
+		n := len(text) - from
+		if total += n + 2; n == 0 {
+			return fields(string(text), begins), nil
 		}
-		if line[0] != ' ' && line[0] != '\t' {
-			flush()
-		} else if field.Len() == 0 {
+		if c := text[from]; c != ' ' && c != '\t' {
+			begins = append(begins, from)
+		} else if from == 0 {
 			return nil, fmt.Errorf("it begins with a fold: %w", ErrHeader)
 		}
-		field.WriteString(line)
-		field.WriteString("\r\n")
+		text = append(text, "\r\n"...)
 		if err == io.EOF {
-			flush()
-			return h, nil
+			return fields(string(text), begins), nil
 		}
 	}
 }
 
-// readLine reads a line of at most limit octets, without its end.
-func readLine(r *bufio.Reader, limit int) (string, error) {
-	var line []byte
+// fields cuts the text of a header where fields begin.
+func fields(text string, begins []int) Header {
+	if len(begins) == 0 {
+		return nil
+	}
+	h := make(Header, len(begins))
+	for i, from := range begins {
+		to := len(text)
+		if i+1 < len(begins) {
+			to = begins[i+1]
+		}
+		name, _, ok := strings.Cut(text[from:to], ":")
+		if !ok {
+			name = ""
+		}
+		h[i] = Field{Name: strings.TrimRight(name, " \t"), Text: text[from:to]}
+	}
+	return h
+}
+
+// appendLine reads a line of at most limit octets, and appends it to text without its end.
+func appendLine(text []byte, r *bufio.Reader, limit int) ([]byte, error) {
+	from := len(text)
 	for {
 		p, err := r.ReadSlice('\n')
-		if len(line)+len(p) > limit {
-			return "", fmt.Errorf("it has more than %d octets: %w", MaxHeader, ErrHeader)
+		if len(text)-from+len(p) > limit {
+			return nil, fmt.Errorf("it has more than %d octets: %w", MaxHeader, ErrHeader)
 		}
-		line = append(line, p...)
+		text = append(text, p...)
 		switch {
 		case err == nil || err == io.EOF:
-			text, _ := cutEnd(line)
-			return string(text), err
+			line, _ := cutEnd(text[from:])
+			return text[:from+len(line)], err
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return "", fmt.Errorf("read the header of a message: %w", err)
+			return nil, fmt.Errorf("read the header of a message: %w", err)
 		}
 	}
 }

@@ -137,8 +137,10 @@ func (k Key) Finish(covers []string, field string) (string, error) {
 // digest is what is signed: the fields, and the one with the signature without the signature and without its CRLF.
 func digest(form Form, covers []string, field string) (d Digest) {
 	sha := sha256.New()
+	var b []byte
 	for _, text := range covers {
-		sha.Write([]byte(form.Field(text)))
+		b = form.appendField(b[:0], text)
+		sha.Write(b)
 	}
 	if !strings.HasSuffix(field, "\r\n") {
 		field += "\r\n"

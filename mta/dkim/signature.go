@@ -76,7 +76,7 @@ func (s *signature) read() {
 
 func (s *signature) parseRequired() {
 	for _, name := range []string{"v", "a", "b", "bh", "d", "h", "s"} {
-		if s.tags.Word(name) == "" {
+		if value, _ := s.tags.Get(name); value == "" {
 			s.end(PermError, "it has no %s=", name)
 			return
 		}

@@ -30,13 +30,14 @@ const (
 
 // ask puts a question, or takes the answer that is kept.
 func (r *Resolver) ask(ctx context.Context, name string, kind uint16) (answer, error) {
+	now := r.c.Clock()
+	key := question{keyOf(name), kind}
+	if a, ok := r.cache.get(key, now); ok {
+		return a, a.err
+	}
 	q := question{strings.ToLower(dns.Fqdn(name)), kind}
 	if _, ok := dns.IsDomainName(q.name); !ok {
 		return answer{}, fmt.Errorf("%.100q: %w", name, ErrNoName)
-	}
-	now := r.c.Clock()
-	if a, ok := r.cache.get(q, now); ok {
-		return a, a.err
 	}
 	var err error
 	for range r.c.Rounds {
@@ -44,7 +45,8 @@ func (r *Resolver) ask(ctx context.Context, name string, kind uint16) (answer, e
 			var a answer
 			var life time.Duration
 			if a, life, err = r.askServer(ctx, q, server); err == nil {
-				r.cache.put(q, a, now.Add(life))
+				key.name = strings.Clone(key.name) // it may be a part of something long
+				r.cache.put(key, a, now.Add(life))
 				return a, a.err
 			}
 			if ctx.Err() != nil {
@@ -148,6 +150,15 @@ func exchange(ctx context.Context, q *dns.Msg, server string) (*dns.Msg, error) 
 type question struct {
 	name string
 	kind uint16
+}
+
+// keyOf is a name as answers are kept by: without its last dot, which costs no copy of most names. One with escapes has it, since a
+// dot may be escaped.
+func keyOf(name string) string {
+	if strings.IndexByte(name, '\\') >= 0 {
+		return strings.ToLower(dns.Fqdn(name))
+	}
+	return canonical(name)
 }
 
 // cache keeps answers, in two generations: what is used moves to the young one; when that is full the old one is

@@ -43,7 +43,7 @@ type Config struct {
 // Resolver is for any number of goroutines.
 type Resolver struct {
 	c     Config
-	cache cache
+	cache *cache
 }
 
 // New makes a Resolver.
@@ -63,7 +63,7 @@ func New(c Config) *Resolver {
 	if c.Exchange == nil {
 		c.Exchange = exchange
 	}
-	return &Resolver{c: c, cache: cache{most: c.Entries}}
+	return &Resolver{c: c, cache: &cache{most: c.Entries}}
 }
 
 // MaxHosts is how many hosts of a domain are looked at, the preferred ones; others are left out.
@@ -171,13 +171,17 @@ func (r *Resolver) Texts(ctx context.Context, name string) (texts []string, secu
 	if err != nil {
 		return nil, a.secure, fmt.Errorf("look up texts of %s: %w", name, err)
 	}
-	for _, rr := range a.records {
+	return textsOf(a.records), a.secure, nil
+}
+
+func textsOf(records []dns.RR) (texts []string) {
+	for _, rr := range records {
 		if t, ok := rr.(*dns.TXT); ok {
 			text, _ := octets(strings.Join(t.Txt, ""))
 			texts = append(texts, text)
 		}
 	}
-	return texts, a.secure, nil
+	return texts
 }
 
 // TLSA is a record that says which certificates a host has (RFC 6698, section 2.1).

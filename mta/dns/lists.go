@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/miekg/dns"
@@ -12,6 +13,13 @@ import (
 // always temporary. What vouches for an answer is left out. Names are octets between dots here, whatever these are, and not in the
 // form of zone files: a backslash is one.
 type Lists struct{ Resolver *Resolver }
+
+// Kept gives the answers that are kept, and an error in place of all others: it never waits.
+func (l Lists) Kept() Lists {
+	c := l.Resolver.c
+	c.Servers = nil
+	return Lists{&Resolver{c: c, cache: l.Resolver.cache}}
+}
 
 // maxRecordsOfName bounds what a list has; an answer that is longer is cut.
 const maxRecordsOfName = 100
@@ -26,11 +34,11 @@ func (l Lists) ask(ctx context.Context, name string, kind uint16) ([]dns.RR, err
 
 // Texts are the TXT records of a name, the strings of each put together.
 func (l Lists) Texts(ctx context.Context, name string) ([]string, error) {
-	texts, _, err := l.Resolver.Texts(ctx, presentation(name))
+	a, err := l.Resolver.ask(ctx, presentation(name), dns.TypeTXT)
 	if err != nil && !final(err) {
-		return nil, err
+		return nil, fmt.Errorf("look up texts of %s: %w", presentation(name), err)
 	}
-	return texts, nil
+	return textsOf(a.records), nil
 }
 
 // A are the IPv4 addresses of a name.

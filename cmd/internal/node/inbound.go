@@ -34,7 +34,7 @@ func (n *Node) checks(life context.Context) smtpd.Checks {
 
 // inboundParts makes the parts that look at mail.
 func (n *Node) inboundParts() inboundParts {
-	parts := inboundParts{authn: authn.New(authn.Config{Resolver: dns.Lists{Resolver: n.resolver}, Hostname: n.cfg.SMTP.Hostname, Trusted: n.trustedSealers}),
+	parts := inboundParts{authn: authn.New(authn.Config{Resolver: dns.Lists{Resolver: n.resolver}, Kept: dns.Lists{Resolver: n.resolver}.Kept(), Hostname: n.cfg.SMTP.Hostname, Trusted: n.trustedSealers}),
 		filters: n.filters, classifier: n.spam, sorter: n.scripts}
 	if p := n.porters.Load(); p != nil {
 		parts.porter = p.Porter
