@@ -166,13 +166,10 @@ func (c *inboundChecks) decide(ctx context.Context, l *missive, found []inbound.
 	return d, c.place(ctx, l, d)
 }
 
-// look has the parts look at a message, side by side, and puts what they find into the facts.
+// look has the parts look at a message, filters beside the others, and puts what they find into the facts.
 func (c *inboundChecks) look(ctx context.Context, l *missive, d *decision) (opinion func(index.AccountID) *inbound.Learned, err error) {
 	opinion = func(index.AccountID) *inbound.Learned { return nil }
 	var looking sync.WaitGroup
-	if c.parts.authn != nil {
-		looking.Go(func() { err = c.authenticate(ctx, l, d) })
-	}
 	filtering, filterErr := c.parts.filters.any()
 	if filtering {
 		looking.Go(func() {
@@ -180,8 +177,12 @@ func (c *inboundChecks) look(ctx context.Context, l *missive, d *decision) (opin
 			d.facts.Filters = d.filtered.Results
 		})
 	}
+	// These two wait for little that is not remembered: a goroutine for each would cost more than it saves.
 	if c.parts.classifier != nil {
 		opinion = c.parts.classifier.opinions(ctx, l)
+	}
+	if c.parts.authn != nil {
+		err = c.authenticate(ctx, l, d)
 	}
 	looking.Wait()
 	return opinion, errors.Join(err, filterErr)
