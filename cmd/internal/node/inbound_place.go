@@ -35,7 +35,7 @@ func (c *inboundChecks) place(ctx context.Context, l *missive, d *decision) erro
 			continue
 		}
 		var err error
-		to := sorting{account: p.account, recipient: p.recipient, verdict: p.verdict, junkScore: p.policy.JunkScore, alone: alone}
+		to := sorting{account: p.account, recipient: p.recipient, verdict: p.verdict, junkScore: p.policy.JunkScore, alone: alone, dry: c.dry}
 		if p.plan, p.told, err = c.parts.sorter.Sort(ctx, l, to, keep); err != nil {
 			return fmt.Errorf("sort message %s for account %d: %w", l.id, p.account, err)
 		}

@@ -37,6 +37,7 @@ type sorting struct {
 	recipient mta.Recipient // by whom it came to the account
 	verdict   inbound.Verdict
 	junkScore float64 // from which on it is junk, 0: never
+	dry       bool    // nobody carries the plan out
 	alone     bool    // it has no other recipient, so that a refusal can be told in the reply
 }
 

@@ -39,6 +39,7 @@ type sortable struct {
 	keep     plan.Copy // that is meant where the script does not say otherwise
 	alone    bool      // the sender can be told of a refusal in the reply
 	answers  bool      // the sender may be sent something
+	dry      bool      // nobody carries the plan out: nothing is made for it
 	spam     sieve.Score
 	virus    sieve.Score
 	environ  map[string]string // items of the environment beside our own
@@ -97,7 +98,9 @@ func (s *scripts) planOf(ctx context.Context, m sortable) (*plan.Plan, []inbound
 	if !s.sends() && (len(r.Sends) > 0 || len(r.Answers) > 0 || len(r.Others) > 0) {
 		return s.withoutSending(m, r), append(found, inbound.Finding{Check: "sieve", Result: "note", Detail: "nothing is sent by this cluster (outbound.enabled)"}), nil
 	}
-	s.makeMailboxes(ctx, m.account, boxes, o)
+	if !m.dry {
+		s.makeMailboxes(ctx, m.account, boxes, o)
+	}
 	p, err := s.carriedOut(ctx, m, own, r)
 	return p, found, err
 }
@@ -273,7 +276,7 @@ func domainPart(address string) string { return address[strings.LastIndexByte(ad
 // Sort implements inboundSorter.
 func (s *scripts) Sort(ctx context.Context, l *missive, to sorting, keep plan.Copy) (*plan.Plan, []inbound.Finding, error) {
 	m := sortable{account: to.account, to: to.recipient, id: l.id, envelope: l.envelope, text: l.text, size: l.text.Size(), header: l.header,
-		front: l.trace, keep: keep, alone: to.alone && l.kind != smtpd.LMTP, answers: answerable(to.verdict)}
+		front: l.trace, keep: keep, alone: to.alone && l.kind != smtpd.LMTP, answers: answerable(to.verdict), dry: to.dry}
 	if l.client.Address.IsValid() {
 		m.environ = map[string]string{"remote-ip": l.client.Address.String(), "remote-host": l.client.Helo}
 	}
