@@ -64,6 +64,23 @@ func (m *moment[K, V]) put(r *replica, at cluster.LogIndex, key K, is V) {
 	m.answers[key] = is
 }
 
+// remembered reads something of the directory once for each of its applied indexes.
+func remembered[K comparable, V any](n *Node, m *moment[K, V], key K, read func(directory.View) (V, error)) (is V, err error) {
+	r, at, err := n.directoryNow() // before the snapshot
+	if err != nil {
+		return is, err
+	}
+	if is, ok := m.get(r, at, key); ok {
+		return is, nil
+	}
+	snapshot := r.Snapshot()
+	defer snapshot.Close()
+	if is, err = read(directory.View{R: snapshot}); err == nil {
+		m.put(r, at, key, is)
+	}
+	return is, err
+}
+
 // read returns where an account is and what it may hold.
 func (f *facts) read(a index.AccountID) (fact, error) {
 	r, err := f.directory()

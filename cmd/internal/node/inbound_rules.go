@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rookery-mail/rookery/cluster"
 	"github.com/rookery-mail/rookery/cluster/directory"
 	"github.com/rookery-mail/rookery/cluster/directory/directorypb"
 	"github.com/rookery-mail/rookery/index"
@@ -69,18 +68,11 @@ const (
 )
 
 // clusterRules reads those of the cluster.
-func (n *Node) clusterRules() (rules clusterRules, err error) {
-	r, err := n.host.get(cluster.DirectoryGroup)
-	if err != nil {
-		return rules, err
-	}
-	at := r.Applied() // before the snapshot
-	if rules, ok := n.ruleBook.cluster.get(r, at, struct{}{}); ok {
-		return rules, nil
-	}
-	snapshot := r.Snapshot()
-	defer snapshot.Close()
-	v := directory.View{R: snapshot}
+func (n *Node) clusterRules() (clusterRules, error) {
+	return remembered(n, &n.ruleBook.cluster, struct{}{}, n.readClusterRules)
+}
+
+func (n *Node) readClusterRules(v directory.View) (rules clusterRules, err error) {
 	if rules.settings, err = v.Settings(); err != nil {
 		return rules, err
 	}
@@ -98,9 +90,6 @@ func (n *Node) clusterRules() (rules clusterRules, err error) {
 	}
 	rules.stamp.Spam = true
 	rules.stamp.Servers, err = n.ownServers(v)
-	if err == nil {
-		n.ruleBook.cluster.put(r, at, struct{}{}, rules)
-	}
 	return rules, err
 }
 
@@ -129,61 +118,50 @@ func accountName(a index.AccountID) string { return fmt.Sprintf("#%d", a) }
 
 // accountPolicy is what holds for an account that is written to by an address; account 0 is for what leads elsewhere.
 func (n *Node) accountPolicy(account index.AccountID, written string) (p accountPolicy, err error) {
-	r, err := n.host.get(cluster.DirectoryGroup)
+	key := ruleKey{account, strings.ToLower(written[strings.LastIndexByte(written, '@')+1:])}
+	p, err = remembered(n, &n.ruleBook.accounts, key, func(v directory.View) (accountPolicy, error) { return n.readAccountPolicy(v, key) })
 	if err != nil {
 		return p, err
-	}
-	key := ruleKey{account, strings.ToLower(written[strings.LastIndexByte(written, '@')+1:])}
-	at := r.Applied() // before the snapshot
-	p, ok := n.ruleBook.accounts.get(r, at, key)
-	if !ok {
-		if p, err = n.readAccountPolicy(key); err != nil {
-			return p, err
-		}
-		n.ruleBook.accounts.put(r, at, key, p)
 	}
 	local, _, _ := strings.Cut(written, "@")
 	p.Postmaster = strings.EqualFold(local, directory.Postmaster)
 	return p, nil
 }
 
-func (n *Node) readAccountPolicy(key ruleKey) (p accountPolicy, err error) {
+func (n *Node) readAccountPolicy(v directory.View, key ruleKey) (p accountPolicy, err error) {
 	rules, err := n.clusterRules()
 	if err != nil {
 		return p, err
 	}
 	p = rules.policy()
-	err = n.view(func(v directory.View) error {
-		var lists [][]inbound.Sender
-		if key.account != 0 {
-			account, err := v.Account(key.account)
-			if err != nil && !errors.Is(err, directory.ErrNotFound) {
-				return err
-			}
-			of := "account " + account.Address
-			if p.account, err = layerAt(v, accountName(key.account), of); err != nil {
-				return err
-			}
-			own, err := sendersOf(v, accountName(key.account), of)
-			if err != nil {
-				return err
-			}
-			lists = append(lists, own)
+	var lists [][]inbound.Sender
+	if key.account != 0 {
+		account, err := v.Account(key.account)
+		if err != nil && !errors.Is(err, directory.ErrNotFound) {
+			return p, err
 		}
-		layer, err := layerAt(v, key.domain, "domain "+key.domain)
+		of := "account " + account.Address
+		if p.account, err = layerAt(v, accountName(key.account), of); err != nil {
+			return p, err
+		}
+		own, err := sendersOf(v, accountName(key.account), of)
 		if err != nil {
-			return err
+			return p, err
 		}
-		p.Policy = p.Policy.With(layer)
-		for _, l := range []inbound.Layer{layer, p.account} {
-			if l.Subaddress != "" {
-				p.subaddress = l.Subaddress
-			}
+		lists = append(lists, own)
+	}
+	layer, err := layerAt(v, key.domain, "domain "+key.domain)
+	if err != nil {
+		return p, err
+	}
+	p.Policy = p.Policy.With(layer)
+	for _, l := range []inbound.Layer{layer, p.account} {
+		if l.Subaddress != "" {
+			p.subaddress = l.Subaddress
 		}
-		domain, err := sendersOf(v, key.domain, "domain "+key.domain)
-		p.Senders = slices.Concat(append(lists, domain, rules.senders)...)
-		return err
-	})
+	}
+	domain, err := sendersOf(v, key.domain, "domain "+key.domain)
+	p.Senders = slices.Concat(append(lists, domain, rules.senders)...)
 	return p, err
 }
 

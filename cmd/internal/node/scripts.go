@@ -129,25 +129,18 @@ func (s *scripts) byDefault(a index.AccountID) (*sieve.Script, string, error) {
 }
 
 // defaults reports whether there is any script for those who have none. Each message asks.
-func (s *scripts) defaults() (any bool, err error) {
-	r, err := s.n.host.get(cluster.DirectoryGroup)
-	if err != nil {
-		return false, err
-	}
-	at := r.Applied() // before the snapshot
-	if any, ok := s.fallbacks.get(r, at, struct{}{}); ok {
-		return any, nil
-	}
-	snapshot := r.Snapshot()
-	defer snapshot.Close()
-	err = directory.View{R: snapshot}.EachMailRecord(directory.MailSieveScript, defaultScript, func(m *directorypb.MailRecord) error {
+func (s *scripts) defaults() (bool, error) {
+	return remembered(s.n, &s.fallbacks, struct{}{}, hasDefaults)
+}
+
+func hasDefaults(v directory.View) (any bool, err error) {
+	err = v.EachMailRecord(directory.MailSieveScript, defaultScript, func(m *directorypb.MailRecord) error {
 		any = any || m.Name == defaultScript || strings.HasPrefix(m.Name, defaultScript+"@")
 		return nil
 	})
 	if err != nil {
 		return false, fmt.Errorf("read the scripts of the cluster: %w", err)
 	}
-	s.fallbacks.put(r, at, struct{}{}, any)
 	return any, nil
 }
 

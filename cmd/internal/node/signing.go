@@ -50,23 +50,6 @@ type signingBook struct {
 
 var _ signing.Book = (*signingBook)(nil)
 
-// remembered reads something of the directory once for each of its applied indexes.
-func remembered[K comparable, V any](n *Node, m *moment[K, V], key K, read func(directory.View) (V, error)) (is V, err error) {
-	r, at, err := n.directoryNow() // before the snapshot
-	if err != nil {
-		return is, err
-	}
-	if is, ok := m.get(r, at, key); ok {
-		return is, nil
-	}
-	snapshot := r.Snapshot()
-	defer snapshot.Close()
-	if is, err = read(directory.View{R: snapshot}); err == nil {
-		m.put(r, at, key, is)
-	}
-	return is, err
-}
-
 func (b *signingBook) Rules() (signing.Rules, error) {
 	return remembered(b.n, &b.rules, struct{}{}, func(v directory.View) (signing.Rules, error) {
 		s, err := v.Settings()

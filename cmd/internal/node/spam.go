@@ -52,25 +52,15 @@ func (s *spam) run(ctx context.Context) {
 }
 
 // settings are those of the directory, as they are now; the defaults where it cannot be read. Each message asks.
-func (s *spam) settings() (out directory.Settings) {
-	out = directory.Settings{Bayes: true, BayesLeast: 50, BayesSharedDay: 20}
-	r, err := s.n.host.get(cluster.DirectoryGroup)
-	if err != nil {
-		return out
+func (s *spam) settings() directory.Settings {
+	now, err := remembered(s.n, &s.known, struct{}{}, directory.View.Settings)
+	if err == nil {
+		return now
 	}
-	at := r.Applied() // before the snapshot
-	if known, ok := s.known.get(r, at, struct{}{}); ok {
-		return known
-	}
-	snapshot := r.Snapshot()
-	defer snapshot.Close()
-	now, err := directory.View{R: snapshot}.Settings()
-	if err != nil {
+	if !errors.Is(err, cluster.ErrNoReplica) {
 		s.n.log.Warn("could not read how spam is classified", "error", err)
-		return out
 	}
-	s.known.put(r, at, struct{}{}, now)
-	return now
+	return directory.Settings{Bayes: true, BayesLeast: 50, BayesSharedDay: 20}
 }
 
 // classify says what has been learnt of messages like one; account 0 is by the cluster's model alone. It is not ok where

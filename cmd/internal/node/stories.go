@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,23 +26,17 @@ func (n *Node) told(a queue.Arrival) *mailstore.Around {
 
 // traceDays is for how many days stories are kept, 0 where that is not known. Each message asks.
 func (n *Node) traceDays() int {
-	r, err := n.host.get(cluster.DirectoryGroup)
-	if err != nil {
-		return 0
-	}
-	at := r.Applied() // before the snapshot
-	if days, ok := n.tracing.get(r, at, struct{}{}); ok {
+	days, err := remembered(n, &n.tracing, struct{}{}, func(v directory.View) (int, error) {
+		s, err := v.Settings()
+		return s.TraceDays, err
+	})
+	switch {
+	case err == nil:
 		return days
-	}
-	snapshot := r.Snapshot()
-	defer snapshot.Close()
-	s, err := directory.View{R: snapshot}.Settings()
-	if err != nil {
+	case !errors.Is(err, cluster.ErrNoReplica):
 		n.log.Warn("could not read for how long stories are kept", "error", err)
-		return 0
 	}
-	n.tracing.put(r, at, struct{}{}, s.TraceDays)
-	return s.TraceDays
+	return 0
 }
 
 // forgetStories has a partition forget the days that are over, as its leader's work.
